@@ -1,0 +1,50 @@
+// A record before it is an entry: what happened, in the members that docs/audit_format.md defines.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/uuid.h"
+
+namespace holdfast::audit {
+
+enum class Kind {
+  kDecision,        // Refused, or awaiting approval: nothing went to Graph.
+  kIntent,          // About to be sent to Graph. Exactly one terminal record follows.
+  kOutcome,         // What came of an intent: its terminal record.
+  kReconciliation,  // Later evidence about an outcome that was unknown.
+  kApproval,        // A step in the life of an approval.
+  kAccess,          // Somebody read the audit records.
+  kRules,           // The rules in force changed.
+  kSystem,          // Start, stop, drain, alarms.
+};
+
+std::string_view to_string(Kind kind);
+
+// What an outcome says of the call.
+enum class CallResult {
+  kExecuted,  // Graph answered 2xx.
+  kRefused,   // Graph answered 4xx (but 408): it did not act.
+  kNotSent,   // No byte of the request left.
+  kUnknown,   // Sent, and no answer that settles it.
+};
+
+std::string_view to_string(CallResult result);
+
+struct Record {
+  Kind kind = Kind::kSystem;
+  Uuid operation_id;  // Ties decision or intent, outcome and reconciliation of one call together.
+  // request, operation, actor, decision, approval, preimage, outcome, access, system as the kind
+  // asks for. The log adds v, id, kind, time, writer and operation_id when it makes the entry.
+  nlohmann::json content = nlohmann::json::object();
+};
+
+// Where a durable record stands.
+struct RecordRef {
+  Uuid id;
+  std::int64_t index = -1;  // -1: durable in the spool, not in the database yet.
+};
+
+}  // namespace holdfast::audit

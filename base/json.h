@@ -1,0 +1,24 @@
+// JSON, read strictly and written canonically.
+//
+// Pure functions over nlohmann::json; nothing throws across this header.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace holdfast {
+
+// Parses one JSON text. Refuses what nlohmann alone would let pass: duplicate keys, invalid UTF-8,
+// nesting over 64 levels, anything after the value. The message says at which byte.
+Result<nlohmann::json> parse_json(std::string_view text);
+
+// The bytes a record is made of: RFC 8785 order and escapes, keys sorted by UTF-16 code units, no
+// white space. Narrower than RFC 8785: floats are refused (their text differs between
+// implementations), as are integers beyond ±(2^53-1) and invalid UTF-8. kInvalid names the place as
+// a JSON pointer.
+Result<std::string> canonical_json(const nlohmann::json& value);
+
+}  // namespace holdfast

@@ -1,0 +1,44 @@
+# The helpers every folder's CMakeLists.txt is written with.
+
+set(HOLDFAST_SANITIZE "" CACHE STRING "Sanitizers for -fsanitize=, comma separated; empty for none")
+
+add_library(holdfast_flags INTERFACE)
+target_include_directories(holdfast_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(holdfast_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  -Wimplicit-fallthrough -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(holdfast_flags INTERFACE -Wthread-safety)
+endif()
+if(HOLDFAST_SANITIZE)
+  target_compile_options(holdfast_flags INTERFACE
+    -fsanitize=${HOLDFAST_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(holdfast_flags INTERFACE -fsanitize=${HOLDFAST_SANITIZE})
+endif()
+# Beast's parser asserts on legal input split at unlucky places; NDEBUG builds would hide that.
+target_compile_definitions(holdfast_flags INTERFACE
+  BOOST_DISABLE_ASSERTS BOOST_ASIO_NO_DEPRECATED)
+target_link_libraries(holdfast_flags INTERFACE Threads::Threads)
+
+# holdfast_library(NAME SOURCES a.cc b.cc [USES targets...])
+#
+# Declares the one static library of a folder. Headers are found as "folder/name.h". The headers of
+# the folder are compiled on their own too, so that each stands alone.
+function(holdfast_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC holdfast_flags ${ARG_USES})
+endfunction()
+
+# holdfast_test(NAME SOURCES a_test.cc [USES targets...] LABEL unit)
+#
+# Declares a GoogleTest binary whose cases CTest lists one by one.
+function(holdfast_test name)
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;USES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_USES} GTest::gtest GTest::gmock
+    GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 120)
+endfunction()
+
+include(GoogleTest)

@@ -1,0 +1,80 @@
+// The HTTP/1.1 server that both roles listen with: strict parsing, HTTPS or plain, keep-alive and
+// pipelining in order, deadlines, drain.
+//
+// Pistache accepts connections; Asio worker threads own them. Each worker has an io_context, a
+// thread and a Handler of its own, and a connection stays on its worker for life: handlers need no
+// locks for what they own.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "http/message.h"
+
+namespace holdfast::http {
+
+// Answers requests of one worker's connections, many at a time, all on that worker's thread.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  // Runs to its end even if the client goes away meanwhile. The request's body may be read until
+  // the response's stream, if any, has ended. What is thrown becomes a 500 and closes the
+  // connection.
+  virtual Task<Response> handle(Request request) = 0;
+
+  // The answer to bytes that were not a request: 400, 408, 413, 414, 431, 501 or 505. The connection
+  // closes after it.
+  virtual Response refuse(int status, const std::string& why) = 0;
+};
+
+using HandlerFactory =
+    std::function<std::unique_ptr<Handler>(boost::asio::any_io_executor worker)>;
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: any free one; see Server::port().
+  int threads = 1;
+  std::string tls_certificate_file;  // PEM chain; both empty: plain HTTP.
+  std::string tls_key_file;
+  std::size_t connections_max = 10'000;
+  std::size_t header_bytes_max = 32 * 1024;  // Request line and headers together.
+  std::size_t header_count_max = 100;
+  std::size_t target_bytes_max = 8 * 1024;
+  std::chrono::milliseconds handshake_timeout{10'000};
+  std::chrono::milliseconds header_timeout{10'000};  // From the first byte of a request to its head.
+  std::chrono::milliseconds body_timeout{30'000};    // Between two reads of a body.
+  std::chrono::milliseconds idle_timeout{75'000};    // Between two requests.
+  std::chrono::milliseconds write_timeout{30'000};   // Between two writes of an answer.
+};
+
+class Server {
+ public:
+  // Listens when it returns. kInvalid: the certificate or key cannot be used; kUnavailable: the
+  // address cannot be bound. Both name the file or address. The factory is called once a worker,
+  // before the first connection.
+  static Result<std::unique_ptr<Server>> start(ServerOptions options, HandlerFactory factory);
+
+  // Closes what is still open at once. Handlers are destroyed on their worker.
+  ~Server();
+
+  std::uint16_t port() const;
+
+  // Stops accepting, lets requests in flight finish, closes idle connections. Returns true when
+  // nothing was left before `timeout`. Call once, from a thread that is not a worker.
+  bool drain(std::chrono::milliseconds timeout);
+
+ private:
+  class Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::http

@@ -136,12 +136,13 @@ def _kill(data: pathlib.Path) -> None:
         for member in members:
             _signal(member, signal.SIGKILL)
         _wait_gone(members)
-        # What a dead server leaves: a System V segment, and a pid file that would stop the next
+        # What a dead server leaves: a System V segment, and lock files that would stop the next
         # start for as long as nobody has reaped the process.
         if len(lines) > 6:
             subprocess.run(["ipcrm", "-m", lines[6].split()[-1]], stderr=subprocess.DEVNULL,
                            check=False)
-        (data / "postmaster.pid").unlink(missing_ok=True)
+        for lock in (data / "postmaster.pid", *data.parent.glob(".s.PGSQL.*")):
+            lock.unlink(missing_ok=True)
 
 
 def _remove(root: pathlib.Path) -> None:

@@ -73,17 +73,18 @@ std::string to_rfc3339(WallTime time) {
   const hh_mm_ss of_day(time - day);
   std::array<char, 48> text{};
   const int length = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(of_day.hours().count()), static_cast<int>(of_day.minutes().count()),
-      static_cast<int>(of_day.seconds().count()), static_cast<int>(of_day.subseconds().count()));
+      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
+      static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+      static_cast<unsigned>(date.day()), static_cast<int>(of_day.hours().count()),
+      static_cast<int>(of_day.minutes().count()), static_cast<int>(of_day.seconds().count()),
+      static_cast<int>(of_day.subseconds().count()));
   return std::string(text.data(), static_cast<std::size_t>(length));
 }
 
 Result<WallTime> parse_rfc3339(std::string_view text) {
-  const Error wrong{ErrorCode::kInvalid,
-                    "'" + std::string(text) + "' is not an RFC 3339 time such as "
-                    "2026-10-05T08:00:00Z"};
+  const Error wrong{ErrorCode::kInvalid, "'" + std::string(text) +
+                                             "' is not an RFC 3339 time such as "
+                                             "2026-10-05T08:00:00Z"};
   const int y = take_digits(text, 4);
   if (y < 0 || !take(text, '-')) return wrong;
   const int mon = take_digits(text, 2);

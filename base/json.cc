@@ -14,7 +14,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kDepthMax = 64;
-constexpr std::int64_t kIntegerMax = 9007199254740991;  // 2^53 - 1, the last one every reader keeps.
+constexpr std::int64_t kIntegerMax =
+    9007199254740991;  // 2^53 - 1, the last one every reader keeps.
 
 // Builds nothing: only looks for what the DOM parser would silently accept.
 class StrictnessCheck final : public nlohmann::json_sax<json> {
@@ -123,10 +124,10 @@ class CanonicalWriter {
   }
 
   bool write_integer(const json& value) {
-    const bool too_large = value.is_number_unsigned()
-                               ? value.get<std::uint64_t>() > static_cast<std::uint64_t>(kIntegerMax)
-                               : value.get<std::int64_t>() > kIntegerMax ||
-                                     value.get<std::int64_t>() < -kIntegerMax;
+    const bool too_large =
+        value.is_number_unsigned()
+            ? value.get<std::uint64_t>() > static_cast<std::uint64_t>(kIntegerMax)
+            : value.get<std::int64_t>() > kIntegerMax || value.get<std::int64_t>() < -kIntegerMax;
     if (too_large) return fail("is an integer beyond 2^53-1");
     text_ += std::to_string(value.get<std::int64_t>());
     return true;

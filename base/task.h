@@ -1,4 +1,5 @@
-// Task<T>: the coroutine type of everything that waits. Code that does not wait is a plain function.
+// Task<T>: the coroutine type of everything that waits. Code that does not wait is a plain
+// function.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

@@ -16,7 +16,9 @@ Uuid random_uuid(std::uint8_t version) {
 
 }  // namespace
 
-Uuid make_uuid_v4() { return random_uuid(4); }
+Uuid make_uuid_v4() {
+  return random_uuid(4);
+}
 
 Uuid make_uuid_v7(WallTime time) {
   Uuid uuid = random_uuid(7);

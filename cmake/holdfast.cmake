@@ -6,7 +6,9 @@ add_library(holdfast_flags INTERFACE)
 target_include_directories(holdfast_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(holdfast_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast
-  -Wimplicit-fallthrough -fno-omit-frame-pointer)
+  -Wimplicit-fallthrough -fno-omit-frame-pointer
+  # Designated initialisers leave out what has a good default.
+  -Wno-missing-field-initializers)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(holdfast_flags INTERFACE -Wthread-safety)
 endif()

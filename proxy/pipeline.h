@@ -1,0 +1,79 @@
+// The life of a request on the data plane: classify, identify, gather facts, decide, record the
+// intent, forward, record the outcome, respond. The branching is in handle(); the steps compute and
+// return values.
+//
+// One Pipeline belongs to one worker and runs on its thread only. What the workers share is behind
+// the references in PipelineParts, each of which synchronises itself and outlives every pipeline.
+//
+// A crash at any point leaves either nothing, or an intent that is settled afterwards: no byte of a
+// guarded call leaves before its intent is committed.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "approval/rule_store.h"
+#include "audit/audit_log.h"
+#include "graph/classify.h"
+#include "http/server.h"
+#include "identity/graph_lookup.h"
+#include "identity/mailboxes.h"
+#include "identity/verifier.h"
+#include "proxy/call.h"
+#include "proxy/record_content.h"
+#include "proxy/refusal.h"
+#include "proxy/refusal_budget.h"
+#include "proxy/upstream.h"
+
+namespace holdfast::proxy {
+
+// Shared by all workers.
+struct PipelineParts {
+  audit::AuditLog& log;
+  const approval::RuleStore& rules;
+  identity::Verifier& verifier;
+  identity::MailboxDirectory& mailboxes;
+  RefusalBudget& refusals;
+  const Clock& clock;
+  std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
+};
+
+class Pipeline final : public http::Handler {
+ public:
+  Pipeline(PipelineParts parts, std::unique_ptr<Upstream> upstream,
+           std::unique_ptr<identity::GraphLookup> lookup);
+
+  Task<http::Response> handle(http::Request request) override;
+  http::Response refuse(int status, const std::string& why) override;
+
+ private:
+  struct Caller {
+    identity::BearerToken token;
+    identity::Actor actor;
+  };
+
+  // Reads the body first where the class depends on it, and of whatever is not passed through. An
+  // error means the body cannot be had: kLimit when it is too long.
+  Task<Result<graph::Classification>> classify_call(Call& call);
+  Task<std::variant<Caller, Refusal>> identify(const Call& call);
+  // Adds the mailbox's names to the subject.
+  Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
+
+  Task<http::Response> pass_through(const Call& call);
+  Task<http::Response> pass_batch(Subject& subject);
+  Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
+                                   const DecisionBasis* basis);
+  http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,
+                                  ForwardResult result, const Result<audit::RecordRef>& ended);
+  http::Response audit_unavailable(const Call& call) const;
+  http::Response local_endpoint(const Call& call) const;
+
+  PipelineParts parts_;
+  std::unique_ptr<Upstream> upstream_;
+  std::unique_ptr<identity::GraphLookup> lookup_;
+};
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,208 @@
+#include "proxy/record_content.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/crypto.h"
+#include "base/encoding.h"
+#include "base/json.h"
+#include "graph/classify.h"
+#include "proxy/recall_answer.h"
+
+namespace holdfast::proxy {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kHeaderTextBytesMax = 256;
+
+// Header values are bytes from outside; records hold UTF-8 of bounded length.
+std::string text_for_record(std::string_view value) {
+  std::string text(value.substr(0, kHeaderTextBytesMax));
+  if (is_utf8(text)) return text;
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  }
+  return text;
+}
+
+void set_if_present(json& object, const char* key, std::string_view value) {
+  if (!value.empty()) object[key] = text_for_record(value);
+}
+
+// Some Graph clients may put a token into the query. It is refused, and it must not be recorded.
+std::string target_for_record(const std::string& target) {
+  const std::size_t query = target.find('?');
+  if (query == std::string::npos) return target;
+  const std::string decoded = percent_decode(target.substr(query)).value_or("access_token");
+  if (ascii_lower(decoded).find("access_token") == std::string::npos) return target;
+  return target.substr(0, query) + "?(removed: it may hold a token)";
+}
+
+json request_content(const Call& call) {
+  const http::RequestHead& head = call.request.head;
+  json content = {{"method", head.method},
+                  {"target", target_for_record(head.target)},
+                  {"request_id", call.request_id},
+                  {"client_request_id", call.client_request_id},
+                  {"source_ip", call.request.peer.address}};
+  set_if_present(content, "user_agent", head.headers.get("User-Agent"));
+  set_if_present(content, "prefer", head.headers.get("Prefer"));
+  set_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));
+  if (call.content && !call.content->empty()) {
+    content["body_bytes"] = call.content->size();
+    content["body_sha256"] = to_hex(sha256(*call.content));
+  }
+  return content;
+}
+
+json operation_content(const graph::Operation& operation, const std::vector<std::string>& names) {
+  json mailbox = {{"kind", graph::to_string(operation.mailbox.kind)}};
+  set_if_present(mailbox, "key", operation.mailbox.key);
+  if (!names.empty()) mailbox["names"] = names;
+  json content = {{"action", operation.action},
+                  {"mailbox", std::move(mailbox)},
+                  {"path", operation.canonical_path}};
+  set_if_present(content, "resource", operation.resource);
+  if (operation.item) content["item"] = *operation.item;
+  if (operation.folder) content["folder"] = *operation.folder;
+  if (operation.version) content["version"] = *operation.version;
+  if (operation.may_be_shared) content["may_be_shared"] = true;
+  return content;
+}
+
+json actor_content(const identity::Actor& actor) {
+  json content = {{"kind", identity::to_string(actor.kind)},
+                  {"verification", identity::to_string(actor.verification)}};
+  set_if_present(content, "tenant", actor.tenant_id);
+  set_if_present(content, "user",
+                 actor.kind == identity::ActorKind::kUser ? actor.object_id : std::string());
+  set_if_present(content, "app", actor.app_id);
+  set_if_present(content, "name", actor.name);
+  set_if_present(content, "token_id", actor.token_id);
+  set_if_present(content, "token_sha256", actor.token_sha256);
+  return content;
+}
+
+json match_content(const std::vector<approval::RuleMatch>& matches) {
+  json content = json::array();
+  for (const approval::RuleMatch& match : matches) {
+    json item = {{"id", match.id}, {"effect", approval::to_string(match.effect)}};
+    if (!match.unknown_facts.empty()) item["unknown_facts"] = match.unknown_facts;
+    content.push_back(std::move(item));
+  }
+  return content;
+}
+
+// The facts the rules saw, unknown ones as null, so that a reader can decide again.
+json facts_content(const approval::Facts& facts) {
+  const auto known = [](const auto& fact) { return fact ? json(*fact) : json(); };
+  return {{"actor_kind", identity::to_string(facts.actor_kind)},
+          {"groups", known(facts.groups)},
+          {"roles", known(facts.roles)},
+          {"mailbox", facts.mailbox ? json(facts.mailbox->names) : json()},
+          {"own_mailbox", known(facts.own_mailbox)},
+          {"folder", known(facts.folder)},
+          {"source_ip", known(facts.source_ip)},
+          {"at", to_rfc3339(facts.now)}};
+}
+
+json decision_content(const DecisionBasis& basis) {
+  json rules = json::array();
+  for (const approval::RuleMatch& match : basis.decision.by) rules.push_back(match.id);
+  json content = {{"effect", approval::to_string(basis.decision.effect)},
+                  {"rules", std::move(rules)},
+                  {"matched", match_content(basis.decision.matched)},
+                  {"default", basis.decision.by.empty()},
+                  {"rules_sha256", basis.rules_sha256},
+                  {"rules_revision", basis.rules_revision},
+                  {"facts", facts_content(basis.facts)}};
+  if (!basis.decision.monitored.empty()) {
+    content["monitored"] = match_content(basis.decision.monitored);
+  }
+  return content;
+}
+
+audit::Record common_record(audit::Kind kind, const Subject& subject) {
+  audit::Record record{.kind = kind, .operation_id = subject.call.operation_id};
+  record.content["request"] = request_content(subject.call);
+  if (subject.operation) {
+    record.content["operation"] = operation_content(*subject.operation, subject.mailbox_names);
+  }
+  if (subject.actor) record.content["actor"] = actor_content(*subject.actor);
+  return record;
+}
+
+// Graph's own error code and message, where the answer is an error of its shape.
+void add_graph_error(json& outcome, const std::string& body) {
+  const Result<json> parsed = parse_json(body);
+  if (!parsed.ok() || !parsed->is_object()) return;
+  const auto error = parsed->find("error");
+  if (error == parsed->end() || !error->is_object()) return;
+  for (const auto& [member, key] : {std::pair{"code", "error_code"}, {"message", "error"}}) {
+    const auto value = error->find(member);
+    if (value != error->end() && value->is_string()) {
+      set_if_present(outcome, key, value->get_ref<const std::string&>());
+    }
+  }
+}
+
+void add_answer(json& outcome, const http::Response& response, const Subject& subject) {
+  outcome["status"] = response.status;
+  set_if_present(outcome, "graph_request_id", response.headers.get("request-id"));
+  if (response.content.empty()) return;
+  outcome["body_bytes"] = response.content.size();
+  outcome["body_sha256"] = to_hex(sha256(response.content));
+  if (response.status >= 400) add_graph_error(outcome, response.content);
+  if (subject.operation && subject.operation->action == "recall" && response.status == 202) {
+    if (const auto recall = parse_recall_answer(response.content)) {
+      outcome["recall"] = {{"message_id", recall->message_id}, {"hub_server", recall->hub_server}};
+    }
+  }
+}
+
+}  // namespace
+
+audit::Record intent_record(const Subject& subject, const DecisionBasis& basis) {
+  audit::Record record = common_record(audit::Kind::kIntent, subject);
+  record.content["decision"] = decision_content(basis);
+  return record;
+}
+
+audit::Record outcome_record(const Subject& subject, const ForwardResult& result,
+                             std::chrono::microseconds duration) {
+  audit::Record record = common_record(audit::Kind::kOutcome, subject);
+  json outcome = {{"result", audit::to_string(result.result)}, {"duration_us", duration.count()}};
+  set_if_present(outcome, "reason", result.reason);
+  if (result.response) add_answer(outcome, *result.response, subject);
+  record.content["outcome"] = std::move(outcome);
+  return record;
+}
+
+audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
+                             const DecisionBasis* basis) {
+  audit::Record record = common_record(audit::Kind::kDecision, subject);
+  json decision = basis != nullptr ? decision_content(*basis) : json::object();
+  decision["effect"] = note.effect;
+  decision["reason"] = note.reason;
+  decision["status"] = note.status;
+  record.content["decision"] = std::move(decision);
+  if (note.approval_code) {
+    record.content["approval"] = {{"code", *note.approval_code}, {"state", "PENDING"}};
+  }
+  return record;
+}
+
+audit::Record counted_refusals_record(const UnrecordedRefusals& count, WallTime now) {
+  audit::Record record{.kind = audit::Kind::kDecision, .operation_id = make_uuid_v7(now)};
+  record.content["decision"] = {{"effect", "bad_request"},
+                                {"reason", "refusals beyond the recorded rate, counted"},
+                                {"counted",
+                                 {{"unverified", count.unverified},
+                                  {"verified", count.verified},
+                                  {"from", to_rfc3339(count.since)},
+                                  {"to", to_rfc3339(now)}}}};
+  return record;
+}
+
+}  // namespace holdfast::proxy

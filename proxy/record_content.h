@@ -1,0 +1,51 @@
+// What the data plane writes into records: the members that docs/audit_format.md defines, made from
+// plain values. Pure. Nothing here may hold a token, a key or a body.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "approval/decide.h"
+#include "audit/record.h"
+#include "graph/operation.h"
+#include "identity/actor.h"
+#include "proxy/call.h"
+#include "proxy/refusal_budget.h"
+#include "proxy/upstream.h"
+
+namespace holdfast::proxy {
+
+// Everything that the records of one guarded call say in common.
+struct Subject {
+  const Call& call;
+  std::optional<graph::Operation> operation;
+  std::optional<identity::Actor> actor;
+  std::vector<std::string> mailbox_names;  // As resolved; empty when unknown.
+};
+
+// A decision together with the rules and facts it was made from.
+struct DecisionBasis {
+  approval::Decision decision;
+  approval::Facts facts;
+  std::string rules_sha256;
+  std::string rules_revision;
+};
+
+// Why a call was not forwarded, as the record says it.
+struct RefusalNote {
+  std::string effect;  // deny, require_approval, bad_request, unauthenticated, unavailable
+  std::string reason;
+  int status = 0;                            // What the client was answered.
+  std::optional<std::string> approval_code;  // Of the request for approval that this record files.
+};
+
+audit::Record intent_record(const Subject& subject, const DecisionBasis& basis);
+audit::Record outcome_record(const Subject& subject, const ForwardResult& result,
+                             std::chrono::microseconds duration);
+// `basis` is nullptr where the rules were never asked.
+audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
+                             const DecisionBasis* basis);
+// One record for refusals that were only counted.
+audit::Record counted_refusals_record(const UnrecordedRefusals& count, WallTime now);
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,134 @@
+#include "proxy/refusal.h"
+
+#include <utility>
+
+#include "approval/requirements.h"
+
+namespace holdfast::proxy {
+namespace {
+
+using approval::Effect;
+using nlohmann::json;
+
+json rules_detail(const approval::Decision& decision) {
+  json rules = json::array();
+  for (const approval::RuleMatch& match : decision.by) {
+    json rule = {{"id", match.id}, {"title", match.title}};
+    if (!match.unknown_facts.empty()) rule["unknown_facts"] = match.unknown_facts;
+    rules.push_back(std::move(rule));
+  }
+  json detail = {{"rules", std::move(rules)}};
+  if (!decision.by.empty()) {
+    detail["rule"] = decision.by.front().id;
+    detail["title"] = decision.by.front().title;
+  }
+  return detail;
+}
+
+Refusal denied(const approval::Decision& decision) {
+  std::string message = "Denied: no rule allows this call.";
+  if (!decision.by.empty()) {
+    const approval::RuleMatch& rule = decision.by.front();
+    message = "Denied by rule " + rule.id + ": " + rule.title + ".";
+    if (!rule.unknown_facts.empty()) {
+      message += " It applies because these facts could not be established:";
+      for (const std::string& fact : rule.unknown_facts) message += " " + fact;
+      message += ".";
+    }
+  }
+  return {.answer = {.status = 403,
+                     .code = "HoldfastDenied",
+                     .message = std::move(message),
+                     .holdfast = rules_detail(decision)},
+          .effect = "deny"};
+}
+
+Refusal requirement_missing(const approval::Decision& decision, const std::string& what) {
+  return {.answer = {.status = 400,
+                     .code = "HoldfastJustificationRequired",
+                     .message = what,
+                     .holdfast = rules_detail(decision)},
+          .effect = "bad_request"};
+}
+
+Refusal approval_required(const approval::Decision& decision, const std::string& code) {
+  json detail = rules_detail(decision);
+  detail["approval"] = {{"code", code}, {"state", "PENDING"}};
+  return {.answer = {.status = 412,
+                     .code = "HoldfastApprovalRequired",
+                     .message = "This call needs approval. It was requested with the code " + code +
+                                "; send the call again once it is approved.",
+                     .holdfast = std::move(detail),
+                     .headers = {{"x-msft-approval-code", code},
+                                 {"Location", "/holdfast/approvals/" + code}}},
+          .effect = "require_approval",
+          .approval_code = code};
+}
+
+// What the client brought along for the approvers, checked; nullopt when it satisfies the rules.
+std::optional<std::string> missing_requirement(const approval::Requirements& require,
+                                               const http::Headers& headers) {
+  std::optional<std::string> justification;
+  if (const std::string* header = headers.find("x-msft-approval-justification")) {
+    Result<std::string> decoded = approval::decode_justification(*header);
+    if (!decoded.ok()) return decoded.error().message;
+    justification = std::move(*decoded);
+  }
+  std::optional<std::string> ticket;
+  if (const std::string* header = headers.find("Holdfast-Ticket")) ticket = *header;
+  const Status enough = approval::check_requirements(require, justification, ticket);
+  if (enough.ok()) return std::nullopt;
+  return enough.error().message;
+}
+
+}  // namespace
+
+Refusal bad_request(const std::string& why, int status) {
+  return {.answer = {.status = status, .code = "HoldfastBadRequest", .message = why},
+          .effect = "bad_request"};
+}
+
+Refusal unauthenticated(const std::string& why) {
+  return {
+      .answer = {.status = 401,
+                 .code = "InvalidAuthenticationToken",
+                 .message = why,
+                 .headers = {{"WWW-Authenticate", "Bearer realm=\"\", error=\"invalid_token\""}}},
+      .effect = "unauthenticated"};
+}
+
+Refusal rejected_by_graph(identity::GraphAnswer answer) {
+  return {.answer = {.status = answer.status,
+                     .code = "InvalidAuthenticationToken",
+                     .message = "Microsoft Graph did not accept the caller's token."},
+          .effect = "unauthenticated",
+          .from_graph = std::move(answer)};
+}
+
+Refusal identity_unavailable(const std::string& why) {
+  return {
+      .answer = {.status = 502,
+                 .code = "HoldfastUpstreamUnreachable",
+                 .message = "The caller could not be verified with Microsoft Graph, and nothing "
+                            "was forwarded: " +
+                            why},
+      .effect = "unavailable"};
+}
+
+std::optional<Refusal> refusal_of(const approval::Decision& decision, const http::Headers& headers,
+                                  const std::string& approval_code) {
+  switch (decision.effect) {
+    case Effect::kAllow:
+      return std::nullopt;
+    case Effect::kRequireApproval:
+      if (const auto missing = missing_requirement(decision.require, headers)) {
+        return requirement_missing(decision, *missing);
+      }
+      return approval_required(decision, approval_code);
+    case Effect::kDeny:
+      break;
+  }
+  return denied(decision);
+}
+
+}  // namespace holdfast::proxy

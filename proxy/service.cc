@@ -1,0 +1,110 @@
+#include "proxy/service.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "base/log.h"
+#include "proxy/pipeline.h"
+
+namespace holdfast::proxy {
+namespace {
+
+constexpr std::chrono::seconds kCountedRefusalsEvery{10};
+
+Task<void> record_counted_refusals(PipelineParts parts) {
+  const std::optional<UnrecordedRefusals> count = parts.refusals.take_unrecorded();
+  if (!count) co_return;
+  const Result<audit::RecordRef> recorded =
+      co_await parts.log.append(counted_refusals_record(*count, parts.clock.now()));
+  if (!recorded.ok()) parts.refusals.restore(*count);
+}
+
+Task<void> record_counted_refusals_regularly(PipelineParts parts) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  for (;;) {
+    timer.expires_after(kCountedRefusalsEvery);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    co_await record_counted_refusals(parts);
+  }
+}
+
+// One worker's handler together with the client that it and its lookups send over.
+class Worker final : public http::Handler {
+ public:
+  Worker(const boost::asio::any_io_executor& executor, const http::ClientOptions& upstream,
+         PipelineParts parts)
+      : client_(executor, upstream),
+        pipeline_(parts, std::make_unique<GraphUpstream>(client_),
+                  std::make_unique<identity::HttpGraphLookup>(client_)) {}
+
+  Task<http::Response> handle(http::Request request) override {
+    return pipeline_.handle(std::move(request));
+  }
+  http::Response refuse(int status, const std::string& why) override {
+    return pipeline_.refuse(status, why);
+  }
+
+ private:
+  http::Client client_;
+  Pipeline pipeline_;
+};
+
+}  // namespace
+
+struct Service::Shared {
+  Shared(const Clock& clock_, RefusalRates rates)
+      : verifier(clock_), mailboxes(clock_), refusals(rates, clock_) {}
+
+  identity::Verifier verifier;
+  identity::MailboxDirectory mailboxes;
+  RefusalBudget refusals;
+  std::optional<PipelineParts> parts;
+};
+
+Service::Service(std::unique_ptr<Shared> shared, std::unique_ptr<http::Server> server)
+    : shared_(std::move(shared)), server_(std::move(server)) {}
+
+Service::~Service() = default;
+
+Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::AuditLog& log,
+                                                const approval::RuleStore& rules,
+                                                const Clock& clock) {
+  auto shared = std::make_unique<Shared>(clock, options.refusal_rates);
+  shared->parts.emplace(PipelineParts{.log = log,
+                                      .rules = rules,
+                                      .verifier = shared->verifier,
+                                      .mailboxes = shared->mailboxes,
+                                      .refusals = shared->refusals,
+                                      .clock = clock,
+                                      .buffered_body_bytes_max = options.buffered_body_bytes_max});
+  const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
+                            first = true](const boost::asio::any_io_executor& executor) mutable {
+    if (std::exchange(first, false)) {
+      boost::asio::co_spawn(executor, record_counted_refusals_regularly(parts),
+                            boost::asio::detached);
+    }
+    return std::make_unique<Worker>(executor, upstream, parts);
+  };
+  Result<std::unique_ptr<http::Server>> server =
+      http::Server::start(std::move(options.server), make_worker);
+  if (!server.ok()) return server.error();
+  return std::unique_ptr<Service>(new Service(std::move(shared), std::move(*server)));
+}
+
+std::uint16_t Service::port() const {
+  return server_->port();
+}
+
+bool Service::drain(std::chrono::milliseconds timeout) {
+  const bool finished = server_->drain(timeout);
+  boost::asio::io_context context;
+  boost::asio::co_spawn(context, record_counted_refusals(*shared_->parts), boost::asio::detached);
+  context.run();
+  return finished;
+}
+
+}  // namespace holdfast::proxy

@@ -23,10 +23,10 @@ enum class Verification {
 struct Actor {
   ActorKind kind = ActorKind::kUnknown;
   Verification verification = Verification::kNone;
-  std::string tenant_id;  // tid
-  std::string object_id;  // oid; for an app, of its service principal
-  std::string app_id;     // appid or azp: for a user, the client application in use
-  std::string name;       // upn or preferred_username; for people to read, never compared
+  std::string tenant_id;            // tid
+  std::string object_id;            // oid; for an app, of its service principal
+  std::string app_id;               // appid or azp: for a user, the client application in use
+  std::string name;                 // upn or preferred_username; for people to read, never compared
   std::vector<std::string> roles;   // roles (app permissions)
   std::vector<std::string> scopes;  // scp
   std::vector<std::string> wids;    // directory role template ids, where the token has them
@@ -37,7 +37,7 @@ struct Actor {
   bool verified() const { return verification != Verification::kNone; }
 };
 
-std::string_view to_string(ActorKind kind);            // unknown, user, app
-std::string_view to_string(Verification verification); // none, probe
+std::string_view to_string(ActorKind kind);             // unknown, user, app
+std::string_view to_string(Verification verification);  // none, probe
 
 }  // namespace holdfast::identity

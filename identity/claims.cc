@@ -1,0 +1,260 @@
+#include "identity/claims.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/crypto.h"
+#include "base/encoding.h"
+#include "base/json.h"
+#include "base/uuid.h"
+
+namespace holdfast::identity {
+namespace {
+
+using nlohmann::json;
+
+// The last second of the year 9999: what RFC 3339 can still write.
+constexpr std::int64_t kExpiryMax = 253402300799;
+
+bool is_b64token(std::string_view text) {
+  const std::size_t end = text.find_last_not_of('=');
+  if (end == std::string_view::npos) return false;
+  return std::ranges::all_of(text.substr(0, end + 1), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("-._~+/").find(c) != std::string_view::npos;
+  });
+}
+
+// Decodes what can be decoded and keeps the rest: for recognising a name, whoever decodes it later.
+std::string decode_leniently(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::optional<std::string> byte =
+        text[i] == '%' ? percent_decode(text.substr(i, 3)) : std::nullopt;
+    if (byte && byte->size() == 1) {
+      decoded += *byte;
+      i += 2;
+    } else {
+      decoded += text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return decoded;
+}
+
+// Whether a query parameter is called access_token in some reading: any case, encoded up to twice,
+// surrounded by white space, split from its neighbours at & or ;.
+bool names_access_token(std::string_view parameter) {
+  const std::string raw(parameter.substr(0, parameter.find('=')));
+  const std::string once = decode_leniently(raw);
+  for (const std::string& name : {raw, once, decode_leniently(once)}) {
+    const std::size_t begin = name.find_first_not_of(" \t\r\n\v\f");
+    if (begin == std::string::npos) continue;
+    const std::size_t end = name.find_last_not_of(" \t\r\n\v\f");
+    if (ascii_iequals(std::string_view(name).substr(begin, end - begin + 1), "access_token")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool has_access_token_parameter(std::string_view target) {
+  const std::size_t question = target.find('?');
+  if (question == std::string_view::npos) return false;
+  std::string_view query = target.substr(question + 1);
+  while (true) {
+    const std::size_t end = query.find_first_of("&;?");
+    if (names_access_token(query.substr(0, end))) return true;
+    if (end == std::string_view::npos) return false;
+    query.remove_prefix(end + 1);
+  }
+}
+
+Error unreadable(std::string what) {
+  return {ErrorCode::kInvalid, "the access token " + std::move(what)};
+}
+
+// One part of the token as the JSON object that it must be.
+Result<json> decode_part(std::string_view part, std::string_view name) {
+  const std::optional<std::string> text = from_base64url(part);
+  if (!text || text->empty()) {
+    return unreadable("has a " + std::string(name) + " that is not base64url");
+  }
+  Result<json> value = parse_json(*text);
+  if (!value.ok() || !value->is_object()) {
+    return unreadable("has a " + std::string(name) + " that is not one strict JSON object");
+  }
+  return value;
+}
+
+// Claims taken one by one; the first that is of the wrong type is remembered and ends the reading.
+class ClaimReader {
+ public:
+  explicit ClaimReader(const json& claims) : claims_(claims) {}
+
+  const std::optional<Error>& problem() const { return problem_; }
+  bool has(const char* name) const { return claims_.contains(name); }
+
+  std::string text(const char* name) {
+    const json* value = find(name);
+    if (value == nullptr) return {};
+    if (value->is_string()) return value->get<std::string>();
+    fail(name, "is not a string");
+    return {};
+  }
+
+  std::string guid(const char* name) {
+    if (!has(name)) return {};
+    const std::optional<Uuid> id = parse_uuid(text(name));
+    if (id) return to_string(*id);
+    fail(name, "is not a GUID");
+    return {};
+  }
+
+  std::vector<std::string> texts(const char* name) {
+    const json* value = find(name);
+    if (value == nullptr) return {};
+    std::vector<std::string> list;
+    if (value->is_array()) {
+      for (const json& element : *value) {
+        if (!element.is_string()) break;
+        list.push_back(element.get<std::string>());
+      }
+    }
+    if (!value->is_array() || list.size() != value->size()) {
+      fail(name, "is not a list of strings");
+      return {};
+    }
+    return list;
+  }
+
+  std::optional<WallTime> time(const char* name) {
+    const json* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    const bool sane = value->is_number_unsigned() &&
+                      value->get<std::uint64_t>() <= static_cast<std::uint64_t>(kExpiryMax);
+    if (sane) return WallTime(std::chrono::seconds(value->get<std::int64_t>()));
+    fail(name, "is not a time in whole seconds");
+    return std::nullopt;
+  }
+
+  void fail(std::string_view name, std::string_view what) {
+    if (!problem_) {
+      problem_ = unreadable("has a claim " + std::string(name) + " that " + std::string(what));
+    }
+  }
+
+ private:
+  const json* find(const char* name) const {
+    const auto it = claims_.find(name);
+    return it == claims_.end() ? nullptr : &*it;
+  }
+
+  const json& claims_;
+  std::optional<Error> problem_;
+};
+
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = text.find(' ');
+    if (end != 0) words.emplace_back(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return words;
+}
+
+Result<ActorKind> read_kind(ClaimReader& claims) {
+  const bool has_scopes = claims.has("scp");
+  if (claims.has("idtyp")) {
+    const std::string type = claims.text("idtyp");
+    if (type == "user") return ActorKind::kUser;
+    if (type != "app") return unreadable("is neither a user's nor an app's");
+    if (has_scopes) return unreadable("says idtyp app and has scopes, which only users' have");
+    return ActorKind::kApp;
+  }
+  if (has_scopes) return ActorKind::kUser;
+  if (claims.has("roles")) return ActorKind::kApp;
+  return unreadable("does not say whether it is a user's or an app's");
+}
+
+std::string read_app_id(ClaimReader& claims) {
+  std::string v1 = claims.guid("appid");
+  std::string v2 = claims.guid("azp");
+  if (!v1.empty() && !v2.empty() && v1 != v2) claims.fail("azp", "contradicts appid");
+  return v1.empty() ? v2 : v1;
+}
+
+std::string read_name(ClaimReader& claims) {
+  std::string name;
+  for (const char* claim : {"upn", "preferred_username", "app_displayname"}) {
+    std::string value = claims.text(claim);
+    if (name.empty()) name = std::move(value);
+  }
+  return name;
+}
+
+}  // namespace
+
+Result<std::optional<BearerToken>> bearer_token(const http::RequestHead& head) {
+  if (head.headers.count("authorization") > 1) {
+    return Error{ErrorCode::kInvalid, "more than one Authorization header"};
+  }
+  if (has_access_token_parameter(head.target)) {
+    return Error{ErrorCode::kInvalid, "an access_token in the query"};
+  }
+  constexpr std::string_view kScheme = "bearer";
+  std::string_view value = head.headers.get("authorization");
+  if (!ascii_iequals(value.substr(0, kScheme.size()), kScheme)) return std::optional<BearerToken>();
+  value.remove_prefix(kScheme.size());
+  const std::size_t begin = value.find_first_not_of(' ');
+  if (begin == 0 || begin == std::string_view::npos) return std::optional<BearerToken>();
+  value.remove_prefix(begin);
+  if (value.size() > kTokenBytesMax || !is_b64token(value)) return std::optional<BearerToken>();
+  return std::optional<BearerToken>(BearerToken{std::string(value)});
+}
+
+Result<Actor> read_claims(const BearerToken& token) {
+  const std::string_view text = token.text;
+  if (text.size() > kTokenBytesMax) return unreadable("is too long");
+  const std::size_t first = text.find('.');
+  const std::size_t last = text.rfind('.');
+  if (first == last || text.find('.', first + 1) != last) {
+    return unreadable("does not have three parts");
+  }
+  const Result<json> header = decode_part(text.substr(0, first), "header");
+  if (!header.ok()) return header.error();
+  const Result<json> payload = decode_part(text.substr(first + 1, last - first - 1), "payload");
+  if (!payload.ok()) return payload.error();
+  const std::optional<std::string> signature = from_base64url(text.substr(last + 1));
+  if (!signature || signature->empty()) return unreadable("has no base64url signature");
+
+  ClaimReader claims(*payload);
+  const Result<ActorKind> kind = read_kind(claims);
+  if (!kind.ok()) return kind.error();
+  Actor actor;
+  actor.kind = *kind;
+  actor.tenant_id = claims.guid("tid");
+  actor.object_id = claims.guid("oid");
+  actor.app_id = read_app_id(claims);
+  actor.name = read_name(claims);
+  actor.roles = claims.texts("roles");
+  actor.scopes = split_words(claims.text("scp"));
+  actor.wids = claims.texts("wids");
+  actor.token_id = claims.text("uti");
+  actor.token_sha256 = to_hex(sha256(text));
+  actor.expires = claims.time("exp");
+  if (claims.problem()) return *claims.problem();
+
+  if (actor.tenant_id.empty()) return unreadable("names no tenant");
+  const bool is_user = actor.kind == ActorKind::kUser;
+  if (is_user && actor.object_id.empty()) return unreadable("names no user");
+  if (!is_user && actor.app_id.empty()) return unreadable("names no app");
+  return actor;
+}
+
+}  // namespace holdfast::identity

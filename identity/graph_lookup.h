@@ -1,0 +1,49 @@
+// Holdfast's own small questions to Graph: who a token belongs to, what names a mailbox has.
+//
+// They are GETs that change nothing, sent beside the client's call and never instead of it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "base/result.h"
+#include "base/task.h"
+#include "http/message.h"
+
+namespace holdfast::http {
+class Client;
+}
+
+namespace holdfast::identity {
+
+inline constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+
+struct GraphAnswer {
+  int status = 0;
+  http::Headers headers;  // Without hop-by-hop and framing headers.
+  std::string body;       // At most kAnswerBytesMax.
+};
+
+// Used on one executor, like the client behind it.
+class GraphLookup {
+ public:
+  virtual ~GraphLookup() = default;
+
+  // One GET of `target` (origin form) with `bearer_token`, whatever the status of its answer.
+  // kUnavailable, kTimeout: no complete answer. kLimit: an answer too long to be one of these, or
+  // no connection free. kInvalid: not HTTP. The token must live until the answer is there.
+  virtual Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token) = 0;
+};
+
+// Asks over `client`, which must outlive it.
+class HttpGraphLookup final : public GraphLookup {
+ public:
+  explicit HttpGraphLookup(http::Client& client) : client_(client) {}
+
+  Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token) override;
+
+ private:
+  http::Client& client_;
+};
+
+}  // namespace holdfast::identity

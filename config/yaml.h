@@ -17,7 +17,8 @@ namespace holdfast::config {
 struct YamlDocument {
   std::string file;      // As given, for messages.
   nlohmann::json value;  // Integers stay integers; decimals become floats.
-  std::map<std::string, int> lines;  // JSON pointer of every member and element -> its line, from 1.
+  std::map<std::string, int>
+      lines;  // JSON pointer of every member and element -> its line, from 1.
 
   // "rules.yaml:12: /rules/0/when: " of the place, or of its nearest parent that has a line.
   std::string where(const std::string& pointer) const;

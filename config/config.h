@@ -1,0 +1,173 @@
+// What a Holdfast process is told: a typed value, read once at start and never changed after.
+//
+//   LoadOptions options{.file = "holdfast.yaml", .environment = holdfast_environment()};
+//   Result<Config> config = load_config(options);
+//   if (config.ok()) status = check_for(*config, Role::kProxy);
+//
+// Later sources win: defaults (the initialisers below) < file < HOLDFAST_* environment < --set.
+// A key's environment name is HOLDFAST_ and its path in upper case joined by two underscores:
+// proxy.tls.key_file is HOLDFAST_PROXY__TLS__KEY_FILE. What each key means, its limits and who
+// needs it stand once, in config/fields.cc; `holdfast config example` prints them.
+//
+// Secrets never stand in the configuration: it names the files that hold them.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace holdfast::config {
+
+using std::chrono::milliseconds;
+
+// Where to listen. Port 0: any free one.
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+  bool operator==(const Endpoint&) const = default;
+};
+
+// PEM files; both empty: plain HTTP.
+struct Tls {
+  std::string certificate_file;
+  std::string key_file;
+};
+
+struct Database {
+  std::string url;            // libpq URL or keywords, without a password.
+  std::string password_file;  // Its first line is the password; empty: none is sent.
+};
+
+struct ProxyLimits {
+  int connections = 10'000;
+  std::size_t header_bytes = 32 * 1024;
+  int header_count = 100;
+  std::size_t target_bytes = 8 * 1024;
+  std::size_t buffered_body_bytes = 4 * 1024 * 1024;
+};
+
+struct ProxyTimeouts {
+  milliseconds handshake{10'000};
+  milliseconds header{10'000};
+  milliseconds body{30'000};
+  milliseconds idle{75'000};
+  milliseconds write{30'000};
+};
+
+struct Proxy {
+  Endpoint listen{"127.0.0.1", 8443};
+  int threads = 2;
+  Tls tls;
+  std::string spool_dir;
+  std::vector<std::string> trusted_proxies;  // CIDR blocks, each checked.
+  milliseconds drain_timeout{30'000};
+  ProxyLimits limits;
+  ProxyTimeouts timeouts;
+  Database database;
+};
+
+struct Upstream {
+  std::string origin = "https://graph.microsoft.com";  // Scheme, host and port only.
+  std::string ca_file;                                 // Empty: the system's certificates.
+  milliseconds connect_timeout{5'000};
+  milliseconds response_timeout{100'000};
+  milliseconds idle_timeout{30'000};
+  milliseconds pool_idle_max{20'000};
+  int connections = 256;
+};
+
+enum class IdentityMode { kPassthrough };
+
+struct Identity {
+  IdentityMode mode = IdentityMode::kPassthrough;
+  milliseconds probe_timeout{10'000};
+  milliseconds mailbox_cache{600'000};
+};
+
+struct Rules {
+  std::string file;
+};
+
+struct AuditLog {
+  milliseconds lease{15'000};
+  milliseconds append_timeout{5'000};
+};
+
+struct Audit {
+  Endpoint listen{"127.0.0.1", 8444};
+  int threads = 1;
+  Tls tls;
+  std::string tokens_file;
+  Database database;
+  milliseconds drain_timeout{10'000};
+};
+
+struct Migrate {
+  Database database;
+};
+
+struct Records {
+  std::string url = "https://127.0.0.1:8444";
+  std::string token_file;
+  std::string ca_file;
+};
+
+struct Logging {
+  LogLevel level = LogLevel::kInfo;
+};
+
+struct Config {
+  Proxy proxy;
+  Upstream upstream;
+  Identity identity;
+  Rules rules;
+  AuditLog audit_log;
+  Audit audit;
+  Migrate migrate;
+  Records records;
+  Logging logging;
+
+  // Key path -> what set it: "holdfast.yaml:12", an environment name or "--set". Defaults are
+  // absent.
+  std::map<std::string, std::string> origins;
+
+  // "holdfast.yaml:12: rules.file: ", to begin a message about that key's value with.
+  std::string where(const std::string& key) const;
+};
+
+struct LoadOptions {
+  std::string file;  // Empty: HOLDFAST_CONFIG of the environment, or no file at all.
+  std::map<std::string, std::string> environment;  // Only HOLDFAST_* names matter.
+  std::vector<std::string> settings;               // "proxy.listen=127.0.0.1:0", later ones win.
+};
+
+// The HOLDFAST_* part of this process's environment.
+std::map<std::string, std::string> holdfast_environment();
+
+// File paths in the file are relative to its directory, those from elsewhere to the working
+// directory. kInvalid or kNotFound: one line that names file and line, variable or flag, and key.
+Result<Config> load_config(const LoadOptions& options);
+
+enum class Role { kProxy, kAudit, kCheck, kMigrate, kRecords };
+
+// Whether the keys that a role needs are set and the files it was told of can be read. kInvalid:
+// one line that names the key.
+Status check_for(const Config& config, Role role);
+
+// A complete file with every key, its default or an example, and what it means.
+std::string example_yaml();
+
+// The effective configuration as a file, with the origin of every value that is not the default.
+std::string dump_yaml(const Config& config);
+
+// The JSON Schema (draft 4) of the file.
+std::string schema_json();
+
+}  // namespace holdfast::config

@@ -1,0 +1,209 @@
+// One value of the configuration: from JSON or text to its member and back, by its kind.
+#include <algorithm>
+#include <type_traits>
+
+#include "config/fields.h"
+#include "config/values.h"
+
+namespace holdfast::config {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+Error must(const std::string& what) {
+  return {ErrorCode::kInvalid, "must " + what};
+}
+
+// The text of a JSON string that is not empty, else null.
+const std::string* text_of(const json& value) {
+  const auto* text = value.get_ptr<const std::string*>();
+  return text == nullptr || text->empty() ? nullptr : text;
+}
+
+Status set_string(std::string& member, const json& value, const std::string& wanted) {
+  const std::string* text = text_of(value);
+  if (text == nullptr) return must("be " + wanted + ", and not empty");
+  member = *text;
+  return {};
+}
+
+Status set(const TextKind& kind, Config& config, const json& value) {
+  return set_string(kind.at(config), value, "text");
+}
+Status set(const FileKind& kind, Config& config, const json& value) {
+  return set_string(kind.at(config), value, "the path of a file");
+}
+Status set(const DirectoryKind& kind, Config& config, const json& value) {
+  return set_string(kind.at(config), value, "the path of a directory");
+}
+
+Status set(const DatabaseUrlKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  if (text == nullptr) return must("be a PostgreSQL URL such as postgresql://user@host:5432/name");
+  // A password in here would be a secret in the file, in the dump and in error messages.
+  const std::size_t scheme = text->find("://");
+  const std::size_t user = scheme == std::string::npos ? text->size() : scheme + 3;
+  const std::string authority = text->substr(user, text->find_first_of("/?", user) - user);
+  const std::size_t at = authority.rfind('@');
+  const bool in_authority =
+      at != std::string::npos && authority.substr(0, at).find(':') != std::string::npos;
+  if (in_authority || text->find("password") != std::string::npos) {
+    return must("not hold a password: put it into the password_file beside it");
+  }
+  kind.at(config) = *text;
+  return {};
+}
+
+Status set(const OriginKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  if (text == nullptr || !is_origin(*text)) {
+    return must(
+        "be like https://host or https://host:port, without a path; http only to localhost");
+  }
+  kind.at(config) = *text;
+  return {};
+}
+
+Status set(const EndpointKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  const auto endpoint = text == nullptr ? std::nullopt : parse_endpoint(*text);
+  if (!endpoint) return must("be an address and a port such as 127.0.0.1:8443");
+  kind.at(config) = *endpoint;
+  return {};
+}
+
+Status set(const CidrListKind& kind, Config& config, const json& value) {
+  if (!value.is_array()) return must("be a list of networks such as [10.0.0.0/8]");
+  std::vector<std::string> blocks;
+  for (const json& element : value) {
+    const std::string* text = text_of(element);
+    if (text == nullptr || !is_cidr(*text)) {
+      return must("be a list of networks such as [10.0.0.0/8]; not a network: " + element.dump());
+    }
+    blocks.push_back(*text);
+  }
+  kind.at(config) = std::move(blocks);
+  return {};
+}
+
+Status set(const CountKind& kind, Config& config, const json& value) {
+  if (!value.is_number_integer() || value.get<std::int64_t>() < kind.min ||
+      value.get<std::int64_t>() > kind.max) {
+    return must("be a whole number from " + std::to_string(kind.min) + " to " +
+                std::to_string(kind.max));
+  }
+  kind.at(config) = value.get<int>();
+  return {};
+}
+
+Status set(const BytesKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  const auto bytes = text == nullptr ? std::nullopt : parse_bytes(*text);
+  if (!bytes || *bytes < kind.min || *bytes > kind.max) {
+    return must("be a size such as 64KiB, from " + bytes_text(kind.min) + " to " +
+                bytes_text(kind.max));
+  }
+  kind.at(config) = *bytes;
+  return {};
+}
+
+Status set(const DurationKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  const auto duration = text == nullptr ? std::nullopt : parse_duration(*text);
+  if (!duration || *duration < kind.min || *duration > kind.max) {
+    return must("be a duration such as 250ms, 5s or 10m, from " + duration_text(kind.min) + " to " +
+                duration_text(kind.max));
+  }
+  kind.at(config) = *duration;
+  return {};
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+Status set(const ChoiceKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  if (text != nullptr) {
+    const auto name = std::ranges::find(kind.names, *text);
+    if (name != kind.names.end()) {
+      kind.set(config, static_cast<int>(name - kind.names.begin()));
+      return {};
+    }
+    if (std::ranges::find(kind.not_built, *text) != kind.not_built.end()) {
+      return Error{ErrorCode::kInvalid, "\"" + *text + "\" is not built yet"};
+    }
+  }
+  return must("be " + std::string(kind.names.size() == 1 ? "" : "one of ") + join(kind.names));
+}
+
+ordered_json text_schema(const std::string& pattern) {
+  return {{"type", "string"}, {"pattern", pattern}};
+}
+
+}  // namespace
+
+Status set_value(const Field& field, Config& config, const json& value) {
+  return std::visit([&](const auto& kind) { return set(kind, config, value); }, field.kind);
+}
+
+Status set_text(const Field& field, Config& config, const std::string& text) {
+  json value = text;
+  if (std::holds_alternative<CountKind>(field.kind)) {
+    const bool digits = !text.empty() && text.size() <= 9 &&
+                        text.find_first_not_of("0123456789") == std::string::npos;
+    if (digits) value = std::stoi(text);
+  } else if (std::holds_alternative<CidrListKind>(field.kind)) {
+    value = json::array();
+    for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      value.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  return set_value(field, config, value);
+}
+
+json get_value(const Field& field, Config config) {
+  return std::visit(
+      Overloaded{
+          [&](const EndpointKind& kind) -> json { return endpoint_text(kind.at(config)); },
+          [&](const CountKind& kind) -> json { return kind.at(config); },
+          [&](const BytesKind& kind) -> json { return bytes_text(kind.at(config)); },
+          [&](const DurationKind& kind) -> json { return duration_text(kind.at(config)); },
+          [&](const ChoiceKind& kind) -> json {
+            return kind.names[static_cast<std::size_t>(kind.get(config))];
+          },
+          [&](const auto& kind) -> json { return kind.at(config); },
+      },
+      field.kind);
+}
+
+ordered_json value_schema(const Field& field) {
+  return std::visit(
+      Overloaded{
+          [](const EndpointKind&) { return text_schema("^.+:[0-9]+$"); },
+          [](const OriginKind&) { return text_schema("^https?://[^/]+$"); },
+          [](const BytesKind&) { return text_schema("^[0-9]+(B|KiB|MiB|GiB)$"); },
+          [](const DurationKind&) { return text_schema("^[0-9]+(ms|s|m|h)$"); },
+          [](const CidrListKind&) {
+            return ordered_json{{"type", "array"}, {"items", text_schema("^.+/[0-9]+$")}};
+          },
+          [](const CountKind& kind) {
+            return ordered_json{{"type", "integer"}, {"minimum", kind.min}, {"maximum", kind.max}};
+          },
+          [](const ChoiceKind& kind) { return ordered_json{{"enum", kind.names}}; },
+          [](const auto&) { return ordered_json{{"type", "string"}, {"minLength", 1}}; },
+      },
+      field.kind);
+}
+
+}  // namespace holdfast::config

@@ -1,0 +1,257 @@
+#include "config/fields.h"
+
+#include <algorithm>
+
+namespace holdfast::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kKiB = 1024;
+constexpr std::size_t kMiB = 1024 * kKiB;
+
+// Kept apart by section only so that each function stays short.
+
+void add_proxy(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"proxy.listen", EndpointKind{[](Config& c) -> auto& { return c.proxy.listen; }},
+       "Address and port that client apps connect to."},
+      {"proxy.threads", CountKind{[](Config& c) -> auto& { return c.proxy.threads; }, 1, 256},
+       "Worker threads; each serves its own connections."},
+      {"proxy.tls.certificate_file",
+       FileKind{[](Config& c) -> auto& { return c.proxy.tls.certificate_file; }},
+       "PEM certificate chain to serve HTTPS with. Without it: plain HTTP, and official Graph SDKs "
+       "withhold the token.",
+       "/etc/holdfast/proxy.crt"},
+      {"proxy.tls.key_file", FileKind{[](Config& c) -> auto& { return c.proxy.tls.key_file; }},
+       "PEM private key of that certificate.", "/etc/holdfast/proxy.key"},
+      {"proxy.spool_dir",
+       DirectoryKind{[](Config& c) -> auto& { return c.proxy.spool_dir; }},
+       "Directory of this proxy alone, on a disk that keeps its word: outcomes that the database "
+       "could not take wait here.",
+       "/var/lib/holdfast/spool",
+       {Role::kProxy}},
+      {"proxy.trusted_proxies",
+       CidrListKind{[](Config& c) -> auto& { return c.proxy.trusted_proxies; }},
+       "Networks of load balancers whose X-Forwarded-For is believed."},
+      {"proxy.drain_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.proxy.drain_timeout; }, 0ms, 1h},
+       "How long requests in flight may take to finish after SIGTERM."},
+      {"proxy.database.url",
+       DatabaseUrlKind{[](Config& c) -> auto& { return c.proxy.database.url; }},
+       "PostgreSQL, as the proxy's own role. No password here.",
+       "postgresql://holdfast_proxy@localhost:5432/holdfast",
+       {Role::kProxy}},
+      {"proxy.database.password_file",
+       FileKind{[](Config& c) -> auto& { return c.proxy.database.password_file; }},
+       "File that holds that role's password.", "/etc/holdfast/proxy.password"},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+void add_proxy_limits(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"proxy.limits.connections",
+       CountKind{[](Config& c) -> auto& { return c.proxy.limits.connections; }, 1, 1'000'000},
+       "Client connections at once; further ones wait to be accepted."},
+      {"proxy.limits.header_bytes",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.header_bytes; }, kKiB, kMiB},
+       "Request line and headers together; over it 431."},
+      {"proxy.limits.header_count",
+       CountKind{[](Config& c) -> auto& { return c.proxy.limits.header_count; }, 1, 10'000},
+       "Headers of one request; over it 431."},
+      {"proxy.limits.target_bytes",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.target_bytes; }, 256, kMiB},
+       "Path and query of a request; over it 414."},
+      {"proxy.limits.buffered_body_bytes",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.buffered_body_bytes; }, kKiB,
+                 64 * kMiB},
+       "Bodies that must be read whole before they are sent, those of guarded calls among them; "
+       "over it 413."},
+      {"proxy.timeouts.handshake",
+       DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.handshake; }, 1ms, 1h},
+       "TLS handshake of a client."},
+      {"proxy.timeouts.header",
+       DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.header; }, 1ms, 1h},
+       "From the first byte of a request to the end of its headers."},
+      {"proxy.timeouts.body",
+       DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.body; }, 1ms, 1h},
+       "Between two parts of a request's body."},
+      {"proxy.timeouts.idle",
+       DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.idle; }, 1ms, 1h},
+       "Between two requests of one connection."},
+      {"proxy.timeouts.write",
+       DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.write; }, 1ms, 1h},
+       "Between two parts of an answer that the client takes."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+void add_upstream(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"upstream.origin", OriginKind{[](Config& c) -> auto& { return c.upstream.origin; }},
+       "Where Microsoft Graph is: scheme, host and port only."},
+      {"upstream.ca_file", FileKind{[](Config& c) -> auto& { return c.upstream.ca_file; }},
+       "PEM certificates that vouch for it, instead of the system's.",
+       "/etc/holdfast/graph-ca.crt"},
+      {"upstream.connect_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.upstream.connect_timeout; }, 1ms, 10min},
+       "Name, connection and TLS handshake together."},
+      {"upstream.response_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.upstream.response_timeout; }, 1ms, 1h},
+       "From the request's last byte to the answer's headers. A guarded call that passes it is "
+       "recorded as unknown."},
+      {"upstream.idle_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.upstream.idle_timeout; }, 1ms, 1h},
+       "Between two parts of an answer's body."},
+      {"upstream.pool_idle_max",
+       DurationKind{[](Config& c) -> auto& { return c.upstream.pool_idle_max; }, 0ms, 1h},
+       "How long an unused connection is kept; less than Graph keeps it."},
+      {"upstream.connections",
+       CountKind{[](Config& c) -> auto& { return c.upstream.connections; }, 1, 100'000},
+       "Connections to Graph at once."},
+      {"identity.mode",
+       ChoiceKind{[](const Config& c) { return static_cast<int>(c.identity.mode); },
+                  [](Config& c, int i) { c.identity.mode = static_cast<IdentityMode>(i); },
+                  {"passthrough"},
+                  {"own_audience", "mtls"}},
+       "passthrough: the client's Graph token travels on, and its claims count once Graph has "
+       "answered a probe with it."},
+      {"identity.probe_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.identity.probe_timeout; }, 1ms, 10min},
+       "How long that probe may take."},
+      {"identity.mailbox_cache",
+       DurationKind{[](Config& c) -> auto& { return c.identity.mailbox_cache; }, 0ms, 10min},
+       "How long the names of a mailbox are remembered."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+void add_audit(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"rules.file",
+       FileKind{[](Config& c) -> auto& { return c.rules.file; }},
+       "The approval rules; `holdfast check` validates them.",
+       "rules.yaml",
+       {Role::kProxy, Role::kCheck}},
+      {"audit_log.lease",
+       DurationKind{[](Config& c) -> auto& { return c.audit_log.lease; }, 1s, 10min},
+       "How long a silent process keeps its unfinished calls before others settle them as "
+       "unknown."},
+      {"audit_log.append_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.audit_log.append_timeout; }, 1ms, 5min},
+       "How long the database may take to commit a record; shorter than the lease."},
+      {"audit.listen", EndpointKind{[](Config& c) -> auto& { return c.audit.listen; }},
+       "Address and port of the officers' API."},
+      {"audit.threads", CountKind{[](Config& c) -> auto& { return c.audit.threads; }, 1, 256},
+       "Worker threads."},
+      {"audit.tls.certificate_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.tls.certificate_file; }},
+       "PEM certificate chain to serve HTTPS with.", "/etc/holdfast/audit.crt"},
+      {"audit.tls.key_file", FileKind{[](Config& c) -> auto& { return c.audit.tls.key_file; }},
+       "PEM private key of that certificate.", "/etc/holdfast/audit.key"},
+      {"audit.tokens_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.tokens_file; }},
+       "The API tokens that officers may use, hashed.",
+       "/etc/holdfast/tokens.json",
+       {Role::kAudit}},
+      {"audit.database.url",
+       DatabaseUrlKind{[](Config& c) -> auto& { return c.audit.database.url; }},
+       "PostgreSQL, as the audit service's own role. No password here.",
+       "postgresql://holdfast_audit@localhost:5432/holdfast",
+       {Role::kAudit}},
+      {"audit.database.password_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.database.password_file; }},
+       "File that holds that role's password.", "/etc/holdfast/audit.password"},
+      {"audit.drain_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.audit.drain_timeout; }, 0ms, 1h},
+       "How long requests in flight may take to finish after SIGTERM."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+void add_tools(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"migrate.database.url",
+       DatabaseUrlKind{[](Config& c) -> auto& { return c.migrate.database.url; }},
+       "PostgreSQL, as a role that may create Holdfast's tables and roles. No password here.",
+       "postgresql://postgres@localhost:5432/holdfast",
+       {Role::kMigrate}},
+      {"migrate.database.password_file",
+       FileKind{[](Config& c) -> auto& { return c.migrate.database.password_file; }},
+       "File that holds that role's password.", "/etc/holdfast/migrate.password"},
+      {"records.url", OriginKind{[](Config& c) -> auto& { return c.records.url; }},
+       "The officers' API that `holdfast records` asks."},
+      {"records.token_file",
+       FileKind{[](Config& c) -> auto& { return c.records.token_file; }},
+       "File that holds your own API token.",
+       "officer.token",
+       {Role::kRecords}},
+      {"records.ca_file", FileKind{[](Config& c) -> auto& { return c.records.ca_file; }},
+       "PEM certificates that vouch for it, instead of the system's.", "/etc/holdfast/ca.crt"},
+      {"logging.level",
+       ChoiceKind{[](const Config& c) { return static_cast<int>(c.logging.level); },
+                  [](Config& c, int i) { c.logging.level = static_cast<LogLevel>(i); },
+                  {"debug", "info", "warning", "error"},
+                  {}},
+       "The least that is logged, as JSON lines on standard error."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+std::vector<Field> make_fields() {
+  std::vector<Field> table;
+  add_proxy(table);
+  add_proxy_limits(table);
+  add_upstream(table);
+  add_audit(table);
+  add_tools(table);
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Field>& fields() {
+  static const std::vector<Field> table = make_fields();
+  return table;
+}
+
+const std::vector<Section>& sections() {
+  static const std::vector<Section> table = {
+      {"proxy", "The data plane (`holdfast proxy`)."},
+      {"upstream", "Microsoft Graph, as the proxy calls it."},
+      {"identity", "Who is calling, and which mailbox is meant."},
+      {"rules", "Who may do what."},
+      {"audit_log", "How records become durable."},
+      {"audit", "The officers' service (`holdfast audit`)."},
+      {"migrate", "`holdfast migrate`."},
+      {"records", "`holdfast records`."},
+      {"logging", "The program's own log."},
+  };
+  return table;
+}
+
+const Field* find_field(std::string_view path) {
+  const auto found = std::ranges::find(fields(), path, &Field::path);
+  return found == fields().end() ? nullptr : &*found;
+}
+
+bool is_section(std::string_view path) {
+  const std::string start = std::string(path) + ".";
+  return std::ranges::any_of(fields(),
+                             [&](const Field& field) { return field.path.starts_with(start); });
+}
+
+std::string environment_name(std::string_view path) {
+  std::string name = "HOLDFAST_";
+  for (const char c : path) {
+    if (c == '.') {
+      name += "__";
+    } else {
+      name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    }
+  }
+  return name;
+}
+
+}  // namespace holdfast::config

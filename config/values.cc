@@ -1,0 +1,135 @@
+#include "config/values.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+
+namespace holdfast::config {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::int64_t size;
+};
+
+// Largest first, so that the first unit that divides a value is the one to write it in.
+constexpr std::array<Unit, 4> kDurations = {
+    {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
+constexpr std::array<Unit, 4> kSizes = {
+    {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}};
+constexpr std::int64_t kDurationMax = 10LL * 366 * 24 * 3'600'000;
+constexpr std::int64_t kBytesMax = 1024LL << 30;
+
+// Digits only: no sign, no space, and the whole text.
+template <class Number>
+std::optional<Number> parse_number(std::string_view text) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return {};
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return {};
+  return number;
+}
+
+template <std::size_t kCount>
+std::optional<std::int64_t> parse_with_unit(std::string_view text,
+                                            const std::array<Unit, kCount>& units,
+                                            std::int64_t max) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto number = parse_number<std::int64_t>(text.substr(0, digits));
+  if (!number) return {};
+  for (const Unit& unit : units) {
+    if (unit.name != text.substr(digits)) continue;
+    if (*number > max / unit.size) return {};
+    return *number * unit.size;
+  }
+  return {};
+}
+
+template <std::size_t kCount>
+std::string with_unit(std::int64_t value, const std::array<Unit, kCount>& units) {
+  const Unit* chosen = &units.back();
+  for (const Unit& unit : units) {
+    if (value != 0 && value % unit.size == 0) {
+      chosen = &unit;
+      break;
+    }
+  }
+  return std::to_string(value / chosen->size) + std::string(chosen->name);
+}
+
+bool is_address(int family, std::string_view text) {
+  std::array<unsigned char, sizeof(in6_addr)> bytes{};
+  return inet_pton(family, std::string(text).c_str(), bytes.data()) == 1;
+}
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  const auto value = parse_with_unit(text, kDurations, kDurationMax);
+  if (!value) return {};
+  return std::chrono::milliseconds(*value);
+}
+
+std::string duration_text(std::chrono::milliseconds duration) {
+  return with_unit(duration.count(), kDurations);
+}
+
+std::optional<std::size_t> parse_bytes(std::string_view text) {
+  const auto value = parse_with_unit(text, kSizes, kBytesMax);
+  if (!value) return {};
+  return static_cast<std::size_t>(*value);
+}
+
+std::string bytes_text(std::size_t bytes) {
+  return with_unit(static_cast<std::int64_t>(bytes), kSizes);
+}
+
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return {};
+  const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+    if (!is_address(AF_INET6, host)) return {};
+  } else if (host.find_first_of(":[]/@ ") != std::string_view::npos) {
+    return {};
+  }
+  if (!port || host.empty()) return {};
+  return Endpoint{std::string(host), *port};
+}
+
+std::string endpoint_text(const Endpoint& endpoint) {
+  const bool v6 = endpoint.host.find(':') != std::string::npos;
+  return (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
+}
+
+bool is_cidr(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return false;
+  const auto bits = parse_number<std::uint8_t>(text.substr(slash + 1));
+  if (!bits) return false;
+  const std::string_view address = text.substr(0, slash);
+  return (*bits <= 32 && is_address(AF_INET, address)) ||
+         (*bits <= 128 && is_address(AF_INET6, address));
+}
+
+bool is_origin(std::string_view text) {
+  const bool plain = text.starts_with("http://");
+  if (!plain && !text.starts_with("https://")) return false;
+  const std::string authority(text.substr(plain ? 7 : 8));
+  const std::size_t bracket = authority.rfind(']');
+  const bool has_port =
+      authority.find(':', bracket == std::string::npos ? 0 : bracket) != std::string::npos;
+  const auto endpoint = parse_endpoint(has_port ? authority : authority + ":443");
+  if (!endpoint || endpoint->port == 0) return false;
+  if (endpoint->host.find_first_of("?#\\%\"<>") != std::string::npos) return false;
+  const std::string& host = endpoint->host;
+  return !plain || host == "localhost" || host == "::1" ||
+         (host.starts_with("127.") && is_address(AF_INET, host));
+}
+
+}  // namespace holdfast::config

@@ -1,0 +1,34 @@
+// The small texts that configuration values are written in. Pure functions.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+
+namespace holdfast::config {
+
+// A whole number and a unit, nothing between: 250ms, 5s, 10m, 24h. At most ten years.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+// In the largest unit that keeps it whole.
+std::string duration_text(std::chrono::milliseconds duration);
+
+// A whole number and a unit: 512B, 64KiB, 1MiB, 2GiB. At most 1024 GiB.
+std::optional<std::size_t> parse_bytes(std::string_view text);
+std::string bytes_text(std::size_t bytes);
+
+// host:port, [2001:db8::1]:port.
+std::optional<Endpoint> parse_endpoint(std::string_view text);
+std::string endpoint_text(const Endpoint& endpoint);
+
+// 10.0.0.0/8, 2001:db8::/32.
+bool is_cidr(std::string_view text);
+
+// https://host or https://host:port, without a path. Plain http only to this machine: it would show
+// bearer tokens to the network.
+bool is_origin(std::string_view text);
+
+}  // namespace holdfast::config

@@ -1,0 +1,1 @@
+"""A stand-in for Microsoft Graph: see graph_simulator.py beside this folder."""

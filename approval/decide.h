@@ -1,8 +1,8 @@
 // The decision itself: a pure function of rules and facts.
 //
 // Deny-overrides and free of order: deny > require_approval > allow > default deny. Unknown facts
-// restrict: they make deny and require_approval rules match, allow rules not match, and `unless` not
-// exempt. A rule in monitor mode is evaluated and reported but changes nothing.
+// restrict: they make deny and require_approval rules match, allow rules not match, and `unless`
+// not exempt. A rule in monitor mode is evaluated and reported but changes nothing.
 #pragma once
 
 #include <string>
@@ -26,9 +26,10 @@ struct Decision {
   Effect effect = Effect::kDeny;
   // The rules of that effect, by id; empty when nothing matched and the default denies.
   std::vector<RuleMatch> by;
-  std::vector<RuleMatch> matched;    // Every enforced rule that matched, whatever its effect, by id.
+  std::vector<RuleMatch> matched;  // Every enforced rule that matched, whatever its effect, by id.
   std::vector<RuleMatch> monitored;  // Every monitor rule that would have matched, by id.
   Requirements require;              // Of all matching approval rules together: the strictest.
+  ApprovalTerms approve;             // Likewise: the shortest.
 };
 
 Decision decide(const RuleSet& rules, const Facts& facts);

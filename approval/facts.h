@@ -18,19 +18,20 @@ struct MailboxNames {
 };
 
 struct Facts {
-  std::string action;    // graph::Operation::action
-  std::string resource;  // graph::Operation::resource
+  std::string action;                                              // graph::Operation::action
+  std::string resource;                                            // graph::Operation::resource
   identity::ActorKind actor_kind = identity::ActorKind::kUnknown;  // kUnknown counts as unknown.
   std::optional<std::string> tenant;
-  std::optional<std::string> user;                 // The user's object id; unknown for apps' calls.
-  std::optional<std::string> app;                  // appid of the application making the call.
-  std::optional<std::vector<std::string>> groups;  // Never in Graph tokens: unknown until looked up.
-  std::optional<std::vector<std::string>> roles;   // App roles and directory role template ids.
-  std::optional<MailboxNames> mailbox;             // Whose data is addressed.
-  std::optional<bool> own_mailbox;                 // Whether that is the calling user's own.
-  std::optional<std::string> folder;               // Innermost folder of the path: name or id.
+  std::optional<std::string> user;  // The user's object id; unknown for apps' calls.
+  std::optional<std::string> app;   // appid of the application making the call.
+  std::optional<std::vector<std::string>>
+      groups;                                     // Never in Graph tokens: unknown until looked up.
+  std::optional<std::vector<std::string>> roles;  // App roles and directory role template ids.
+  std::optional<MailboxNames> mailbox;            // Whose data is addressed.
+  std::optional<bool> own_mailbox;                // Whether that is the calling user's own.
+  std::optional<std::string> folder;              // Innermost folder of the path: name or id.
   std::optional<std::string> source_ip;
-  WallTime now;
+  WallTime now{};  // The epoch counts as unknown.
 };
 
 }  // namespace holdfast::approval

@@ -1,9 +1,13 @@
 // The rule file as a value: loaded all or nothing, immutable afterwards, shared freely by threads.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -11,6 +15,7 @@
 
 namespace holdfast::approval {
 
+// From the loosest to the strictest.
 enum class Effect { kAllow, kRequireApproval, kDeny };
 
 std::string_view to_string(Effect effect);  // allow, require_approval, deny
@@ -21,6 +26,12 @@ struct Requirements {
   std::vector<std::string> ticket_patterns;  // ECMAScript expressions, all of which must match.
 };
 
+// How long an approval may take and how long it then lasts; nullopt where no rule says.
+struct ApprovalTerms {
+  std::optional<std::chrono::seconds> decide_within;
+  std::optional<std::chrono::seconds> use_within;
+};
+
 struct RuleSetData;  // approval/rule_model.h: what decide() reads
 
 class RuleSet {
@@ -28,7 +39,9 @@ class RuleSet {
   explicit RuleSet(std::shared_ptr<const RuleSetData> data) : data_(std::move(data)) {}
 
   const std::string& revision() const;
-  // SHA-256, hex, over the rule file and the list files it names: one hash for all that decides.
+  // SHA-256, hex, of all that decides: of the rule file where it names no list files, else of the
+  // hex digests of the rule file and of each list file in the order of the lists' names, each
+  // followed by a newline.
   const std::string& sha256() const;
   const RuleSetData& data() const { return *data_; }
 
@@ -37,9 +50,13 @@ class RuleSet {
 };
 
 // Reads the file and the lists it names (relative to it), validates it against the JSON Schema,
-// refuses what is not built by name, and runs the file's own tests; a file whose tests fail does not
-// load. `now` is when the lists count as read. kInvalid: one problem a line, each with file, line
-// and key.
+// refuses what is not built by name, and runs the file's own tests; a file whose tests fail does
+// not load. Lists beyond their max_age do load: every condition on them is unknown, which
+// restricts. `now` bounds the age of list files: one from the future counts as modified now.
+// kInvalid: one problem a line, each with file, line and key. kNotFound: no such rule file.
 Result<RuleSet> load_rules(const std::string& path, WallTime now);
+
+// One line for each list that is older than its max_age at `now`, by name. For check and alarms.
+std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now);
 
 }  // namespace holdfast::approval

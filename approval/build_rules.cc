@@ -1,0 +1,163 @@
+#include "approval/build_rules.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <regex>
+#include <set>
+
+#include "approval/condition_builder.h"
+#include "base/uuid.h"
+
+namespace holdfast::approval {
+namespace {
+
+using config::YamlDocument;
+using nlohmann::json;
+
+void remove_keys(json& map, const std::string& pointer, const std::vector<std::string>& keys,
+                 Problems& problems) {
+  if (!map.is_object()) return;
+  for (const std::string& key : keys) {
+    if (map.erase(key) > 0) problems.add(pointer + "/" + key, key + " is not built yet");
+  }
+}
+
+Effect effect_of(const json& rule) {
+  if (rule["effect"] == "allow") return Effect::kAllow;
+  return rule["effect"] == "require_approval" ? Effect::kRequireApproval : Effect::kDeny;
+}
+
+std::optional<std::chrono::seconds> optional_duration(const json& map, const char* key) {
+  if (!map.contains(key)) return std::nullopt;
+  return parse_duration(map[key].get<std::string>());
+}
+
+void read_requirements(const json& rule, const std::string& pointer, Rule& result,
+                       Problems& problems) {
+  for (const char* key : {"require", "approve"}) {
+    if (rule.contains(key) && result.effect != Effect::kRequireApproval) {
+      problems.add(pointer + "/" + key,
+                   std::string(key) + " is only for rules with effect: require_approval");
+    }
+  }
+  if (rule.contains("approve")) {
+    result.approve.decide_within = optional_duration(rule["approve"], "decide_within");
+    result.approve.use_within = optional_duration(rule["approve"], "use_within");
+  }
+  if (!rule.contains("require")) return;
+  const json& require = rule["require"];
+  result.require.justification_min = require.value("justification", std::size_t{0});
+  if (!require.contains("ticket")) return;
+  const std::string pattern = require["ticket"].get<std::string>();
+  try {
+    const std::regex compiled(pattern, std::regex::ECMAScript);
+  } catch (const std::regex_error&) {
+    problems.add(pointer + "/require/ticket",
+                 "\"" + pattern + "\" is not a regular expression (ECMAScript)");
+  }
+  result.require.ticket_patterns.push_back(pattern);
+}
+
+Rule build_rule(const json& rule, const std::string& pointer, ConditionBuilder& conditions,
+                Problems& problems) {
+  Rule result;
+  result.id = rule["id"].get<std::string>();
+  result.title = rule.value("title", result.id);
+  result.effect = effect_of(rule);
+  if (rule.value("mode", "enforce") == "monitor") result.mode = Mode::kMonitor;
+  if (rule.contains("when")) result.when = conditions.build(rule["when"], pointer + "/when");
+  if (rule.contains("unless")) {
+    result.unless = conditions.build(rule["unless"], pointer + "/unless");
+  }
+  read_requirements(rule, pointer, result, problems);
+  return result;
+}
+
+}  // namespace
+
+std::string Problems::text() const {
+  std::string text;
+  for (const std::string& line : lines_) text += (text.empty() ? "" : "\n") + line;
+  return text;
+}
+
+YamlDocument refuse_unbuilt(const YamlDocument& document, Problems& problems) {
+  static const std::vector<std::string> kConditions = {"affected_mailboxes", "message_age"};
+  YamlDocument stripped = document;
+  if (!stripped.value.is_object()) return stripped;
+  const auto each = [&](const char* key, const auto& visit) {
+    if (!stripped.value.contains(key) || !stripped.value[key].is_array()) return;
+    json& items = stripped.value[key];
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (items[i].is_object()) {
+        visit(items[i], "/" + std::string(key) + "/" + std::to_string(i));
+      }
+    }
+  };
+  const auto inside = [&](json& item, const std::string& pointer, const char* key,
+                          const std::vector<std::string>& keys) {
+    if (item.contains(key)) remove_keys(item[key], pointer + "/" + key, keys, problems);
+  };
+  each("rules", [&](json& rule, const std::string& pointer) {
+    inside(rule, pointer, "when", kConditions);
+    inside(rule, pointer, "unless", kConditions);
+    inside(rule, pointer, "approve", {"stages"});
+    remove_keys(rule, pointer, {"limit"}, problems);
+  });
+  each("tests", [&](json& test, const std::string& pointer) {
+    inside(test, pointer, "given", kConditions);
+  });
+  return stripped;
+}
+
+BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& problems) {
+  BuiltRules built;
+  RuleSetData& data = built.data;
+  data.revision = document.value["revision"].get<std::string>();
+  ConditionBuilder conditions(document, now, problems);
+  std::map<std::string, std::string> first_pointer_of;
+  const json& rules = document.value["rules"];
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const std::string pointer = "/rules/" + std::to_string(i);
+    data.rules.push_back(build_rule(rules[i], pointer, conditions, problems));
+    const std::string& id = data.rules.back().id;
+    const auto [first, is_new] = first_pointer_of.emplace(id, pointer);
+    if (!is_new) {
+      problems.add(pointer + "/id",
+                   "duplicate rule id \"" + id + "\" (also " + first->second + ")");
+    }
+  }
+  data.lists = conditions.take_lists();
+  built.list_file_digests = conditions.file_digests();
+  return built;
+}
+
+unsigned weekday_index(const std::string& name) {
+  constexpr std::array<std::string_view, 7> kNames = {"mon", "tue", "wed", "thu",
+                                                      "fri", "sat", "sun"};
+  return static_cast<unsigned>(std::find(kNames.begin(), kNames.end(), name) - kNames.begin());
+}
+
+std::chrono::seconds parse_duration(const std::string& text) {
+  const long count = std::stol(text);  // The schema allows six digits and a unit.
+  switch (text.back()) {
+    case 'm':
+      return std::chrono::minutes(count);
+    case 'h':
+      return std::chrono::hours(count);
+    case 'd':
+      return std::chrono::hours(24 * count);
+    default:
+      return std::chrono::seconds(count);
+  }
+}
+
+bool looks_like_mailbox(const std::string& name) {
+  const std::size_t at = name.find('@');
+  const bool address = at != std::string::npos && at > 0 && at + 1 < name.size() &&
+                       name.find_first_of(" \t<>") == std::string::npos;
+  return address || parse_uuid(name).has_value();
+}
+
+}  // namespace holdfast::approval

@@ -1,0 +1,52 @@
+// From a rule file that fits its schema to the rules as values, checking what a schema cannot:
+// names, list entries, regular expressions, networks, time zones.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "approval/rule_model.h"
+#include "config/yaml.h"
+
+namespace holdfast::approval {
+
+// Problems, one line each, in the order they are found.
+class Problems {
+ public:
+  explicit Problems(const config::YamlDocument& document) : document_(document) {}
+
+  // `pointer` is a JSON pointer into the document.
+  void add(const std::string& pointer, const std::string& what) {
+    lines_.push_back(document_.where(pointer) + what);
+  }
+  void add_line(std::string line) { lines_.push_back(std::move(line)); }
+
+  bool empty() const { return lines_.empty(); }
+  // All of them, one a line.
+  std::string text() const;
+
+ private:
+  const config::YamlDocument& document_;
+  std::vector<std::string> lines_;
+};
+
+// Reports every key that a later version will know and this one does not, and returns the document
+// without them. A key that restricts must never be ignored.
+config::YamlDocument refuse_unbuilt(const config::YamlDocument& document, Problems& problems);
+
+// The document fits the schema. Reads list files relative to the rule file. What is returned is of
+// use only when no problems were added; its sha256 is left empty.
+struct BuiltRules {
+  RuleSetData data;
+  std::vector<std::string> list_file_digests;  // Hex SHA-256, in the order of the lists' names.
+};
+BuiltRules build_rules(const config::YamlDocument& document, WallTime now, Problems& problems);
+
+// "mon" -> 0 … "sun" -> 6.
+unsigned weekday_index(const std::string& name);
+// Text that fits the schema's duration.
+std::chrono::seconds parse_duration(const std::string& text);
+// A mailbox is told by an address or an object id, never by an alias.
+bool looks_like_mailbox(const std::string& name);
+
+}  // namespace holdfast::approval

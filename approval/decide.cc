@@ -1,0 +1,63 @@
+#include "approval/decide.h"
+
+#include <algorithm>
+
+#include "approval/evaluate.h"
+#include "approval/rule_model.h"
+
+namespace holdfast::approval {
+namespace {
+
+void shorten(std::optional<std::chrono::seconds>& term,
+             const std::optional<std::chrono::seconds>& other) {
+  if (other && (!term || *other < *term)) term = other;
+}
+
+void add_requirements(Decision& decision, const Rule& rule) {
+  std::vector<std::string>& patterns = decision.require.ticket_patterns;
+  decision.require.justification_min =
+      std::max(decision.require.justification_min, rule.require.justification_min);
+  patterns.insert(patterns.end(), rule.require.ticket_patterns.begin(),
+                  rule.require.ticket_patterns.end());
+  shorten(decision.approve.decide_within, rule.approve.decide_within);
+  shorten(decision.approve.use_within, rule.approve.use_within);
+}
+
+void sort_by_id(std::vector<RuleMatch>& matches) {
+  std::sort(matches.begin(), matches.end(),
+            [](const RuleMatch& a, const RuleMatch& b) { return a.id < b.id; });
+}
+
+}  // namespace
+
+Decision decide(const RuleSet& rules, const Facts& facts) {
+  Decision decision;
+  for (const Rule& rule : rules.data().rules) {
+    RuleResult result = evaluate(rule, rules.data(), facts);
+    if (!result.matched) continue;
+    RuleMatch match{rule.id, rule.title, rule.effect, std::move(result.unknown_facts)};
+    if (rule.mode == Mode::kMonitor) {
+      decision.monitored.push_back(std::move(match));
+      continue;
+    }
+    decision.matched.push_back(std::move(match));
+    if (rule.effect == Effect::kRequireApproval) add_requirements(decision, rule);
+  }
+  sort_by_id(decision.matched);
+  sort_by_id(decision.monitored);
+
+  // Effects are declared from the loosest to the strictest; the strictest that matched wins.
+  const auto strictest =
+      std::max_element(decision.matched.begin(), decision.matched.end(),
+                       [](const RuleMatch& a, const RuleMatch& b) { return a.effect < b.effect; });
+  decision.effect = strictest == decision.matched.end() ? Effect::kDeny : strictest->effect;
+  std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
+               [&](const RuleMatch& match) { return match.effect == decision.effect; });
+
+  std::vector<std::string>& patterns = decision.require.ticket_patterns;
+  std::sort(patterns.begin(), patterns.end());
+  patterns.erase(std::unique(patterns.begin(), patterns.end()), patterns.end());
+  return decision;
+}
+
+}  // namespace holdfast::approval

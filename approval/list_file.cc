@@ -1,0 +1,119 @@
+#include "approval/list_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/encoding.h"
+
+namespace holdfast::approval {
+namespace {
+
+constexpr std::array<std::string_view, 12> kColumnTitles = {
+    "mailbox", "mailboxes", "mail",  "email",   "upn", "userprincipalname",
+    "address", "user",      "value", "network", "ip",  "id"};
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error os_error(int number) {
+  return {number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInvalid, std::strerror(number)};
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+// The first column; nullopt when its quote is not closed on the line.
+std::optional<std::string> first_column(std::string_view line) {
+  if (!line.starts_with('"'))
+    return std::string(trimmed(line.substr(0, line.find_first_of(",;\t"))));
+  std::string value;
+  for (std::size_t i = 1; i < line.size(); ++i) {
+    if (line[i] != '"') {
+      value += line[i];
+    } else if (i + 1 < line.size() && line[i + 1] == '"') {
+      value += line[i++];
+    } else {
+      return std::string(trimmed(value));
+    }
+  }
+  return std::nullopt;
+}
+
+Error wrong(int line, std::string_view why) {
+  return {ErrorCode::kInvalid, std::to_string(line) + ": " + std::string(why)};
+}
+
+}  // namespace
+
+Result<FileBytes> read_file(const std::string& path, std::size_t bytes_max) {
+  // Without O_NONBLOCK, opening a pipe would wait for somebody to write to it.
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return os_error(errno);
+  struct stat status{};
+  if (fstat(file.get(), &status) != 0) return os_error(errno);
+  if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kInvalid, "not a regular file"};
+
+  using std::chrono::microseconds;
+  FileBytes result;
+  result.modified = WallTime(std::chrono::seconds(status.st_mtim.tv_sec) +
+                             microseconds(status.st_mtim.tv_nsec / 1000));
+  std::array<char, 65536> buffer{};
+  for (;;) {
+    const ssize_t count = read(file.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return os_error(errno);
+    if (count == 0) return result;
+    result.bytes.append(buffer.data(), static_cast<std::size_t>(count));
+    if (result.bytes.size() > bytes_max) {
+      return Error{ErrorCode::kInvalid, "larger than " + std::to_string(bytes_max) + " bytes"};
+    }
+  }
+}
+
+Result<std::vector<ListEntry>> parse_list(std::string_view text) {
+  if (text.empty()) {
+    return wrong(1, "the list file has no bytes; a list of nobody needs at least a # comment");
+  }
+  if (!is_utf8(text) || text.find('\0') != std::string_view::npos) {
+    return wrong(1, "the list file is not UTF-8 text");
+  }
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  std::vector<ListEntry> entries;
+  bool first = true;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = trimmed(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::optional<std::string> value = first_column(line);
+    if (!value) return wrong(number, "a quote is not closed");
+    const bool title = first && std::find(kColumnTitles.begin(), kColumnTitles.end(),
+                                          ascii_lower(*value)) != kColumnTitles.end();
+    first = false;
+    if (!title && !value->empty()) entries.push_back({*value, number});
+  }
+  return entries;
+}
+
+}  // namespace holdfast::approval

@@ -1,0 +1,39 @@
+// List files: one value a line, in the first column of a CSV file.
+//
+//   # on hold since 2026-09-01
+//   mailbox,case
+//   held@contoso.com,CASE-17
+//
+// Columns end at a comma, semicolon or tab. Lines beginning with # and empty lines are skipped, as
+// is a first line that is a column title (mailbox, mail, upn, …). Values may be in double quotes.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace holdfast::approval {
+
+struct FileBytes {
+  std::string bytes;
+  WallTime modified;
+};
+
+// Reads a regular file of at most `bytes_max`. The time of modification is that of the very file
+// that was read. kNotFound: missing. kInvalid: unreadable, not a regular file, or too large. The
+// message does not name the path.
+Result<FileBytes> read_file(const std::string& path, std::size_t bytes_max);
+
+struct ListEntry {
+  std::string text;
+  int line = 0;
+};
+
+// kInvalid, beginning with the line ("3: "), for text that is not UTF-8, an unclosed quote, or a
+// file of no bytes at all: a half-written list must not pass for an empty one.
+Result<std::vector<ListEntry>> parse_list(std::string_view text);
+
+}  // namespace holdfast::approval

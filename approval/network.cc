@@ -1,0 +1,81 @@
+#include "approval/network.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace holdfast::approval {
+namespace {
+
+constexpr std::size_t kMappedPrefixBytes = 12;
+constexpr unsigned kMappedPrefixBits = 96;
+constexpr IpAddress kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+
+bool is_mapped(const IpAddress& address) {
+  return std::equal(address.begin(), address.begin() + kMappedPrefixBytes, kMapped.begin());
+}
+
+bool same_prefix(const IpAddress& a, const IpAddress& b, unsigned bits) {
+  const unsigned bytes = bits / 8;
+  if (!std::equal(a.begin(), a.begin() + bytes, b.begin())) return false;
+  if (bits % 8 == 0) return true;
+  const unsigned mask = 0xffU << (8 - bits % 8) & 0xffU;
+  return (a[bytes] & mask) == (b[bytes] & mask);
+}
+
+IpAddress first_bits(const IpAddress& address, unsigned bits) {
+  IpAddress result{};
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    const unsigned mask = 0x80U >> (bit % 8);
+    result[bit / 8] = static_cast<std::uint8_t>(result[bit / 8] | (address[bit / 8] & mask));
+  }
+  return result;
+}
+
+}  // namespace
+
+std::optional<IpAddress> parse_ip(std::string_view text) {
+  const std::string plain(text.substr(0, text.find('%')));
+  if (plain.size() != std::strlen(plain.c_str())) return std::nullopt;
+  IpAddress address = kMapped;
+  if (inet_pton(AF_INET, plain.c_str(), address.data() + kMappedPrefixBytes) == 1) {
+    return plain.size() == text.size() ? std::optional(address) : std::nullopt;
+  }
+  if (inet_pton(AF_INET6, plain.c_str(), address.data()) == 1) return address;
+  return std::nullopt;
+}
+
+Result<Network> parse_network(std::string_view text) {
+  const auto wrong = [&](std::string_view why) {
+    return Error{ErrorCode::kInvalid, "\"" + std::string(text) + "\" " + std::string(why)};
+  };
+  constexpr std::string_view kExpected = "is not an IP address or CIDR network";
+  const std::size_t slash = text.find('/');
+  const std::string_view host = text.substr(0, slash);
+  const std::optional<IpAddress> address = parse_ip(host);
+  if (!address || host.find('%') != std::string_view::npos) return wrong(kExpected);
+  Network network{*address, 128};
+  if (slash == std::string_view::npos) return network;
+
+  const std::string_view digits = text.substr(slash + 1);
+  unsigned bits = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
+  if (error != std::errc() || end != digits.data() + digits.size()) return wrong(kExpected);
+  const bool is_ipv4 = host.find(':') == std::string_view::npos;
+  if (bits > (is_ipv4 ? 32U : 128U)) return wrong(kExpected);
+  network.prefix_bits = is_ipv4 ? kMappedPrefixBits + bits : bits;
+  if (first_bits(network.address, network.prefix_bits) != network.address) {
+    return wrong("has bits set after its prefix");
+  }
+  return network;
+}
+
+bool contains(const Network& network, const IpAddress& address) {
+  const bool is_ipv4 = is_mapped(network.address) && network.prefix_bits >= kMappedPrefixBits;
+  return is_ipv4 == is_mapped(address) &&
+         same_prefix(network.address, address, network.prefix_bits);
+}
+
+}  // namespace holdfast::approval

@@ -1,0 +1,32 @@
+// IP networks in CIDR form, for conditions on where a call comes from. Pure values, any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace holdfast::approval {
+
+// IPv4 is kept as IPv4-mapped IPv6, so that 10.0.0.1 and ::ffff:10.0.0.1 are one address.
+using IpAddress = std::array<std::uint8_t, 16>;
+
+struct Network {
+  IpAddress address{};
+  unsigned prefix_bits = 128;  // Of the 128; an IPv4 /8 is 104 here.
+};
+
+// nullopt for anything but one IPv4 or IPv6 address; an IPv6 zone (%eth0) is ignored.
+std::optional<IpAddress> parse_ip(std::string_view text);
+
+// "10.0.0.0/8", "2001:db8::/32", or one address. kInvalid, without a place, for anything else, and
+// for bits set after the prefix: those are nearly always a slip.
+Result<Network> parse_network(std::string_view text);
+
+// IPv6 networks never hold IPv4 addresses: ::/0 means all of IPv6.
+bool contains(const Network& network, const IpAddress& address);
+
+}  // namespace holdfast::approval

@@ -1,0 +1,96 @@
+#include "approval/requirements.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "base/encoding.h"
+
+namespace holdfast::approval {
+namespace {
+
+constexpr std::string_view kJustificationHeader = "x-msft-approval-justification";
+constexpr std::string_view kTicketHeader = "Holdfast-Ticket";
+
+Error invalid(std::string_view header, const std::string& why) {
+  return {ErrorCode::kInvalid, std::string(header) + " " + why};
+}
+
+// Of well-formed UTF-8: every byte but the continuation bytes begins a character.
+std::size_t characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+bool has_control_character(std::string_view text, std::string_view allowed) {
+  return std::any_of(text.begin(), text.end(), [&](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 || byte == 0x7f) && allowed.find(c) == std::string_view::npos;
+  });
+}
+
+Status check_justification(std::size_t minimum, const std::optional<std::string>& justification) {
+  const std::size_t count = justification ? characters(trimmed(*justification)) : 0;
+  if (justification && characters(*justification) > kJustificationCharactersMax) {
+    return invalid(
+        kJustificationHeader,
+        "must have at most " + std::to_string(kJustificationCharactersMax) + " characters");
+  }
+  if (count >= minimum) return {};
+  const std::string needed = "at least " + std::to_string(minimum) + " characters";
+  if (!justification) return invalid(kJustificationHeader, "is required, with " + needed);
+  return invalid(kJustificationHeader, "must have " + needed + ", it has " + std::to_string(count));
+}
+
+// The patterns were compiled once when the rules were loaded, so only a bug or a match that grows
+// beyond the library's limits ends in the catch: a refusal.
+bool matches(const std::string& pattern, const std::string& ticket) {
+  try {
+    return std::regex_match(ticket, std::regex(pattern, std::regex::ECMAScript));
+  } catch (const std::regex_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+Result<std::string> decode_justification(std::string_view header) {
+  // Four bytes a character at most, in four thirds as many of Base64.
+  constexpr std::size_t kHeaderBytesMax = (kJustificationCharactersMax * 4 + 2) / 3 * 4;
+  const std::optional<std::string> text =
+      header.size() > kHeaderBytesMax ? std::nullopt : from_base64(header);
+  if (!text || !is_utf8(*text) || has_control_character(*text, "\t\r\n")) {
+    return invalid(kJustificationHeader, "must be Base64 of UTF-8 text of at most " +
+                                             std::to_string(kJustificationCharactersMax) +
+                                             " characters");
+  }
+  const Status fits = check_justification(0, text);
+  if (!fits.ok()) return fits.error();
+  return *text;
+}
+
+Status check_requirements(const Requirements& requirements,
+                          const std::optional<std::string>& justification,
+                          const std::optional<std::string>& ticket) {
+  const Status justified = check_justification(requirements.justification_min, justification);
+  if (!justified.ok()) return justified;
+  // The library's matcher recurses once a character: a long ticket would end the stack.
+  if (ticket && (ticket->size() > kTicketBytesMax || has_control_character(*ticket, ""))) {
+    return invalid(kTicketHeader,
+                   "must be plain text of at most " + std::to_string(kTicketBytesMax) + " bytes");
+  }
+  for (const std::string& pattern : requirements.ticket_patterns) {
+    if (!ticket) return invalid(kTicketHeader, "is required, matching " + pattern);
+    if (!matches(pattern, *ticket)) return invalid(kTicketHeader, "must match " + pattern);
+  }
+  return {};
+}
+
+}  // namespace holdfast::approval

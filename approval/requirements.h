@@ -1,0 +1,29 @@
+// What a caller has to bring along before a call may even wait for approval.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "approval/rules.h"
+#include "base/result.h"
+
+namespace holdfast::approval {
+
+inline constexpr std::size_t kJustificationCharactersMax = 1024;
+inline constexpr std::size_t kTicketBytesMax = 256;
+
+// The x-msft-approval-justification header: Base64 of UTF-8 text. kInvalid when it is not, holds
+// control characters other than tab and line breaks, or is longer than
+// kJustificationCharactersMax. Characters are Unicode code points.
+Result<std::string> decode_justification(std::string_view header);
+
+// Whether justification (decoded) and ticket satisfy what the matching rules demand. White space
+// around a justification does not count; a ticket matches a pattern as a whole. What is present is
+// held to its limits even where no rule asks for it. kInvalid: one line for the caller, naming the
+// header that is missing or wrong.
+Status check_requirements(const Requirements& requirements,
+                          const std::optional<std::string>& justification,
+                          const std::optional<std::string>& ticket);
+
+}  // namespace holdfast::approval

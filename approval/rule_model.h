@@ -1,0 +1,99 @@
+// The rules as decide() reads them: plain values that the loader has checked, immutable once they
+// are in a RuleSet.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "approval/network.h"
+#include "approval/rules.h"
+#include "approval/zone.h"
+#include "base/clock.h"
+
+namespace holdfast::approval {
+
+// What a list holds, in the forms its conditions compare with.
+struct ListContent {
+  std::vector<std::string> names;  // ASCII lower case, sorted.
+  std::vector<std::string> exact;  // As written, sorted: folder ids keep their case.
+  std::vector<Network> networks;   // Where a source_ip condition names the list.
+};
+
+struct RuleList {
+  std::string name;
+  std::shared_ptr<const ListContent> content;
+  // From this instant on nothing is known from the list: its file is older than max_age.
+  std::optional<WallTime> stale_from;
+};
+
+// Facts that are compared with names.
+enum class NamedFact { kAction, kResource, kUser, kApp, kGroup, kRole, kKind, kMailbox, kFolder };
+
+// True when the fact is one of the values or of the lists' entries (indexes into
+// RuleSetData::lists).
+struct NameTest {
+  NamedFact fact;
+  std::vector<std::string> values;  // Lower case, but for kFolder.
+  std::vector<std::size_t> lists;
+};
+
+struct DomainTest {
+  std::vector<std::string> domains;  // Lower case.
+};
+
+struct OwnMailboxTest {
+  bool own = true;
+};
+
+struct NetworkTest {
+  std::vector<Network> networks;
+  std::vector<std::size_t> lists;
+};
+
+// Wall-clock hours of a zone, from inclusive, to exclusive. Where from is after to, the window
+// runs over midnight and belongs to the day it starts on.
+struct Schedule {
+  std::uint8_t days = 0x7f;  // Bit n: ISO weekday n + 1, so bit 0 is Monday.
+  std::chrono::minutes from{0};
+  std::chrono::minutes to{24 * 60};
+  Zone zone;
+};
+
+struct TimeTest {
+  std::vector<Schedule> any_of;
+};
+
+struct Condition {
+  std::string key;    // As in the file: action, actor.app, mailbox.domain, …
+  std::string wants;  // For people: "in legal-hold", "message or event", "during office".
+  std::variant<NameTest, DomainTest, OwnMailboxTest, NetworkTest, TimeTest> test;
+};
+
+enum class Mode { kEnforce, kMonitor };
+
+struct Rule {
+  std::string id;
+  std::string title;
+  Effect effect = Effect::kDeny;
+  Mode mode = Mode::kEnforce;
+  std::vector<Condition> when;    // All must hold; none: the rule is about every call.
+  std::vector<Condition> unless;  // All must hold to exempt; none: nothing exempts.
+  Requirements require;
+  ApprovalTerms approve;
+};
+
+struct RuleSetData {
+  std::string revision;
+  std::string sha256;
+  std::vector<Rule> rules;  // In the order of the file, which means nothing.
+  std::vector<RuleList> lists;
+  std::size_t tests = 0;  // How many tests of the file passed.
+};
+
+}  // namespace holdfast::approval

@@ -1,0 +1,146 @@
+#include "approval/rule_tests.h"
+
+#include <algorithm>
+#include <set>
+
+#include "approval/decide.h"
+#include "base/encoding.h"
+
+namespace holdfast::approval {
+namespace {
+
+using identity::ActorKind;
+using nlohmann::json;
+
+constexpr std::string_view kUnknown = "unknown";
+
+std::optional<std::string> given_text(const json& map, const char* key) {
+  if (!map.contains(key) || map[key] == kUnknown) return std::nullopt;
+  return map[key].get<std::string>();
+}
+
+std::optional<std::vector<std::string>> given_names(const json& map, const char* key) {
+  if (!map.contains(key) || map[key] == kUnknown) return std::nullopt;
+  if (map[key].is_string()) return std::vector{map[key].get<std::string>()};
+  return map[key].get<std::vector<std::string>>();
+}
+
+// Said outright, or else plain from what else is given: a user makes a user's call, an app without
+// a user calls for itself.
+ActorKind actor_kind(const json& given, const json& actor) {
+  const std::string kind = actor.value("kind", "");
+  if (kind == "user") return ActorKind::kUser;
+  if (kind == "app") return ActorKind::kApp;
+  if (kind == kUnknown) return ActorKind::kUnknown;
+  if (actor.contains("user") || given.contains("own_mailbox")) return ActorKind::kUser;
+  return actor.contains("app") ? ActorKind::kApp : ActorKind::kUnknown;
+}
+
+// One test: its facts, and the lists with the ages it asks for.
+class RuleTest {
+ public:
+  RuleTest(const json& test, std::string pointer, const RuleSetData& data, Problems& problems)
+      : test_(test), pointer_(std::move(pointer)), data_(data), problems_(problems) {}
+
+  void run() {
+    const std::optional<Facts> facts = read_facts();
+    const std::optional<RuleSet> rules = rules_with_ages();
+    if (!facts || !rules) return;
+    const Decision decision = decide(*rules, *facts);
+    std::vector<std::string> by;
+    for (const RuleMatch& match : decision.by) by.push_back(match.id);
+    const json& expect = test_["expect"];
+    const std::string wanted = expect["effect"].get<std::string>();
+    std::optional<std::vector<std::string>> wanted_by = given_by(expect);
+    if (wanted == to_string(decision.effect) && (!wanted_by || *wanted_by == by)) return;
+    const std::string wanted_text = wanted + (wanted_by ? by_text(*wanted_by) : "");
+    problems_.add(pointer_, "test \"" + test_["name"].get<std::string>() + "\" expected " +
+                                wanted_text + ", got " + std::string(to_string(decision.effect)) +
+                                by_text(by));
+  }
+
+ private:
+  static std::optional<std::vector<std::string>> given_by(const json& expect) {
+    if (!expect.contains("by")) return std::nullopt;
+    std::vector<std::string> by = expect["by"].get<std::vector<std::string>>();
+    std::sort(by.begin(), by.end());
+    return by;
+  }
+
+  static std::string by_text(const std::vector<std::string>& ids) {
+    std::string text;
+    for (const std::string& id : ids) text += (text.empty() ? "" : ", ") + id;
+    return " by [" + text + "]";
+  }
+
+  std::optional<Facts> read_facts() {
+    const json& given = test_["given"];
+    const json actor = given.value("actor", json::object());
+    Facts facts;
+    facts.action = given_text(given, "action").value_or("");
+    facts.resource = given_text(given, "resource").value_or("");
+    facts.actor_kind = actor_kind(given, actor);
+    facts.user = given_text(actor, "user");
+    facts.app = given_text(actor, "app");
+    facts.groups = given_names(actor, "group");
+    facts.roles = given_names(actor, "role");
+    if (const auto names = given_names(given, "mailbox")) facts.mailbox = MailboxNames{*names};
+    if (given.contains("own_mailbox") && given["own_mailbox"].is_boolean()) {
+      facts.own_mailbox = given["own_mailbox"].get<bool>();
+    }
+    facts.folder = given_text(given, "folder");
+    facts.source_ip = given_text(given, "source_ip");
+    const std::string place = pointer_ + "/given";
+    if (facts.source_ip && !parse_ip(*facts.source_ip)) {
+      problems_.add(place + "/source_ip", "\"" + *facts.source_ip + "\" is not an IP address");
+      return std::nullopt;
+    }
+    if (const auto at = given_text(given, "at")) {
+      const Result<WallTime> time = parse_rfc3339(*at);
+      if (!time.ok()) {
+        problems_.add(place + "/at",
+                      "\"" + *at + "\" is not a time such as 2026-10-05T10:00:00+02:00");
+        return std::nullopt;
+      }
+      facts.now = *time;
+    }
+    return facts;
+  }
+
+  std::optional<RuleSet> rules_with_ages() {
+    auto data = std::make_shared<RuleSetData>(data_);
+    for (RuleList& list : data->lists) list.stale_from.reset();
+    const json stale = test_["given"].value("stale_lists", json::array());
+    for (std::size_t i = 0; i < stale.size(); ++i) {
+      const auto list =
+          std::find_if(data->lists.begin(), data->lists.end(),
+                       [&](const RuleList& candidate) { return stale[i] == candidate.name; });
+      if (list == data->lists.end()) {
+        problems_.add(pointer_ + "/given/stale_lists/" + std::to_string(i),
+                      "unknown list \"" + stale[i].get<std::string>() + "\"");
+        return std::nullopt;
+      }
+      list->stale_from = WallTime::min();
+    }
+    return RuleSet(std::move(data));
+  }
+
+  const json& test_;
+  const std::string pointer_;
+  const RuleSetData& data_;
+  Problems& problems_;
+};
+
+}  // namespace
+
+std::size_t run_rule_tests(const config::YamlDocument& document, const RuleSetData& data,
+                           Problems& problems) {
+  if (!document.value.contains("tests")) return 0;
+  const json& tests = document.value["tests"];
+  for (std::size_t i = 0; i < tests.size(); ++i) {
+    RuleTest(tests[i], "/tests/" + std::to_string(i), data, problems).run();
+  }
+  return tests.size();
+}
+
+}  // namespace holdfast::approval

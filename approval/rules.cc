@@ -1,0 +1,27 @@
+#include "approval/rules.h"
+
+#include "approval/rule_model.h"
+
+namespace holdfast::approval {
+
+std::string_view to_string(Effect effect) {
+  switch (effect) {
+    case Effect::kAllow:
+      return "allow";
+    case Effect::kRequireApproval:
+      return "require_approval";
+    case Effect::kDeny:
+      return "deny";
+  }
+  return "deny";
+}
+
+const std::string& RuleSet::revision() const {
+  return data_->revision;
+}
+
+const std::string& RuleSet::sha256() const {
+  return data_->sha256;
+}
+
+}  // namespace holdfast::approval

@@ -3,6 +3,8 @@
 -- says of the record's entry: derive_search() stores that, and queries call it for the records that
 -- are not derived yet, so both always agree.
 
+SET LOCAL ROLE holdfast_owner;
+
 -- Substring search over text. A trusted extension: the right to create in the database suffices.
 CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA holdfast;
 
@@ -101,7 +103,8 @@ BEGIN
   outcome := document -> 'outcome';
   actors := array_remove(ARRAY[
     holdfast.search_name(actor ->> 'user'), holdfast.search_name(actor ->> 'app'),
-    holdfast.search_name(actor ->> 'name'), holdfast.search_name(document #>> '{access,by}')], NULL);
+    holdfast.search_name(actor ->> 'name'),
+    holdfast.search_name(document #>> '{access,by}')], NULL);
   mailboxes := array_remove(holdfast.search_name(operation #>> '{mailbox,key}')
     || holdfast.search_names(operation #> '{mailbox,names}'), NULL);
   RETURN ROW(
@@ -149,7 +152,7 @@ BEGIN
     RETURN 0;
   END IF;
   SELECT derived INTO STRICT first FROM holdfast.search_state;
-  SELECT least(size, first + batch) INTO STRICT until FROM holdfast.log_head;
+  SELECT least(next_index, first + batch) INTO STRICT until FROM holdfast.log_head;
   INSERT INTO holdfast.record_search
     SELECT (derived.row).*
     FROM (SELECT holdfast.search_row(index, entry) AS row
@@ -169,14 +172,6 @@ BEGIN
   TRUNCATE holdfast.record_search;
   UPDATE holdfast.search_state SET derived = 0;
 END $$;
-
-ALTER TABLE holdfast.record_search OWNER TO holdfast_owner;
-ALTER TABLE holdfast.search_state OWNER TO holdfast_owner;
-ALTER FUNCTION holdfast.search_name(text) OWNER TO holdfast_owner;
-ALTER FUNCTION holdfast.search_names(jsonb) OWNER TO holdfast_owner;
-ALTER FUNCTION holdfast.search_row(bigint, bytea) OWNER TO holdfast_owner;
-ALTER FUNCTION holdfast.derive_search(integer) OWNER TO holdfast_owner;
-ALTER FUNCTION holdfast.rebuild_search() OWNER TO holdfast_owner;
 
 REVOKE ALL ON FUNCTION holdfast.search_name(text), holdfast.search_names(jsonb),
   holdfast.search_row(bigint, bytea), holdfast.derive_search(integer), holdfast.rebuild_search()

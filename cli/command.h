@@ -1,19 +1,35 @@
 // The subcommands of `holdfast`, one function each, in one file each (cli/<command>.cc). main.cc
 // wires them to the command line and does nothing else.
 //
-// Each adds its options to `app` and, when the command line names it, sets `run`. The result of
-// `run` is the exit code: 0 done, 1 the check or query found something wrong, 2 usage or config.
+// Each adds its own subcommand to `app`; that subcommand's callback sets `run` and does nothing
+// else (it runs while the command line is still being read). The result of `run` is the exit code.
+// --config and --set belong to `app` and may stand before or after the subcommand.
+//
+//   void add_check(CLI::App& app, Invocation& invocation) {
+//     CLI::App* command = app.add_subcommand("check", "Validate configuration and rules.");
+//     auto options = std::make_shared<Options>();
+//     command->add_option("--rules", options->rules, "…")->type_name("FILE");
+//     command->callback([&invocation, options] {
+//       invocation.run = [&invocation, options] { return run_check(invocation, *options); };
+//     });
+//   }
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace holdfast::cli {
 
+constexpr int kDone = 0;
+constexpr int kFoundProblem = 1;  // The check or query found something wrong.
+constexpr int kUsageError = 2;    // The command line or the configuration is wrong.
+
 struct Invocation {
-  std::string config_path;    // --config; empty: HOLDFAST_CONFIG or none.
-  std::function<int()> run;   // Set by the chosen subcommand.
+  std::string config_path;            // --config; empty: HOLDFAST_CONFIG or none.
+  std::vector<std::string> settings;  // --set, in order.
+  std::function<int()> run;           // Set by the chosen subcommand.
 };
 
 void add_proxy(CLI::App& app, Invocation& invocation);

@@ -1,0 +1,34 @@
+#include "cli/load.h"
+
+#include <iostream>
+#include <sstream>
+
+namespace holdfast::cli {
+
+void print_error(const std::string& message) {
+  std::istringstream lines(message);
+  for (std::string line; std::getline(lines, line);) std::cerr << "holdfast: " << line << "\n";
+}
+
+std::optional<config::Config> load_config(const Invocation& invocation) {
+  const auto config = config::load_config({.file = invocation.config_path,
+                                           .environment = config::holdfast_environment(),
+                                           .settings = invocation.settings});
+  if (!config.ok()) {
+    print_error(config.error().message);
+    return std::nullopt;
+  }
+  set_log_level(config->logging.level);
+  return *config;
+}
+
+std::optional<config::Config> load_config(const Invocation& invocation, config::Role role) {
+  std::optional<config::Config> config = load_config(invocation);
+  if (!config) return std::nullopt;
+  const Status status = config::check_for(*config, role);
+  if (status.ok()) return config;
+  print_error(status.error().message);
+  return std::nullopt;
+}
+
+}  // namespace holdfast::cli

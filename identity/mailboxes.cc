@@ -118,7 +118,7 @@ Task<std::optional<Names>> MailboxDirectory::resolve(GraphLookup& graph,
   if (!answer.ok()) co_return std::nullopt;
   names = read_names(*answer, mailbox.kind);
   if (!names || !std::ranges::binary_search(*names, question->expected)) co_return std::nullopt;
-  known_.put(key, *names, asked + kNamesAgeMax);
+  known_.put(key, *names, asked + names_age_max_);
   co_return names;
 }
 

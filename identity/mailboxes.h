@@ -14,6 +14,7 @@
 //   about something else, by whatever reading of the key, is unknown.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -42,8 +43,13 @@ inline constexpr std::chrono::minutes kNamesAgeMax{10};
 class MailboxDirectory {
  public:
   // The clock must outlive the directory.
-  explicit MailboxDirectory(const Clock& clock, std::size_t mailboxes_max = 10'000)
-      : clock_(clock), known_(mailboxes_max) {}
+  // `names_age_max` beyond kNamesAgeMax counts as kNamesAgeMax; 0 remembers nothing.
+  explicit MailboxDirectory(const Clock& clock,
+                            std::chrono::milliseconds names_age_max = kNamesAgeMax,
+                            std::size_t mailboxes_max = 10'000)
+      : clock_(clock),
+        names_age_max_(std::min<std::chrono::milliseconds>(names_age_max, kNamesAgeMax)),
+        known_(mailboxes_max) {}
 
   // Every name of the mailbox; nullopt: unknown. The arguments must live until the task is done.
   Task<std::optional<Names>> resolve(GraphLookup& graph, const graph::Mailbox& mailbox,
@@ -51,6 +57,7 @@ class MailboxDirectory {
 
  private:
   const Clock& clock_;
+  const std::chrono::milliseconds names_age_max_;
   ExpiringCache<Names, SteadyTime> known_;  // By tenant and question; synchronises itself.
 };
 

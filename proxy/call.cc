@@ -17,8 +17,9 @@ bool is_usable_request_id(std::string_view id) {
 
 }  // namespace
 
-Call begin_call(http::Request request, WallTime now) {
+Call begin_call(http::Request request, std::string source_ip, WallTime now) {
   Call call{.request = std::move(request),
+            .source_ip = std::move(source_ip),
             .content = std::nullopt,
             .operation_id = make_uuid_v7(now),
             .request_id = to_string(make_uuid_v4()),

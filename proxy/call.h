@@ -12,6 +12,7 @@ namespace holdfast::proxy {
 
 struct Call {
   http::Request request;
+  std::string source_ip;               // The client's address, seen through trusted load balancers.
   std::optional<std::string> content;  // The body, once it had to be read; else it still streams.
   Uuid operation_id;
   std::string request_id;         // Made here; the answer's request-id unless Graph gave one.
@@ -20,6 +21,6 @@ struct Call {
   WallTime received;
 };
 
-Call begin_call(http::Request request, WallTime now);
+Call begin_call(http::Request request, std::string source_ip, WallTime now);
 
 }  // namespace holdfast::proxy

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "graph/batch.h"
 #include "proxy/forwarding.h"
+#include "proxy/source_address.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -47,7 +48,7 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
                         .actor_kind = actor.kind,
                         .tenant = actor.tenant_id,
                         .user = is_user ? actor.object_id : std::string(),  // Known to be nobody.
-                        .source_ip = subject.call.request.peer.address,
+                        .source_ip = subject.call.source_ip,
                         .now = now};
   if (!actor.app_id.empty()) facts.app = actor.app_id;
   // A user's token need not list the directory roles; an app's lists all it was granted.
@@ -66,7 +67,8 @@ Pipeline::Pipeline(PipelineParts parts, std::unique_ptr<Upstream> upstream,
     : parts_(parts), upstream_(std::move(upstream)), lookup_(std::move(lookup)) {}
 
 Task<http::Response> Pipeline::handle(http::Request request) {
-  Call call = begin_call(std::move(request), parts_.clock.now());
+  std::string source = source_address(request.peer, request.head.headers, parts_.trusted_proxies);
+  Call call = begin_call(std::move(request), std::move(source), parts_.clock.now());
   if (call.request.head.target.starts_with(kLocalPrefix)) co_return local_endpoint(call);
 
   const Result<graph::Classification> what = co_await classify_call(call);
@@ -146,7 +148,7 @@ Task<std::variant<Pipeline::Caller, Refusal>> Pipeline::identify(const Call& cal
       co_return identity_unavailable(verdict.error().message);
     }
     log_error("forged token", {{"token_sha256", claimed->token_sha256},
-                               {"source_ip", call.request.peer.address},
+                               {"source_ip", call.source_ip},
                                {"reason", verdict.error().message}});
     co_return unauthenticated(verdict.error().message);
   }

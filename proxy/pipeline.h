@@ -14,7 +14,9 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
+#include "approval/network.h"
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
 #include "graph/classify.h"
@@ -38,6 +40,7 @@ struct PipelineParts {
   identity::MailboxDirectory& mailboxes;
   RefusalBudget& refusals;
   const Clock& clock;
+  std::vector<approval::Network> trusted_proxies;
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
 };
 

@@ -45,7 +45,7 @@ json request_content(const Call& call) {
                   {"target", target_for_record(head.target)},
                   {"request_id", call.request_id},
                   {"client_request_id", call.client_request_id},
-                  {"source_ip", call.request.peer.address}};
+                  {"source_ip", call.source_ip}};
   set_if_present(content, "user_agent", head.headers.get("User-Agent"));
   set_if_present(content, "prefer", head.headers.get("Prefer"));
   set_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));

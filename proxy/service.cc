@@ -32,14 +32,15 @@ Task<void> record_counted_refusals_regularly(PipelineParts parts) {
   }
 }
 
-// One worker's handler together with the client that it and its lookups send over.
+// One worker's handler together with the clients that it and its lookups send over.
 class Worker final : public http::Handler {
  public:
   Worker(const boost::asio::any_io_executor& executor, const http::ClientOptions& upstream,
-         PipelineParts parts)
+         const http::ClientOptions& lookups, PipelineParts parts)
       : client_(executor, upstream),
-        pipeline_(parts, std::make_unique<GraphUpstream>(client_),
-                  std::make_unique<identity::HttpGraphLookup>(client_)) {}
+        lookup_client_(executor, lookups),
+        pipeline_(std::move(parts), std::make_unique<GraphUpstream>(client_),
+                  std::make_unique<identity::HttpGraphLookup>(lookup_client_)) {}
 
   Task<http::Response> handle(http::Request request) override {
     return pipeline_.handle(std::move(request));
@@ -50,14 +51,17 @@ class Worker final : public http::Handler {
 
  private:
   http::Client client_;
+  http::Client lookup_client_;
   Pipeline pipeline_;
 };
 
 }  // namespace
 
 struct Service::Shared {
-  Shared(const Clock& clock_, RefusalRates rates)
-      : verifier(clock_), mailboxes(clock_), refusals(rates, clock_) {}
+  Shared(const Clock& clock, const ServiceOptions& options)
+      : verifier(clock),
+        mailboxes(clock, options.mailbox_names_age_max),
+        refusals(options.refusal_rates, clock) {}
 
   identity::Verifier verifier;
   identity::MailboxDirectory mailboxes;
@@ -73,21 +77,24 @@ Service::~Service() = default;
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::AuditLog& log,
                                                 const approval::RuleStore& rules,
                                                 const Clock& clock) {
-  auto shared = std::make_unique<Shared>(clock, options.refusal_rates);
+  auto shared = std::make_unique<Shared>(clock, options);
   shared->parts.emplace(PipelineParts{.log = log,
                                       .rules = rules,
                                       .verifier = shared->verifier,
                                       .mailboxes = shared->mailboxes,
                                       .refusals = shared->refusals,
                                       .clock = clock,
+                                      .trusted_proxies = options.trusted_proxies,
                                       .buffered_body_bytes_max = options.buffered_body_bytes_max});
-  const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
+  http::ClientOptions lookups = options.upstream;
+  lookups.response_timeout = options.probe_timeout;
+  const auto make_worker = [parts = *shared->parts, upstream = options.upstream, lookups,
                             first = true](const boost::asio::any_io_executor& executor) mutable {
     if (std::exchange(first, false)) {
       boost::asio::co_spawn(executor, record_counted_refusals_regularly(parts),
                             boost::asio::detached);
     }
-    return std::make_unique<Worker>(executor, upstream, parts);
+    return std::make_unique<Worker>(executor, upstream, lookups, parts);
   };
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server), make_worker);

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "approval/network.h"
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
 #include "base/clock.h"
@@ -20,7 +22,10 @@ namespace holdfast::proxy {
 struct ServiceOptions {
   http::ServerOptions server;
   http::ClientOptions upstream;
+  std::vector<approval::Network> trusted_proxies;  // See proxy/source_address.h.
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
+  std::chrono::milliseconds probe_timeout{10'000};  // Each of Holdfast's own questions to Graph.
+  std::chrono::milliseconds mailbox_names_age_max{600'000};
   RefusalRates refusal_rates;
 };
 

@@ -49,7 +49,7 @@ TEST(ForwardedHead, KeepsOrderDuplicatesAndTheRawTarget) {
 
 Call call_with(http::Headers headers) {
   return begin_call({.head = head_with(std::move(headers)), .peer = {}, .body = http::empty_body()},
-                    WallTime{});
+                    "192.0.2.1", WallTime{});
 }
 
 TEST(OutboundRequest, HidesApprovalHeadersFromGraph) {

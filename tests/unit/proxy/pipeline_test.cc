@@ -1,0 +1,477 @@
+// The pipeline between fakes: what is recorded, what is sent, in which order, and what the client
+// is told, for every step that can fail.
+#include "proxy/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/encoding.h"
+#include "tests/support/fake_audit_log.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_graph.h"
+#include "tests/support/temporary_directory.h"
+
+namespace holdfast::proxy {
+namespace {
+
+using audit::CallResult;
+using audit::Kind;
+using nlohmann::json;
+
+constexpr const char* kTenant = "11111111-0000-4000-8000-000000000001";
+constexpr const char* kAlex = "11111111-0000-4000-8000-0000000000a1";
+
+constexpr const char* kRules = R"(
+schema: 1
+revision: "r1"
+default: deny
+rules:
+  - id: hold
+    title: Held mailboxes are untouchable
+    effect: deny
+    when: { mailbox: { in: [held@contoso.com] } }
+  - id: contacts-need-approval
+    title: Contacts need approval
+    effect: require_approval
+    when: { resource: contact }
+    require: { justification: 5, ticket: "^CASE-[0-9]+$" }
+  - id: own
+    title: Everyone may purge their own messages
+    effect: allow
+    when: { mailbox: { own: true }, resource: message }
+)";
+
+// Remembers what it was given and answers what the test says.
+class FakeUpstream final : public Upstream {
+ public:
+  explicit FakeUpstream(audit::FakeAuditLog& log) : log_(log) {}
+
+  Task<ForwardResult> forward(audit::Receipt receipt) override {
+    entries_before_forward.push_back(log_.entries().size());
+    forwarded.push_back(std::move(receipt).take_request());
+    ForwardResult result{.result = next_result, .response = std::nullopt, .reason = "test"};
+    if (next_status != 0) {
+      result.response = http::Response{.status = next_status, .content = next_content};
+      result.response->headers = next_headers;
+      result.result = result_of_status(next_status);
+      result.reason.clear();
+    }
+    co_return result;
+  }
+
+  Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override {
+    passed.push_back(head);
+    if (body != nullptr) passed_content.push_back(*co_await http::read_all(*body, 1'000'000));
+    co_return http::SendResult{.progress = pass_progress, .response = pass_answer()};
+  }
+
+  Result<http::Response> pass_answer() const {
+    if (pass_fails) return Error{ErrorCode::kUnavailable, "reset"};
+    return http::Response{.status = 200, .content = "graph"};
+  }
+
+  std::vector<audit::OutboundRequest> forwarded;
+  std::vector<std::size_t> entries_before_forward;
+  std::vector<http::RequestHead> passed;
+  std::vector<std::string> passed_content;
+  CallResult next_result = CallResult::kUnknown;
+  int next_status = 204;
+  std::string next_content;
+  http::Headers next_headers{{"request-id", "graph-1"}};
+  bool pass_fails = false;
+  http::Progress pass_progress = http::Progress::kSomeSent;
+
+ private:
+  audit::FakeAuditLog& log_;
+};
+
+std::string token_for(const char* object_id) {
+  const json claims = {{"aud", "https://graph.microsoft.com"},
+                       {"tid", kTenant},
+                       {"oid", object_id},
+                       {"appid", "22222222-0000-4000-8000-000000000001"},
+                       {"upn", "alex@contoso.com"},
+                       {"idtyp", "user"},
+                       {"scp", "Mail.ReadWrite"},
+                       {"exp", 4102444800}};
+  return to_base64url(R"({"alg":"RS256","nonce":"n","typ":"JWT"})") + "." +
+         to_base64url(claims.dump()) + "." + to_base64url("signature");
+}
+
+approval::RuleSet rules_from(const std::string& text) {
+  const testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/rules.yaml";
+  std::ofstream(path) << text;
+  const Result<approval::RuleSet> rules = approval::load_rules(path, testing::FakeClock::kStart);
+  if (!rules.ok()) throw std::runtime_error(rules.error().message);
+  return *rules;
+}
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  PipelineTest() {
+    auto upstream = std::make_unique<FakeUpstream>(log_);
+    upstream_ = upstream.get();
+    auto graph = std::make_unique<testing::FakeGraph>();
+    graph_ = graph.get();
+    const json me = {{"id", kAlex}};
+    graph_->answer("/v1.0/me?$select=id", 200, me.dump());
+    know_mailbox("/v1.0/me", kAlex, "alex@contoso.com");
+    know_mailbox("/v1.0/users/held%40contoso.com", "11111111-0000-4000-8000-0000000000b1",
+                 "held@contoso.com");
+    pipeline_ = std::make_unique<Pipeline>(PipelineParts{.log = log_,
+                                                         .rules = rules_,
+                                                         .verifier = verifier_,
+                                                         .mailboxes = mailboxes_,
+                                                         .refusals = refusals_,
+                                                         .clock = clock_,
+                                                         .buffered_body_bytes_max = 1000},
+                                           std::move(upstream), std::move(graph));
+  }
+
+  void know_mailbox(const std::string& path, const std::string& id, const std::string& upn) {
+    const json names = {
+        {"id", id}, {"userPrincipalName", upn}, {"mail", upn}, {"proxyAddresses", {"SMTP:" + upn}}};
+    graph_->answer(path + "?$select=id,userPrincipalName,mail,proxyAddresses", 200, names.dump());
+  }
+
+  http::Response send(const std::string& method, const std::string& target,
+                      http::Headers headers = {}, const std::string& body = {}) {
+    if (headers.find("Authorization") == nullptr && authorized_) {
+      headers.add("Authorization", "Bearer " + token_for(kAlex));
+    }
+    http::Request request{.head = {.method = method,
+                                   .target = target,
+                                   .minor_version = 1,
+                                   .headers = std::move(headers)},
+                          .peer = {.address = "192.0.2.1", .port = 1, .tls = true},
+                          .body = http::string_body(body)};
+    return testing::run(pipeline_->handle(std::move(request)));
+  }
+  http::Response purge(http::Headers headers = {}) {
+    return send("POST", "/v1.0/me/messages/m1/permanentDelete", std::move(headers));
+  }
+
+  static json error_of(const http::Response& response) {
+    return json::parse(response.content).at("error");
+  }
+  json content(std::size_t i) const { return log_.entries().at(i).record.content; }
+  Kind kind(std::size_t i) const { return log_.entries().at(i).record.kind; }
+
+  bool authorized_ = true;
+  testing::FakeClock clock_;
+  audit::FakeAuditLog log_;
+  approval::RuleStore rules_{rules_from(kRules)};
+  identity::Verifier verifier_{clock_};
+  identity::MailboxDirectory mailboxes_{clock_};
+  RefusalBudget refusals_{
+      {.unverified_per_second = 1, .verified_per_second = 1, .burst_seconds = 3}, clock_};
+  FakeUpstream* upstream_ = nullptr;
+  testing::FakeGraph* graph_ = nullptr;
+  std::unique_ptr<Pipeline> pipeline_;
+};
+
+TEST_F(PipelineTest, AllowedCallIsRecordedThenSentThenRecordedThenAnswered) {
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.headers.get("request-id"), "graph-1");
+  ASSERT_EQ(log_.entries().size(), 2U);
+  EXPECT_EQ(kind(0), Kind::kIntent);
+  EXPECT_EQ(kind(1), Kind::kOutcome);
+  EXPECT_EQ(upstream_->entries_before_forward, std::vector<std::size_t>{1});
+  EXPECT_EQ(response.headers.get("Holdfast-Record"), to_string(log_.entries()[0].ref.id));
+  EXPECT_EQ(content(0)["decision"]["effect"], "allow");
+  EXPECT_EQ(content(0)["decision"]["rules"], json({"own"}));
+  EXPECT_EQ(content(0)["actor"]["verification"], "probe");
+  EXPECT_EQ(content(0)["operation"]["item"], "m1");
+  EXPECT_EQ(content(1)["outcome"]["result"], "executed");
+  EXPECT_EQ(content(1)["outcome"]["graph_request_id"], "graph-1");
+}
+
+TEST_F(PipelineTest, NoTokenEverLands) {
+  purge();
+  send("POST", "/v1.0/me/messages/m1/permanentDelete?access_token=" + token_for(kAlex));
+  send("POST", "/v1.0/me/messages/m1/permanentDelete", {{"Authorization", "Bearer nonsense"}});
+  const std::string token = token_for(kAlex);
+  for (const auto& entry : log_.entries()) {
+    const std::string text = entry.record.content.dump();
+    EXPECT_EQ(text.find(token.substr(0, 30)), std::string::npos) << text;
+    EXPECT_EQ(text.find("nonsense"), std::string::npos) << text;
+  }
+}
+
+TEST_F(PipelineTest, OrdinaryCallsPassUnrecorded) {
+  const http::Response response = send("GET", "/v1.0/me/messages", {{"Prefer", "x"}});
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.content, "graph");
+  EXPECT_EQ(upstream_->passed.at(0).target, "/v1.0/me/messages");
+  EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
+  EXPECT_TRUE(log_.entries().empty());
+}
+
+TEST_F(PipelineTest, PassThroughTellsNothingSentFromOutcomeUnknown) {
+  upstream_->pass_fails = true;
+  EXPECT_EQ(error_of(send("GET", "/v1.0/me"))["code"], "HoldfastOutcomeUnknown");
+  upstream_->pass_progress = http::Progress::kNothingSent;
+  const http::Response response = send("GET", "/v1.0/me");
+  EXPECT_EQ(response.status, 502);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastUpstreamUnreachable");
+}
+
+TEST_F(PipelineTest, DeniedCallNeverLeavesAndNamesItsRule) {
+  const http::Response response =
+      send("POST", "/v1.0/users/held%40contoso.com/messages/m1/permanentDelete");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastDenied");
+  EXPECT_EQ(error_of(response)["innerError"]["holdfast"]["rule"], "hold");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  ASSERT_EQ(log_.entries().size(), 1U);
+  EXPECT_EQ(kind(0), Kind::kDecision);
+  EXPECT_EQ(content(0)["decision"]["status"], 403);
+  EXPECT_EQ(response.headers.get("Holdfast-Record"), to_string(log_.entries()[0].ref.id));
+}
+
+TEST_F(PipelineTest, UnknownMailboxIsAsIfHeld) {
+  const http::Response response = send("POST", "/v1.0/users/nobody/messages/m1/permanentDelete");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(content(0)["decision"]["matched"][0]["id"], "hold");
+  EXPECT_EQ(content(0)["decision"]["facts"]["mailbox"], nullptr);
+}
+
+TEST_F(PipelineTest, SharedCalendarIsNobodysForSure) {
+  const http::Response response = send("POST", "/v1.0/me/calendars/c1/events/e1/permanentDelete");
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(content(0)["decision"]["facts"]["mailbox"], nullptr);
+}
+
+TEST_F(PipelineTest, ApprovalNeededFilesAPendingRequest) {
+  const http::Response response = send(
+      "POST", "/v1.0/me/contacts/c1/permanentDelete",
+      {{"x-msft-approval-justification", to_base64("clean up")}, {"Holdfast-Ticket", "CASE-7"}});
+  EXPECT_EQ(response.status, 412);
+  const json error = error_of(response);
+  EXPECT_EQ(error["code"], "HoldfastApprovalRequired");
+  const std::string code(response.headers.get("x-msft-approval-code"));
+  EXPECT_NE(error["message"].get<std::string>().find(code), std::string::npos);
+  EXPECT_EQ(error["innerError"]["holdfast"]["approval"]["code"], code);
+  EXPECT_EQ(response.headers.get("Location"), "/holdfast/approvals/" + code);
+  EXPECT_EQ(content(0)["approval"], json({{"code", code}, {"state", "PENDING"}}));
+  EXPECT_EQ(content(0)["request"]["ticket"], "CASE-7");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, ApprovalWithoutItsPapersIsAskedForThem) {
+  const std::string good = to_base64("clean up");
+  const std::vector<http::Headers> incomplete = {
+      {},
+      {{"x-msft-approval-justification", good}},
+      {{"Holdfast-Ticket", "CASE-7"}},
+      {{"x-msft-approval-justification", good}, {"Holdfast-Ticket", "7"}},
+      {{"x-msft-approval-justification", "!"}, {"Holdfast-Ticket", "CASE-7"}},
+      {{"x-msft-approval-justification", to_base64("hi")}, {"Holdfast-Ticket", "CASE-7"}}};
+  for (const http::Headers& headers : incomplete) {
+    clock_.advance(std::chrono::minutes(1));
+    const http::Response response = send("POST", "/v1.0/me/contacts/c1/permanentDelete", headers);
+    EXPECT_EQ(response.status, 400);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastJustificationRequired");
+    EXPECT_EQ(response.headers.count("Holdfast-Record"), 1U);
+  }
+}
+
+TEST_F(PipelineTest, CallerMustBeNamed) {
+  authorized_ = false;
+  const http::Response response = purge({{"client-request-id", "c-1"}});
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(error_of(response)["code"], "InvalidAuthenticationToken");
+  EXPECT_EQ(error_of(response)["innerError"]["client-request-id"], "c-1");
+  EXPECT_EQ(response.headers.count("WWW-Authenticate"), 1U);
+  EXPECT_EQ(content(0)["decision"]["effect"], "unauthenticated");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, TwoAuthorizationHeadersAreAmbiguous) {
+  const http::Response response =
+      purge({{"Authorization", "Bearer a.b.c"}, {"Authorization", "Bearer d.e.f"}});
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, GraphsRefusalOfTheTokenReachesTheClient) {
+  graph_->answer("/v1.0/me?$select=id", 401, R"({"error":{"code":"X"}})",
+                 {{"WWW-Authenticate", "Bearer claims=abc"}});
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(response.headers.get("WWW-Authenticate"), "Bearer claims=abc");
+  EXPECT_EQ(response.content, R"({"error":{"code":"X"}})");
+  EXPECT_EQ(content(0)["actor"]["verification"], "none");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, ForgedTokenIsNobody) {
+  const json other = {{"id", "11111111-0000-4000-8000-0000000000ff"}};
+  graph_->answer("/v1.0/me?$select=id", 200, other.dump());
+  EXPECT_EQ(purge().status, 401);
+  EXPECT_EQ(content(0)["actor"]["verification"], "none");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, VerificationAwayMeansNothingForwarded) {
+  graph_->fail(ErrorCode::kUnavailable);
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 502);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastUpstreamUnreachable");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, AmbiguousRequestIsRefusedAndRecorded) {
+  const http::Response response = send("POST", "/v1.0/me/messages/m1%5CpermanentDelete");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
+  EXPECT_EQ(content(0)["decision"]["effect"], "bad_request");
+  EXPECT_EQ(content(0)["actor"]["verification"], "none");
+}
+
+TEST_F(PipelineTest, RefusalsBeyondTheRateAreCountedNotRecorded) {
+  authorized_ = false;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(purge().headers.count("Holdfast-Record"), 1U);
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
+  EXPECT_EQ(log_.entries().size(), 3U);
+  EXPECT_EQ(refusals_.take_unrecorded()->unverified, 1);
+}
+
+TEST_F(PipelineTest, RefusalThatCannotBeRecordedIsNotGiven) {
+  log_.fail_nth(1, {ErrorCode::kUnavailable, "away"});
+  const http::Response response =
+      send("POST", "/v1.0/users/held%40contoso.com/messages/m1/permanentDelete");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastAuditUnavailable");
+  EXPECT_EQ(response.headers.count("Retry-After"), 0U);
+  EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
+}
+
+TEST_F(PipelineTest, NoIntentNoForward) {
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kInDoubt, ErrorCode::kTimeout}) {
+    log_.fail_nth(1, {code, "away"});
+    const http::Response response = purge();
+    EXPECT_EQ(response.status, 503);
+    EXPECT_EQ(response.headers.count("Retry-After"), 0U);
+  }
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, UnreadyLogStopsGuardedCallsOnly) {
+  log_.set_health({.ready = false, .reason = "spool", .spooled = 3});
+  EXPECT_EQ(purge().status, 503);
+  EXPECT_TRUE(graph_->asked().empty());
+  EXPECT_EQ(send("GET", "/v1.0/me/messages").status, 200);
+  const http::Response ready = send("GET", "/holdfast/readyz");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_EQ(json::parse(ready.content)["reason"], "spool");
+  EXPECT_EQ(send("GET", "/holdfast/livez").status, 200);
+}
+
+TEST_F(PipelineTest, GraphsErrorComesBackUnchanged) {
+  upstream_->next_status = 404;
+  upstream_->next_content = R"({"error":{"code":"ErrorItemNotFound","message":"gone"}})";
+  upstream_->next_headers = {{"Content-Type", "application/json"}, {"Retry-After", "7"}};
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 404);
+  EXPECT_EQ(response.content, upstream_->next_content);
+  EXPECT_EQ(response.headers.get("Retry-After"), "7");
+  EXPECT_EQ(content(1)["outcome"]["result"], "refused");
+  EXPECT_EQ(content(1)["outcome"]["error_code"], "ErrorItemNotFound");
+}
+
+TEST_F(PipelineTest, AnswersThatSettleNothingAreUnknown) {
+  for (const int status : {302, 408, 500, 503, 504}) {
+    upstream_->next_status = status;
+    const http::Response response = purge();
+    EXPECT_EQ(response.status, 502) << status;
+    EXPECT_EQ(error_of(response)["code"], "HoldfastOutcomeUnknown") << status;
+    EXPECT_EQ(error_of(response)["innerError"]["holdfast"]["status"], status);
+    EXPECT_EQ(log_.entries().back().record.content["outcome"]["result"], "unknown");
+  }
+}
+
+TEST_F(PipelineTest, NoAnswerIsUnknownAndNotSentIsUnreachable) {
+  upstream_->next_status = 0;
+  upstream_->next_result = CallResult::kUnknown;
+  EXPECT_EQ(error_of(purge())["code"], "HoldfastOutcomeUnknown");
+  upstream_->next_result = CallResult::kNotSent;
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 502);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastUpstreamUnreachable");
+  EXPECT_EQ(log_.entries().back().record.content["outcome"]["result"], "not_sent");
+}
+
+TEST_F(PipelineTest, SpooledOutcomeIsAsGoodAsACommittedOne) {
+  log_.spool_nth(2);
+  EXPECT_EQ(purge().status, 204);
+}
+
+TEST_F(PipelineTest, OutcomeDurableNowhereIsNeverReportedAsCertain) {
+  log_.fail_nth(2, {ErrorCode::kInternal, "disk full"});
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 502);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastOutcomeUnknown");
+  EXPECT_EQ(response.headers.count("Holdfast-Record"), 1U);
+}
+
+TEST_F(PipelineTest, RecallAnswerTravelsUnchangedAndIsRead) {
+  rules_.replace(rules_from(R"(
+schema: 1
+revision: "r2"
+default: deny
+rules:
+  - { id: all, title: All, effect: allow, when: { action: recall } }
+)"));
+  upstream_->next_status = 202;
+  upstream_->next_content =
+      "{\n  \"Successfully submitted recall request to Hub server H.X, MessageId is M@x.\"\n}";
+  const http::Response response = send("POST", "/beta/me/mailFolders/sentitems/messages/m1/recall");
+  EXPECT_EQ(response.status, 202);
+  EXPECT_EQ(response.content, upstream_->next_content);
+  EXPECT_EQ(content(1)["outcome"]["recall"], json({{"message_id", "M@x"}, {"hub_server", "H.X"}}));
+  EXPECT_EQ(content(0)["decision"]["rules_revision"], "r2");
+}
+
+TEST_F(PipelineTest, BatchWithoutGuardedPartsPassesByteForByte) {
+  const std::string body = R"({"requests": [ {"id":"1","method":"GET","url":"/me/messages"} ]})";
+  EXPECT_EQ(send("POST", "/v1.0/$batch", {{"Content-Type", "application/json"}}, body).status, 200);
+  EXPECT_EQ(upstream_->passed_content.at(0), body);
+}
+
+TEST_F(PipelineTest, BatchWithAGuardedPartIsRefusedWhole) {
+  const http::Response response =
+      send("POST", "/v1.0/$batch", {},
+           R"({"requests":[{"id":"1","method":"GET","url":"/me"},)"
+           R"({"id":"two","method":"POST","url":"/me/messages/m1/permanentDelete"}]})");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_NE(error_of(response)["message"].get<std::string>().find("\"two\""), std::string::npos);
+  EXPECT_TRUE(upstream_->passed.empty());
+  EXPECT_EQ(content(0)["operation"]["action"], "permanentDelete");
+}
+
+TEST_F(PipelineTest, UnreadableBatchIsRefused) {
+  EXPECT_EQ(send("POST", "/v1.0/$batch", {}, "{\"requests\":").status, 400);
+  EXPECT_TRUE(upstream_->passed.empty());
+}
+
+TEST_F(PipelineTest, BodyBeyondTheLimitIsRefused) {
+  const http::Response response =
+      send("POST", "/v1.0/me/messages/m1/permanentDelete", {}, std::string(1001, 'x'));
+  EXPECT_EQ(response.status, 413);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, HoldfastsOwnPathsNeverReachGraph) {
+  EXPECT_EQ(send("GET", "/holdfast/nothing").status, 404);
+  EXPECT_TRUE(upstream_->passed.empty());
+}
+
+}  // namespace
+}  // namespace holdfast::proxy

@@ -1,0 +1,78 @@
+#include "audit/queries_session_postgres.h"
+
+#include <sys/socket.h>
+
+namespace holdfast::audit {
+
+Status DatabaseSession::run(const Work& work) {
+  const bool fresh = connection_ == nullptr;
+  bool broken = false;
+  Status status = attempt(work, broken);
+  if (broken && !fresh) status = attempt(work, broken);
+  return status;
+}
+
+Status DatabaseSession::attempt(const Work& work, bool& broken) {
+  broken = false;
+  try {
+    open();
+    work(*connection_);
+    return {};
+  } catch (const pqxx::broken_connection& problem) {
+    broken = true;
+    close();
+    return error(ErrorCode::kUnavailable, problem.what());
+  } catch (const pqxx::sql_error& problem) {
+    const std::string& state = problem.sqlstate();
+    if (state == "57014") return error(ErrorCode::kTimeout, problem.what());
+    // Shutting down, crashed, starting up, too many connections.
+    broken = state.starts_with("57P") || state.starts_with("08") || !connection_ ||
+             !connection_->is_open();
+    if (broken) close();
+    const bool away = broken || state.starts_with("53");
+    return error(away ? ErrorCode::kUnavailable : ErrorCode::kInternal, problem.what());
+  } catch (const std::exception& problem) {
+    close();
+    return error(ErrorCode::kInternal, problem.what());
+  }
+}
+
+Error DatabaseSession::error(ErrorCode code, const char* what) const {
+  return {.code = code, .message = "database: " + safe_message(what, access_.database)};
+}
+
+void DatabaseSession::open() {
+  {
+    MutexLock lock(mutex_);
+    if (interrupted_) throw pqxx::broken_connection("stopping");
+  }
+  if (connection_) return;
+  auto connection = std::make_unique<pqxx::connection>(conninfo(access_.database));
+  connection->inhibit_reactivation(true);  // A new connection would lack the settings below.
+  {
+    MutexLock lock(mutex_);
+    if (interrupted_) throw pqxx::broken_connection("stopping");
+    socket_ = connection->sock();
+  }
+  connection_ = std::move(connection);
+  pqxx::nontransaction setup(*connection_);
+  setup.exec("SET search_path = pg_catalog, pg_temp");
+  setup.exec("SET statement_timeout = " + std::to_string(access_.statement_timeout.count()));
+}
+
+void DatabaseSession::close() {
+  {
+    MutexLock lock(mutex_);
+    socket_ = -1;
+  }
+  connection_.reset();
+}
+
+void DatabaseSession::interrupt() {
+  MutexLock lock(mutex_);
+  interrupted_ = true;
+  // Waits in libpq end with an error at once, even if the server hangs.
+  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
+}
+
+}  // namespace holdfast::audit

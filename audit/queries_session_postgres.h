@@ -1,0 +1,47 @@
+// One PostgreSQL connection of one thread: opened when first used, opened again after it broke, and
+// interruptible from another thread.
+//
+// For reading and for calls that may be repeated: a statement that fails because an idle connection
+// had died is sent once more on a new one.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <pqxx/pqxx>
+#include <string>
+
+#include "audit/queries_postgres.h"
+#include "base/mutex.h"
+#include "base/result.h"
+
+namespace holdfast::audit {
+
+class DatabaseSession {
+ public:
+  using Work = std::function<void(pqxx::connection&)>;
+
+  explicit DatabaseSession(DatabaseAccess access) : access_(std::move(access)) {}
+  DatabaseSession(const DatabaseSession&) = delete;
+  DatabaseSession& operator=(const DatabaseSession&) = delete;
+
+  // Runs `work` on the connection. kUnavailable: no database; kTimeout: the statement timed out;
+  // kInternal: the database refused the statement.
+  Status run(const Work& work);
+
+  // From any thread: breaks off what runs and fails what comes, for good.
+  void interrupt();
+
+ private:
+  Status attempt(const Work& work, bool& broken);
+  Error error(ErrorCode code, const char* what) const;
+  void open();
+  void close();
+
+  const DatabaseAccess access_;
+  std::unique_ptr<pqxx::connection> connection_;
+  Mutex mutex_;
+  int socket_ HOLDFAST_GUARDED_BY(mutex_) = -1;  // Of the open connection.
+  bool interrupted_ HOLDFAST_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace holdfast::audit

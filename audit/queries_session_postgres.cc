@@ -3,6 +3,17 @@
 #include <sys/socket.h>
 
 namespace holdfast::audit {
+namespace {
+
+// libpqxx would open a new connection by itself, without the settings and with another socket.
+void stay_closed(pqxx::connection& connection) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // libpqxx 7 never does that.
+  connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+}
+
+}  // namespace
 
 Status DatabaseSession::run(const Work& work) {
   const bool fresh = connection_ == nullptr;
@@ -48,7 +59,7 @@ void DatabaseSession::open() {
   }
   if (connection_) return;
   auto connection = std::make_unique<pqxx::connection>(conninfo(access_.database));
-  connection->inhibit_reactivation(true);  // A new connection would lack the settings below.
+  stay_closed(*connection);
   {
     MutexLock lock(mutex_);
     if (interrupted_) throw pqxx::broken_connection("stopping");

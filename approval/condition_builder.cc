@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <filesystem>
 
 #include "base/crypto.h"
@@ -28,6 +29,14 @@ void sort_unique(std::vector<std::string>& values) {
   values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
+// What the name of a list or calendar may look like; the schema validator cannot say it of keys.
+bool is_plain_name(const std::string& name) {
+  return name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+           return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' ||
+                  c == '-';
+         });
+}
+
 std::chrono::minutes time_of_day(const std::string& text) {
   return std::chrono::hours(std::stoi(text.substr(0, 2))) +
          std::chrono::minutes(std::stoi(text.substr(3)));
@@ -49,10 +58,19 @@ ConditionBuilder::ConditionBuilder(const config::YamlDocument& document, WallTim
   read_calendars();
 }
 
+bool ConditionBuilder::check_name(const std::string& pointer, const std::string& name) {
+  if (is_plain_name(name)) return true;
+  problems_.add(pointer, "the name \"" + name +
+                             "\" must be of at most 64 letters, digits, dots, hyphens and "
+                             "underscores");
+  return false;
+}
+
 void ConditionBuilder::read_lists(WallTime now) {
   if (!document_.value.contains("lists")) return;
   // nlohmann keeps members sorted by name, which is the order the digests are promised in.
   for (const auto& [name, list] : document_.value["lists"].items()) {
+    if (!check_name("/lists", name)) continue;
     const std::string pointer = "/lists/" + name;
     SourceList source;
     source.list.name = name;
@@ -99,6 +117,7 @@ void ConditionBuilder::read_list_file(SourceList& source, const json& list,
 void ConditionBuilder::read_calendars() {
   if (!document_.value.contains("calendars")) return;
   for (const auto& [name, calendar] : document_.value["calendars"].items()) {
+    if (!check_name("/calendars", name)) continue;
     const std::string pointer = "/calendars/" + name;
     const std::optional<Zone> zone =
         calendar.contains("timezone") ? zone_of(calendar, pointer) : default_zone_;

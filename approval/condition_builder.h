@@ -47,6 +47,7 @@ class ConditionBuilder {
     std::string wants;
   };
 
+  bool check_name(const std::string& pointer, const std::string& name);
   void read_lists(WallTime now);
   void read_list_file(SourceList& source, const nlohmann::json& list, const std::string& pointer,
                       WallTime now);

@@ -1,0 +1,227 @@
+#include "approval/explain.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace holdfast::approval {
+namespace {
+
+using nlohmann::json;
+
+std::string join(const std::vector<std::string>& parts, std::string_view between) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : std::string(between)) + part;
+  return text;
+}
+
+std::string shown(const std::optional<std::string>& value) {
+  return value && !value->empty() ? *value : "unknown";
+}
+
+std::string shown(const std::optional<std::vector<std::string>>& values) {
+  if (!values) return "unknown";
+  return values->empty() ? "none" : join(*values, ", ");
+}
+
+std::string shown_mailbox(const Facts& facts) {
+  if (!facts.mailbox || facts.mailbox->names.empty()) return "unknown";
+  return join(facts.mailbox->names, ", ");
+}
+
+std::string shown_name(NamedFact fact, const Facts& facts) {
+  switch (fact) {
+    case NamedFact::kAction:
+      return shown(std::optional(facts.action));
+    case NamedFact::kResource:
+      return shown(std::optional(facts.resource));
+    case NamedFact::kUser:
+      return facts.actor_kind == identity::ActorKind::kApp ? "none" : shown(facts.user);
+    case NamedFact::kApp:
+      return shown(facts.app);
+    case NamedFact::kGroup:
+      return shown(facts.groups);
+    case NamedFact::kRole:
+      return shown(facts.roles);
+    case NamedFact::kKind:
+      return std::string(identity::to_string(facts.actor_kind));
+    case NamedFact::kMailbox:
+      return shown_mailbox(facts);
+    case NamedFact::kFolder:
+      return shown(facts.folder);
+  }
+  return "unknown";
+}
+
+std::string shown_own(const Facts& facts) {
+  if (facts.actor_kind == identity::ActorKind::kApp) return "false";
+  return facts.own_mailbox ? (*facts.own_mailbox ? "true" : "false") : "unknown";
+}
+
+// What the fact a test is about is, in words.
+struct FactText {
+  const Facts& facts;
+  std::string operator()(const NameTest& test) const { return shown_name(test.fact, facts); }
+  std::string operator()(const DomainTest&) const { return shown_mailbox(facts); }
+  std::string operator()(const OwnMailboxTest&) const { return shown_own(facts); }
+  std::string operator()(const NetworkTest&) const { return shown(facts.source_ip); }
+  std::string operator()(const TimeTest&) const {
+    return facts.now == WallTime{} ? "unknown" : to_rfc3339(facts.now);
+  }
+};
+
+std::vector<ConditionOutcome> outcomes_of(const std::vector<Condition>& conditions,
+                                          const RuleSetData& data, const Facts& facts) {
+  std::vector<ConditionOutcome> outcomes;
+  for (const Condition& condition : conditions) {
+    const ConditionResult result = evaluate(condition, data, facts);
+    std::string value = std::visit(FactText{facts}, condition.test);
+    if (result.unknown_fact.starts_with("list ")) value += ", " + result.unknown_fact + " too old";
+    outcomes.push_back({condition.key, condition.wants, std::move(value), result.truth});
+  }
+  return outcomes;
+}
+
+// The answer if exactly the enforced rules that `matches` accepts matched.
+template <class Matches>
+Effect effect_where(const std::vector<RuleOutcome>& rules, const Matches& matches) {
+  std::optional<Effect> strictest;
+  for (const RuleOutcome& rule : rules) {
+    if (rule.mode == Mode::kMonitor || !matches(rule)) continue;
+    strictest = strictest ? std::max(*strictest, rule.effect) : rule.effect;
+  }
+  return strictest.value_or(Effect::kDeny);
+}
+
+std::string need(const ConditionOutcome& outcome, bool holds) {
+  return outcome.condition + (holds ? " is " : " is not ") + outcome.wants + " (now " +
+         outcome.value + ")";
+}
+
+// Makes the rule match: every condition in the way has to hold, and the exemption must not.
+std::vector<std::string> needs_to_match(const RuleOutcome& rule) {
+  std::vector<std::string> needs;
+  const bool unknown_is_enough = rule.effect != Effect::kAllow;
+  for (const ConditionOutcome& outcome : rule.when) {
+    const bool in_the_way =
+        outcome.truth == Truth::kFalse || (outcome.truth == Truth::kUnknown && !unknown_is_enough);
+    if (in_the_way) needs.push_back(need(outcome, true));
+  }
+  const bool exempt = rule.result.unless == Truth::kTrue ||
+                      (rule.result.unless == Truth::kUnknown && !unknown_is_enough);
+  if (!exempt) return needs;
+  std::vector<std::string> any;
+  for (const ConditionOutcome& outcome : rule.unless) {
+    if (outcome.truth != Truth::kFalse) any.push_back(need(outcome, false));
+  }
+  needs.push_back(join(any, ", or "));
+  return needs;
+}
+
+// Makes the rule not match: any one condition failing does, or the exemption holding. Empty when
+// nothing can: the rule is about every call.
+std::string need_to_miss(const RuleOutcome& rule) {
+  std::vector<std::string> any;
+  for (const ConditionOutcome& outcome : rule.when) {
+    any.push_back(need(outcome, false));
+  }
+  std::vector<std::string> exemption;
+  for (const ConditionOutcome& outcome : rule.unless) {
+    if (outcome.truth != Truth::kTrue) exemption.push_back(need(outcome, true));
+  }
+  if (!exemption.empty()) any.push_back(join(exemption, " and "));
+  return join(any, ", or ");
+}
+
+std::vector<Change> changes_of(const Explanation& explanation) {
+  std::vector<Change> changes;
+  const std::vector<RuleOutcome>& rules = explanation.rules;
+  const Effect effect = explanation.decision.effect;
+  Change without{Effect::kDeny, {}, {}};
+  bool possible = true;
+  for (const RuleOutcome& rule : rules) {
+    if (rule.mode == Mode::kMonitor) continue;
+    if (rule.result.matched) {
+      if (rule.effect != effect) continue;
+      without.rules.push_back(rule.id);
+      without.needs.push_back(need_to_miss(rule));
+      possible = possible && !without.needs.back().empty();
+      continue;
+    }
+    const Effect with = effect_where(
+        rules, [&](const RuleOutcome& other) { return other.result.matched || &other == &rule; });
+    if (with != effect) changes.push_back({with, {rule.id}, needs_to_match(rule)});
+  }
+  without.effect = effect_where(rules, [&](const RuleOutcome& other) {
+    return other.result.matched && other.effect != effect;
+  });
+  if (possible && !without.rules.empty() && without.effect != effect) changes.push_back(without);
+  return changes;
+}
+
+json to_json(const std::vector<ConditionOutcome>& outcomes) {
+  json list = json::array();
+  for (const ConditionOutcome& outcome : outcomes) {
+    list.push_back({{"condition", outcome.condition},
+                    {"wants", outcome.wants},
+                    {"value", outcome.value},
+                    {"truth", to_string(outcome.truth)}});
+  }
+  return list;
+}
+
+json to_json(const RuleOutcome& rule) {
+  return {{"id", rule.id},
+          {"title", rule.title},
+          {"effect", to_string(rule.effect)},
+          {"mode", rule.mode == Mode::kMonitor ? "monitor" : "enforce"},
+          {"matched", rule.result.matched},
+          {"when", to_json(rule.when)},
+          {"unless", to_json(rule.unless)},
+          {"unknown_facts", rule.result.unknown_facts}};
+}
+
+json seconds_or_null(const std::optional<std::chrono::seconds>& term) {
+  return term ? json(term->count()) : json(nullptr);
+}
+
+}  // namespace
+
+Explanation explain(const RuleSet& rules, const Facts& facts) {
+  const RuleSetData& data = rules.data();
+  Explanation explanation;
+  explanation.decision = decide(rules, facts);
+  for (const Rule& rule : data.rules) {
+    explanation.rules.push_back({rule.id, rule.title, rule.effect, rule.mode,
+                                 evaluate(rule, data, facts), outcomes_of(rule.when, data, facts),
+                                 outcomes_of(rule.unless, data, facts)});
+  }
+  std::sort(explanation.rules.begin(), explanation.rules.end(),
+            [](const RuleOutcome& a, const RuleOutcome& b) { return a.id < b.id; });
+  explanation.changes = changes_of(explanation);
+  return explanation;
+}
+
+json to_json(const Explanation& explanation) {
+  const Decision& decision = explanation.decision;
+  json by = json::array();
+  for (const RuleMatch& match : decision.by) by.push_back(match.id);
+  json rules = json::array();
+  for (const RuleOutcome& rule : explanation.rules) rules.push_back(to_json(rule));
+  json changes = json::array();
+  for (const Change& change : explanation.changes) {
+    changes.push_back(
+        {{"effect", to_string(change.effect)}, {"rules", change.rules}, {"needs", change.needs}});
+  }
+  return {{"effect", to_string(decision.effect)},
+          {"by", std::move(by)},
+          {"require",
+           {{"justification", decision.require.justification_min},
+            {"ticket", decision.require.ticket_patterns}}},
+          {"approve",
+           {{"decide_within_seconds", seconds_or_null(decision.approve.decide_within)},
+            {"use_within_seconds", seconds_or_null(decision.approve.use_within)}}},
+          {"rules", std::move(rules)},
+          {"changes", std::move(changes)}};
+}
+
+}  // namespace holdfast::approval

@@ -1,0 +1,51 @@
+// A decision taken apart: what every rule made of the facts, and what would change the answer.
+//
+// Pure functions, safe from any thread.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "approval/decide.h"
+#include "approval/evaluate.h"
+#include "approval/rule_model.h"
+
+namespace holdfast::approval {
+
+struct ConditionOutcome {
+  std::string condition;  // mailbox.domain
+  std::string wants;      // contoso.com
+  std::string value;      // What the fact is, or "unknown".
+  Truth truth = Truth::kUnknown;
+};
+
+struct RuleOutcome {
+  std::string id;
+  std::string title;
+  Effect effect = Effect::kDeny;
+  Mode mode = Mode::kEnforce;
+  RuleResult result;
+  std::vector<ConditionOutcome> when;
+  std::vector<ConditionOutcome> unless;
+};
+
+// If all of `needs` came about, the answer would be `effect`.
+struct Change {
+  Effect effect = Effect::kDeny;
+  std::vector<std::string> rules;  // That would then match, or no longer match.
+  std::vector<std::string> needs;  // "folder is inbox (now unknown)"
+};
+
+struct Explanation {
+  Decision decision;
+  std::vector<RuleOutcome> rules;  // By id.
+  std::vector<Change> changes;     // One a rule at most, and one for all deciding rules together.
+};
+
+Explanation explain(const RuleSet& rules, const Facts& facts);
+
+// {"effect","by","require","approve","rules","changes"}, effects and truths as words.
+nlohmann::json to_json(const Explanation& explanation);
+
+}  // namespace holdfast::approval

@@ -117,8 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{"two_colons", "a: 1\nb: c: d\n", "t.yaml:2: not valid YAML: "},
         RefusedCase{"open_double_quotes", "a: 1\nb: \"x\\\"\n\n",
                     "t.yaml:2: the quotes are not closed"},
-        RefusedCase{"open_single_quotes", "a: 'it''s\n",
-                    "t.yaml:1: the quotes are not closed"}),
+        RefusedCase{"open_single_quotes", "a: 'it''s\n", "t.yaml:1: the quotes are not closed"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Yaml, KeepsTheLineOfEveryMemberAndElement) {

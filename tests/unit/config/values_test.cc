@@ -1,0 +1,81 @@
+#include "config/values.h"
+
+#include <gtest/gtest.h>
+
+namespace holdfast::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Duration, TakesANumberAndAUnit) {
+  EXPECT_EQ(parse_duration("250ms"), 250ms);
+  EXPECT_EQ(parse_duration("0s"), 0ms);
+  EXPECT_EQ(parse_duration("5s"), 5s);
+  EXPECT_EQ(parse_duration("10m"), 10min);
+  EXPECT_EQ(parse_duration("24h"), 24h);
+  for (const char* text : {"", "5", "s", "5 s", " 5s", "5s ", "-5s", "+5s", "5.5s", "5S", "5sec",
+                           "1h30m", "99999999999999999999s", "9223372036854775807h", "100000h"}) {
+    EXPECT_EQ(parse_duration(text), std::nullopt) << text;
+  }
+}
+
+TEST(Duration, IsWrittenInTheLargestWholeUnit) {
+  for (const char* text : {"250ms", "90s", "5m", "36h", "0ms", "1500ms"}) {
+    EXPECT_EQ(duration_text(*parse_duration(text)), text);
+  }
+  EXPECT_EQ(duration_text(60s), "1m");
+}
+
+TEST(Bytes, TakesANumberAndAUnit) {
+  EXPECT_EQ(parse_bytes("512B"), 512U);
+  EXPECT_EQ(parse_bytes("64KiB"), 64U * 1024);
+  EXPECT_EQ(parse_bytes("1MiB"), 1024U * 1024);
+  EXPECT_EQ(parse_bytes("2GiB"), 2ULL * 1024 * 1024 * 1024);
+  for (const char* text : {"", "5", "KiB", "5 KiB", "-1B", "1.5MiB", "1kib", "1KB", "1024GiBB",
+                           "1025GiB", "99999999999999999999B"}) {
+    EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
+  }
+  EXPECT_EQ(bytes_text(1024 * 1024), "1MiB");
+  EXPECT_EQ(bytes_text(1536), "1536B");
+  EXPECT_EQ(bytes_text(0), "0B");
+}
+
+TEST(EndpointText, TakesAHostAndAPort) {
+  EXPECT_EQ(parse_endpoint("127.0.0.1:8443"), (Endpoint{"127.0.0.1", 8443}));
+  EXPECT_EQ(parse_endpoint("localhost:0"), (Endpoint{"localhost", 0}));
+  EXPECT_EQ(parse_endpoint("[::1]:443"), (Endpoint{"::1", 443}));
+  EXPECT_EQ(endpoint_text({"::1", 443}), "[::1]:443");
+  EXPECT_EQ(endpoint_text({"localhost", 1}), "localhost:1");
+  for (const char* text : {"", "8443", ":8443", "host", "host:", "host:x", "host:-1", "host:65536",
+                           "::1:443", "[::1]", "[x]:1", "a b:1", "http://host:1"}) {
+    EXPECT_EQ(parse_endpoint(text), std::nullopt) << text;
+  }
+}
+
+TEST(Cidr, NamesANetwork) {
+  for (const char* text : {"10.0.0.0/8", "0.0.0.0/0", "127.0.0.1/32", "2001:db8::/32", "::1/128"}) {
+    EXPECT_TRUE(is_cidr(text)) << text;
+  }
+  for (const char* text : {"", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0/8", "::1/129",
+                           "host/8", "10.0.0.0/-1", "/8", "10.0.0.0/8/8"}) {
+    EXPECT_FALSE(is_cidr(text)) << text;
+  }
+}
+
+TEST(Origin, IsSchemeHostAndPort) {
+  for (const char* text :
+       {"https://graph.microsoft.com", "https://127.0.0.1:9443", "https://[::1]:9443",
+        "https://[::1]", "http://localhost:80", "http://127.0.0.1:8080", "http://[::1]:1"}) {
+    EXPECT_TRUE(is_origin(text)) << text;
+  }
+  for (const char* text :
+       {"", "graph.microsoft.com", "https://", "https://host/", "https://host/v1.0", "https://h?x",
+        "https://user@host", "https://host:0", "https://host:x", "HTTPS://host", "ftp://host",
+        "http://graph.microsoft.com", "http://127.0.0.1.evil.example", "http://10.0.0.1",
+        "https://a b", "https://a#b"}) {
+    EXPECT_FALSE(is_origin(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::config

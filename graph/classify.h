@@ -1,8 +1,9 @@
 // Decides from a request alone what it is, failing closed: a request that any plausible reading
 // makes guarded is guarded, or rejected when another plausible reading disagrees.
 //
-//   Classification c = classify({.method = "POST", .target = "/v1.0/me/messages/m1/permanentDelete"});
-//   c.request_class == RequestClass::kGuarded && c.operation->action == "permanentDelete"
+//   Classification c = classify({.method = "POST", .target =
+//   "/v1.0/me/messages/m1/permanentDelete"}); c.request_class == RequestClass::kGuarded &&
+//   c.operation->action == "permanentDelete"
 //
 // Follows the OData URL conventions (OData 4.01 Part 2) as Graph's gateway applies them: split at
 // raw '/', then decode once. Works from that grammar, not from a list of routes. Pure: no state, no

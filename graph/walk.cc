@@ -195,12 +195,19 @@ class Walker {
   void step_at_single(std::size_t at, const std::string& text, bool last) {
     const SegmentName name = parse_name(text);
     if (channel_action(name, text, last)) return;
+    if (!last && may_be_key(at)) return follow(at, text, name);
     if (is_bound_action(name)) return end_in_action(name, last);
     if (is_action(name.word) || (!is_plain(text) && resembles_action(text))) {
       return end(Ending::kSuspicious, "a segment could be read as a guarded action");
     }
     if (is_qualified_name(name) && name.arguments.empty()) return apply_cast(name);
     follow(at, text, name);
+  }
+
+  // Beyond the tables nobody knows where keys stand: what is not the end of the path may well be a
+  // key, whatever it is called. Only $value and its like never follow a key called so.
+  bool may_be_key(std::size_t at) const {
+    return type_ == EntityType::kOther && at > 0 && !segments_[at + 1].starts_with('$');
   }
 
   void end_in_action(const SegmentName& name, bool last) {

@@ -7,6 +7,8 @@ import ssl
 import subprocess
 import sys
 
+from service import die_with_parent
+
 SCRIPT = pathlib.Path(__file__).resolve().parent / "graph_simulator.py"
 
 
@@ -27,7 +29,8 @@ class Simulator:
         self.log_path = self.folder / "simulator.log"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=log)
+                                            stdout=subprocess.PIPE, stderr=log,
+                                            preexec_fn=die_with_parent)
         if not self.process.stdout.readline().startswith(b"ready"):
             self.process.wait()
             raise RuntimeError("the simulator did not start: "

@@ -114,8 +114,9 @@ class Mailboxes(Case):
         inbox = self.alex["messages"][0]
         self.error(self.call("POST", f"/beta/me/messages/{inbox}/recall"), 400,
                    "ErrorInvalidRequest")
-        self.error(self.call("POST", "/beta/me/mailFolders/sentitems/messages/x/recall"), 400,
-                   "ErrorInvalidIdMalformed")
+        for bad in ["x", GONE]:
+            self.error(self.call("POST", f"/beta/me/mailFolders/sentitems/messages/{bad}/recall"),
+                       400, "ErrorInvalidIdMalformed")
 
     def test_a_bad_id_is_400_and_an_unknown_one_404(self):
         self.error(self.delete("/v1.0/me/messages/nonsense"), 400, "ErrorInvalidIdMalformed")

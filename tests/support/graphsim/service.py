@@ -5,7 +5,7 @@ import uuid
 from . import actions, batch, harddelete, listing, odata
 from .http1 import Answer, http_date
 from .navigation import FAMILY, walk
-from .problem import Problem, error_answer, no_segment
+from .problem import Problem, error_answer, malformed_id, no_segment
 from .tokens import TokenRefused
 
 METADATA = b"""<?xml version="1.0" encoding="utf-8"?>
@@ -46,7 +46,8 @@ class Caller:
             return bool(self.granted & (wanted | {name + ".All" for name in wanted}))
         if owner.id == self.object_id:
             return bool(self.granted & wanted)
-        return self.object_id in owner.shared_with and bool(self.granted & {name + ".Shared" for name in wanted})
+        shared = {name + ".Shared" for name in wanted}
+        return self.object_id in owner.shared_with and bool(self.granted & shared)
 
 
 class Call:
@@ -158,7 +159,13 @@ class Service:
             segments.pop()
         if not segments:
             raise no_segment(tail)
-        node, action = walk(self.tenant, call.caller, call.path.version, segments, enter)
+        try:
+            node, action = walk(self.tenant, call.caller, call.path.version, segments, enter)
+        except Problem as problem:
+            # Recall alone answers 400 for any id that it cannot use.
+            if segments[-1].name == "recall" and problem.code == "ErrorItemNotFound":
+                raise malformed_id() from None
+            raise
         if tail:
             return listing.tail(call, node, action, tail)
         if action:

@@ -1,0 +1,234 @@
+"""The whole of Holdfast for an end-to-end test: database, simulator, proxy and audit service.
+
+    stack = Stack()                         # or Stack(rules=TEXT, config={"proxy.threads": 1})
+    stack.start()
+    stack.request("POST", f"/v1.0/me/messages/{id}/permanentDelete", token=stack.requester)
+    stack.proxy.kill(); stack.proxy.start().wait_ready()
+    stack.stop()
+
+Everything listens on free ports of 127.0.0.1 and lives in a folder of its own, removed by stop().
+Where KEEP_LOGS names a folder, logs of a stack are copied there. The binary is the one
+that BINARY_UNDER_TEST names.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+
+from certificates import Certificates
+from postgres import Cluster
+from service import Service, StartError, fetch
+from simulator import Simulator
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+RULES = ROOT / "tools" / "demo" / "rules.yaml"
+OFFICERS = {"officer1": ["approver"], "officer2": ["approver"], "lawyer": ["approver"],
+            "auditor": ["auditor"], "admin": ["admin", "auditor", "approver"]}
+
+
+def free_ports(count):
+    """Ports that were free a moment ago, all different."""
+    probes = []
+    for _ in range(count):
+        probe = socket.socket()
+        probe.bind(("127.0.0.1", 0))
+        probes.append(probe)
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def write_secret(path, text):
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w",
+              encoding="utf-8") as file:
+        file.write(text)
+
+
+def to_yaml(settings):
+    """Dotted keys as a YAML file, sections in the order of their first key."""
+    tree = {}
+    for key, value in settings.items():
+        branch = tree
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[leaf] = value
+    lines = []
+
+    def write(branch, depth):
+        for key, value in branch.items():
+            if isinstance(value, dict):
+                lines.append("  " * depth + f"{key}:")
+                write(value, depth + 1)
+            else:
+                lines.append("  " * depth + f"{key}: {json.dumps(value)}")
+
+    write(tree, 0)
+    return "\n".join(lines) + "\n"
+
+
+class Stack:
+    """What is public: folder, cluster, simulator, proxy, audit (Service), proxy_url, audit_url,
+    ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens)."""
+
+    def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
+                 config_file=None, ports=None, durable=False):
+        self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
+        self.owns_folder = folder is None
+        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
+        self.rules_file = pathlib.Path(rules_file or RULES).resolve()
+        if rules is not None:
+            self.rules_file = self.folder / "rules.yaml"
+            self.rules_file.write_text(rules)
+        self.changes = dict(config or {})
+        self.given_config = config_file
+        self.proxy_port, self.audit_port, self.simulator_port = ports or (*free_ports(2), 0)
+        self.durable = durable
+        self.cluster = self.simulator = self.proxy = self.audit = None
+        self.proxy_url = f"https://localhost:{self.proxy_port}"
+        self.audit_url = f"https://localhost:{self.audit_port}"
+        self.config_file = self.folder / "holdfast.yaml"
+
+    def start(self, roles=("audit", "proxy")):
+        try:
+            self.prepare()
+            self.migrate()
+            for role in roles:
+                getattr(self, role).start()
+            for role in roles:
+                getattr(self, role).wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def prepare(self):
+        """Everything but Holdfast itself, and the files that Holdfast needs."""
+        self.certificates = Certificates(self.folder / "tls")
+        self.ca_file = self.certificates.ca_file
+        self.cluster = Cluster(durable=self.durable)
+        self.cluster.start()
+        self.simulator = Simulator(self.folder, self.certificates.certificate,
+                                   self.certificates.key, self.ca_file, self.simulator_port)
+        self.requester = self.simulator.tokens["requester"]
+        self.app = self.simulator.tokens["app"]
+        (self.folder / "spool").mkdir(mode=0o700, exist_ok=True)
+        self.write_officers()
+        if self.given_config:
+            self.config_file = pathlib.Path(self.given_config).resolve()
+        else:
+            self.config_file.write_text(to_yaml({**self.settings(), **self.changes}))
+        self.proxy = self.service("proxy", f"{self.proxy_url}/holdfast/readyz")
+        self.audit = self.service("audit", f"{self.audit_url}/readyz")
+
+    def write_officers(self):
+        self.officers = {name: "hfa_" + secrets.token_urlsafe(32) for name in OFFICERS}
+        entries = [{"name": name, "roles": OFFICERS[name],
+                    "sha256": hashlib.sha256(token.encode()).hexdigest()}
+                   for name, token in self.officers.items()]
+        # JSON is YAML too.
+        write_secret(self.folder / "tokens.yaml", json.dumps({"tokens": entries}, indent=1) + "\n")
+        write_secret(self.folder / "auditor.token", self.officers["auditor"] + "\n")
+
+    def settings(self):
+        """What this stack needs Holdfast to be told, by dotted key."""
+        certificate, key = str(self.certificates.certificate), str(self.certificates.key)
+        return {
+            "proxy.listen": f"127.0.0.1:{self.proxy_port}",
+            "proxy.tls.certificate_file": certificate,
+            "proxy.tls.key_file": key,
+            "proxy.spool_dir": str(self.folder / "spool"),
+            "proxy.database.url": self.cluster.url("holdfast_proxy"),
+            "upstream.origin": self.simulator.origin,
+            "upstream.ca_file": str(self.ca_file),
+            "rules.file": str(self.rules_file),
+            "audit.listen": f"127.0.0.1:{self.audit_port}",
+            "audit.tls.certificate_file": certificate,
+            "audit.tls.key_file": key,
+            "audit.tokens_file": str(self.folder / "tokens.yaml"),
+            "audit.database.url": self.cluster.url("holdfast_audit"),
+            "migrate.database.url": self.cluster.url(),
+            "records.url": self.audit_url,
+            "records.token_file": str(self.folder / "auditor.token"),
+            "records.ca_file": str(self.ca_file),
+        }
+
+    def command(self, *arguments):
+        """A `holdfast` command line with this stack's configuration."""
+        command = [str(self.binary), *arguments, "--config", str(self.config_file)]
+        if self.given_config:
+            for key, value in {**self.settings(), **self.changes}.items():
+                command += ["--set", f"{key}={value}"]
+        return command
+
+    def environment(self):
+        """This process's, without settings meant for another Holdfast."""
+        return {name: value for name, value in os.environ.items()
+                if not name.startswith("HOLDFAST_")}
+
+    def run(self, *arguments, check=True):
+        """Runs a `holdfast` command to its end; (exit status, standard output, error output)."""
+        done = subprocess.run(self.command(*arguments), env=self.environment(), text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, check=False)
+        if check and done.returncode != 0:
+            raise StartError(f"holdfast {' '.join(arguments)} ended with status "
+                             f"{done.returncode}:\n{(done.stderr or done.stdout).strip()[-2000:]}")
+        return done.returncode, done.stdout, done.stderr
+
+    def migrate(self):
+        self.run("migrate")
+
+    def service(self, role, ready_url):
+        return Service(f"holdfast {role}", self.command(role), ready_url, self.ca_file,
+                       self.folder / f"{role}.log", self.environment())
+
+    def request(self, method, target, token=None, body=None, headers=None, timeout=60):
+        """One request to the proxy on a connection of its own: (status, headers, body)."""
+        return fetch(self.proxy_url + target, self.ca_file, token, timeout, method, body, headers)
+
+    def records(self, *filters):
+        """Audit records as the shell sees them, in the log's order."""
+        _, output, _ = self.run("records", "search", "--format", "ndjson", "--order", "asc",
+                                "--limit", "1000", *filters)
+        return [json.loads(line) for line in output.splitlines()]
+
+    def entries(self):
+        """Every entry of the log as the database holds it, in order; asks no Holdfast process."""
+        rows = self.cluster.sql("SELECT encode(entry, 'hex') FROM holdfast.log ORDER BY index")
+        return [json.loads(bytes.fromhex(row)) for row in rows.splitlines()]
+
+    def pids(self):
+        found = {name: service.process.pid for name, service in
+                 (("proxy", self.proxy), ("audit", self.audit)) if service and service.process}
+        if self.simulator:
+            found["simulator"] = self.simulator.process.pid
+        return found
+
+    def stop(self):
+        for service in (self.proxy, self.audit):
+            if service:
+                service.stop()
+        if self.simulator:
+            self.simulator.stop()
+        if self.cluster:
+            self.cluster.remove()
+        kept = os.environ.get("KEEP_LOGS")
+        if kept:
+            shutil.copytree(self.folder, pathlib.Path(kept) / self.folder.name,
+                            ignore=shutil.ignore_patterns("*.key", "*token*"), dirs_exist_ok=True)
+        if self.owns_folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()

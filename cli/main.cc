@@ -24,6 +24,7 @@ Every configuration key can also come from the environment (HOLDFAST_PROXY__LIST
 Exit status: 0 done; 1 the check or query found something wrong; 2 usage or configuration error.)";
 
 void add_commands(CLI::App& app, Invocation& invocation) {
+  add_classify(app, invocation);
   add_config(app, invocation);
 }
 

@@ -91,8 +91,9 @@ BEGIN
     json := regexp_replace(json, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
   END IF;
   document := json::jsonb;
-  -- Stricter than a cast to timestamptz, which takes 'now' for a time.
-  IF document ->> 'id' IS NULL OR document ->> 'kind' IS NULL
+  -- Stricter than a cast to timestamptz, which takes 'now' for a time. The index is the log's to
+  -- give, and readers are shown it beside the entry's members.
+  IF document ->> 'id' IS NULL OR document ->> 'kind' IS NULL OR document ? 'index'
      OR (document ->> 'time' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$') IS NOT TRUE THEN
     RAISE data_exception;
   END IF;

@@ -1,0 +1,36 @@
+// The audit service's HTTP API as schema/openapi.yaml describes it: who may ask, what is answered,
+// and the record of the asking, which is durable before the answer leaves.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/audit_log.h"
+#include "audit/queries.h"
+#include "base/clock.h"
+#include "http/server.h"
+#include "officers/tokens.h"
+
+namespace holdfast::officers {
+
+// More records behind than this, and answers would be incomplete: not ready.
+constexpr std::int64_t kSearchLagMax = 10'000;
+
+// What the handlers of all workers share. Everything must outlive them and be safe from any thread.
+struct ApiServices {
+  audit::RecordSource& records;
+  audit::AuditLog& log;
+  const Tokens& tokens;
+  const Clock& clock;
+  // What keeps the service from being ready besides database and log; one line each.
+  std::function<std::vector<std::string>()> problems;
+};
+
+std::unique_ptr<http::Handler> make_api(const ApiServices& services);
+
+// Path templates of the API, as in the OpenAPI document.
+const std::vector<std::string>& api_paths();
+
+}  // namespace holdfast::officers

@@ -1,0 +1,104 @@
+#include "officers/tokens.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/crypto.h"
+
+namespace holdfast::officers {
+namespace {
+
+constexpr std::string_view kSchema = R"({
+  "$schema": "http://json-schema.org/draft-04/schema#",
+  "type": "object",
+  "required": ["tokens"],
+  "additionalProperties": false,
+  "properties": {
+    "tokens": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "required": ["name", "sha256", "roles"],
+        "additionalProperties": false,
+        "properties": {
+          "name": { "type": "string", "minLength": 1, "maxLength": 100 },
+          "sha256": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
+          "roles": {
+            "type": "array",
+            "minItems": 1,
+            "uniqueItems": true,
+            "items": { "enum": ["auditor", "approver", "admin"] }
+          },
+          "expires": { "type": "string" }
+        }
+      }
+    }
+  }
+})";
+
+OfficerRole role_of(const std::string& name) {
+  if (name == "admin") return OfficerRole::kAdmin;
+  return name == "approver" ? OfficerRole::kApprover : OfficerRole::kAuditor;
+}
+
+Officer officer_of(const nlohmann::json& item) {
+  Officer officer{.name = item.at("name").get<std::string>(), .roles = {}};
+  for (const nlohmann::json& role : item.at("roles")) {
+    officer.roles.push_back(role_of(role.get<std::string>()));
+  }
+  return officer;
+}
+
+}  // namespace
+
+bool Officer::has(OfficerRole role) const {
+  return std::find(roles.begin(), roles.end(), role) != roles.end();
+}
+
+Result<Tokens> Tokens::load(const std::string& path) {
+  return from(config::load_yaml(path));
+}
+
+Result<Tokens> Tokens::parse(std::string_view yaml, const std::string& file) {
+  return from(config::parse_yaml(yaml, file));
+}
+
+Result<Tokens> Tokens::from(const Result<config::YamlDocument>& document) {
+  if (!document.ok()) return document.error();
+  if (const Status valid = config::validate(*document, kSchema); !valid.ok()) return valid.error();
+  Tokens tokens;
+  std::set<std::string> names;
+  std::set<std::string> digests;
+  const nlohmann::json& list = document->value.at("tokens");
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string pointer = "/tokens/" + std::to_string(i);
+    const auto refused = [&](const std::string& key, const char* why) {
+      return Error{ErrorCode::kInvalid, document->where(pointer + "/" + key) + why};
+    };
+    Entry entry{.sha256 = list[i].at("sha256").get<std::string>(),
+                .expires = std::nullopt,
+                .officer = officer_of(list[i])};
+    // Records name who read; two people must not share a name, nor one token two names.
+    if (!names.insert(entry.officer.name).second) return refused("name", "is used twice");
+    if (!digests.insert(entry.sha256).second) return refused("sha256", "is used twice");
+    if (list[i].contains("expires")) {
+      const Result<WallTime> time = parse_rfc3339(list[i]["expires"].get<std::string>());
+      if (!time.ok()) return refused("expires", "is not an RFC 3339 time");
+      entry.expires = *time;
+    }
+    tokens.entries_.push_back(std::move(entry));
+  }
+  return tokens;
+}
+
+std::optional<Officer> Tokens::find(std::string_view token, WallTime now) const {
+  const std::string digest = to_hex(sha256(token));
+  const Entry* found = nullptr;
+  for (const Entry& entry : entries_) {
+    if (constant_time_equal(entry.sha256, digest)) found = &entry;
+  }
+  if (found == nullptr || (found->expires && *found->expires <= now)) return std::nullopt;
+  return found->officer;
+}
+
+}  // namespace holdfast::officers

@@ -1,0 +1,52 @@
+// API tokens of officers: who may read the audit records. The file holds digests, never tokens:
+//
+//   tokens:
+//     - name: alice
+//       sha256: 0f3c…          # printf %s "$token" | sha256sum
+//       roles: [auditor]       # auditor, approver, admin
+//       expires: "2027-01-01T00:00:00Z"   # optional
+//
+// Immutable once loaded, and safe to share between threads.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "config/yaml.h"
+
+namespace holdfast::officers {
+
+enum class OfficerRole { kAuditor, kApprover, kAdmin };
+
+struct Officer {
+  std::string name;
+  std::vector<OfficerRole> roles;
+
+  bool has(OfficerRole role) const;
+};
+
+class Tokens {
+ public:
+  // kInvalid or kNotFound: one line that names file, line and key.
+  static Result<Tokens> load(const std::string& path);
+  static Result<Tokens> parse(std::string_view yaml, const std::string& file);
+
+  // Whose token it is; nullopt for an unknown or expired one. Takes as long for every wrong token.
+  std::optional<Officer> find(std::string_view token, WallTime now) const;
+
+ private:
+  struct Entry {
+    std::string sha256;
+    std::optional<WallTime> expires;
+    Officer officer;
+  };
+  static Result<Tokens> from(const Result<config::YamlDocument>& document);
+
+  std::vector<Entry> entries_;
+};
+
+}  // namespace holdfast::officers

@@ -20,7 +20,8 @@ class Body {
   virtual ~Body() = default;
 
   // Fills the front of `buffer` and returns how many bytes; 0 means the end, and only a complete
-  // body ends so. kTimeout: too slow. kUnavailable: the peer closed early. kInvalid: broken framing.
+  // body ends so. kTimeout: too slow. kUnavailable: the peer closed early. kInvalid: broken
+  // framing.
   virtual Task<Result<std::size_t>> read(std::span<char> buffer) = 0;
 
   // How many bytes are still to come, where that is known before the end.

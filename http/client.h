@@ -5,8 +5,8 @@
 //   http::SendResult sent = co_await client.send({.head = head, .body = body.get()});
 //   if (!sent.response.ok() && sent.progress == Progress::kNothingSent) ...  // safe to say so
 //
-// One Client belongs to one executor that runs on one thread; it is not safe to share. Responses and
-// their streams must not outlive it.
+// One Client belongs to one executor that runs on one thread; it is not safe to share. Responses
+// and their streams must not outlive it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,12 +22,12 @@
 namespace holdfast::http {
 
 struct ClientOptions {
-  std::string origin;   // https://graph.microsoft.com or http://127.0.0.1:9000; no path.
-  std::string ca_file;  // PEM; empty: the system's store. Certificates are always verified.
-  std::chrono::milliseconds connect_timeout{5'000};    // Name, TCP and TLS together.
-  std::chrono::milliseconds response_timeout{100'000}; // From the last byte sent to the head.
-  std::chrono::milliseconds idle_timeout{30'000};      // Between two reads or writes of a body.
-  std::chrono::milliseconds pool_idle_max{20'000};     // A pooled connection older is dropped.
+  std::string origin{};   // https://graph.microsoft.com or http://127.0.0.1:9000; no path.
+  std::string ca_file{};  // PEM; empty: the system's store. Certificates are always verified.
+  std::chrono::milliseconds connect_timeout{5'000};     // Name, TCP and TLS together.
+  std::chrono::milliseconds response_timeout{100'000};  // From the last byte sent to the head.
+  std::chrono::milliseconds idle_timeout{30'000};       // Between two reads or writes of a body.
+  std::chrono::milliseconds pool_idle_max{20'000};      // A pooled connection older is dropped.
   std::size_t connections_max = 256;
   std::size_t header_bytes_max = 64 * 1024;
 };
@@ -37,7 +37,8 @@ struct ClientOptions {
 enum class Reuse { kAnyIdle, kJustUsed };
 
 struct Outgoing {
-  // Framing headers (Content-Length, Transfer-Encoding, Connection) and Host in `head` are replaced.
+  // Framing headers (Content-Length, Transfer-Encoding, Connection) and Host in `head` are
+  // replaced.
   const RequestHead& head;
   Body* body = nullptr;  // nullptr or empty: none. Streamed with its length or chunked.
   Reuse reuse = Reuse::kAnyIdle;
@@ -54,6 +55,8 @@ struct SendResult {
   Result<Response> response;
 };
 
+class ClientPool;
+
 class Client {
  public:
   Client(boost::asio::any_io_executor executor, ClientOptions options);
@@ -64,8 +67,8 @@ class Client {
   Task<SendResult> send(Outgoing outgoing);
 
  private:
-  class Pool;
-  std::shared_ptr<Pool> pool_;
+  // Shared with the responses that still stream.
+  std::shared_ptr<ClientPool> pool_;
 };
 
 }  // namespace holdfast::http

@@ -15,8 +15,8 @@
 namespace holdfast::http {
 
 struct Header {
-  std::string name;   // As received: case kept.
-  std::string value;  // Without surrounding white space.
+  std::string name{};   // As received: case kept.
+  std::string value{};  // Without surrounding white space.
 };
 
 // Header fields in the order received, duplicates kept. Names compare without regard to case.
@@ -35,6 +35,7 @@ class Headers {
   void add(std::string name, std::string value);
   void set(std::string name, std::string value);  // Replaces every field of that name.
   void remove(std::string_view name);
+  void reserve(std::size_t count) { fields_.reserve(count); }
 
   // Removes what concerns one connection only (RFC 9110, 7.6.1), and what Connection names.
   void remove_hop_by_hop();
@@ -48,31 +49,31 @@ class Headers {
 };
 
 struct RequestHead {
-  std::string method;
-  std::string target;      // Origin form, byte for byte as received: never decoded or normalised.
-  int minor_version = 1;   // HTTP/1.x
-  Headers headers;
+  std::string method{};
+  std::string target{};   // Origin form, byte for byte as received: never decoded or normalised.
+  int minor_version = 1;  // HTTP/1.x
+  Headers headers{};
 };
 
 // Where a request came from.
 struct Peer {
-  std::string address;  // The TCP peer's IP address, in text.
+  std::string address{};  // The TCP peer's IP address, in text.
   std::uint16_t port = 0;
   bool tls = false;
 };
 
 struct Request {
-  RequestHead head;
-  Peer peer;
-  std::unique_ptr<Body> body;  // Never null; empty when the request has none.
+  RequestHead head{};
+  Peer peer{};
+  std::unique_ptr<Body> body{};  // Never null; empty when the request has none.
 };
 
 struct Response {
   int status = 200;
-  std::string reason;              // Empty: the standard phrase.
-  Headers headers;                 // Without framing: whoever writes the message adds that.
-  std::string content;             // The whole body, unless `stream` is set.
-  std::unique_ptr<Body> stream;    // When set, the body, and `content` is not looked at.
+  std::string reason{};            // Empty: the standard phrase.
+  Headers headers{};               // Without framing: whoever writes the message adds that.
+  std::string content{};           // The whole body, unless `stream` is set.
+  std::unique_ptr<Body> stream{};  // When set, the body, and `content` is not looked at.
 };
 
 // RFC 9110's phrase for the code; "Unknown" for codes without one.

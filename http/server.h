@@ -30,29 +30,29 @@ class Handler {
   // connection.
   virtual Task<Response> handle(Request request) = 0;
 
-  // The answer to bytes that were not a request: 400, 408, 413, 414, 431, 501 or 505. The connection
-  // closes after it.
+  // The answer to bytes that were not a request: 400, 408, 413, 414, 431, 501 or 505. The
+  // connection closes after it.
   virtual Response refuse(int status, const std::string& why) = 0;
 };
 
-using HandlerFactory =
-    std::function<std::unique_ptr<Handler>(boost::asio::any_io_executor worker)>;
+using HandlerFactory = std::function<std::unique_ptr<Handler>(boost::asio::any_io_executor worker)>;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one; see Server::port().
   int threads = 1;
-  std::string tls_certificate_file;  // PEM chain; both empty: plain HTTP.
-  std::string tls_key_file;
+  std::string tls_certificate_file{};  // PEM chain; both empty: plain HTTP.
+  std::string tls_key_file{};
   std::size_t connections_max = 10'000;
   std::size_t header_bytes_max = 32 * 1024;  // Request line and headers together.
   std::size_t header_count_max = 100;
   std::size_t target_bytes_max = 8 * 1024;
   std::chrono::milliseconds handshake_timeout{10'000};
-  std::chrono::milliseconds header_timeout{10'000};  // From the first byte of a request to its head.
-  std::chrono::milliseconds body_timeout{30'000};    // Between two reads of a body.
-  std::chrono::milliseconds idle_timeout{75'000};    // Between two requests.
-  std::chrono::milliseconds write_timeout{30'000};   // Between two writes of an answer.
+  std::chrono::milliseconds header_timeout{
+      10'000};                                      // From the first byte of a request to its head.
+  std::chrono::milliseconds body_timeout{30'000};   // Between two reads of a body.
+  std::chrono::milliseconds idle_timeout{75'000};   // Between two requests.
+  std::chrono::milliseconds write_timeout{30'000};  // Between two writes of an answer.
 };
 
 class Server {

@@ -1,0 +1,310 @@
+#include "http/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "http/client_pool.h"
+#include "http/message_writer.h"
+#include "http/response_parser_beast.h"
+
+namespace holdfast::http {
+namespace {
+
+// An answer whose body came with its head, up to this size, needs no stream.
+constexpr std::size_t kWholeBytesMax = 64 * 1024;
+constexpr int kInterimMax = 16;  // Answers of 1xx before the real one.
+
+SteadyTime from_now(std::chrono::milliseconds span) {
+  return std::chrono::steady_clock::now() + span;
+}
+
+BodyPlan plan_request(const Outgoing& outgoing) {
+  const std::string& method = outgoing.head.method;
+  const auto length = outgoing.body != nullptr ? outgoing.body->remaining() : 0;
+  if (!length) return {BodyFraming::kChunked, 0};
+  const bool expected = method == "POST" || method == "PUT" || method == "PATCH";
+  if (*length == 0 && !expected) return {};
+  return {BodyFraming::kLength, *length};
+}
+
+// After a read of `read` bytes that makes `taken` in all.
+Status check_length(const BodyPlan& plan, std::size_t read, std::uint64_t taken) {
+  if (plan.framing != BodyFraming::kLength || (read > 0 && taken <= plan.length)) return {};
+  return Error{ErrorCode::kInternal, "a request body is not as long as announced"};
+}
+
+bool is_last(const BodyPlan& plan, std::size_t read, std::uint64_t taken) {
+  return plan.framing == BodyFraming::kLength ? taken == plan.length : read == 0;
+}
+
+Error closed_early() {
+  return {ErrorCode::kUnavailable, "the upstream closed before its answer ended"};
+}
+
+// The body of an answer, as it comes. Gives the connection back with the last byte.
+class ResponseBody : public Body {
+ public:
+  ResponseBody(Lease lease, std::unique_ptr<ResponseParser> parser, bool reusable)
+      : lease_(std::move(lease)),
+        parser_(std::move(parser)),
+        left_(parser_->content_length()),
+        reusable_(reusable) {}
+
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    if (failed_) co_return closed_early();
+    if (!lease_ || buffer.empty()) co_return std::size_t{0};
+    Result<std::size_t> read = co_await read_more(buffer);
+    if (!read.ok()) {
+      failed_ = true;
+      lease_.reset();
+      co_return read;
+    }
+    if (left_) *left_ -= *read;
+    if (parser_->done()) end();
+    co_return read;
+  }
+
+  std::optional<std::uint64_t> remaining() const override { return left_; }
+
+ private:
+  Task<Result<std::size_t>> read_more(std::span<char> buffer) {
+    UpstreamConnection& connection = **lease_;
+    std::string& pending = connection.pending;
+    std::vector<char>& received = lease_->pool().received();
+    for (;;) {
+      if (!pending.empty()) {
+        const Result<ResponseParser::Content> content = parser_->parse_content(pending, buffer);
+        if (!content.ok()) co_return content.error();
+        pending.erase(0, content->taken);
+        if (content->produced > 0 || parser_->done()) co_return content->produced;
+      }
+      const IoStep step = connection.stream->try_read(received);
+      if (step.state == IoState::kDone) {
+        pending.append(received.data(), step.bytes);
+      } else if (step.state == IoState::kEnd) {
+        // Without a length, the end of the connection is the end of the body.
+        if (!parser_->finish().ok()) co_return closed_early();
+        reusable_ = false;
+        co_return std::size_t{0};
+      } else if (step.state == IoState::kFailed) {
+        co_return Error{ErrorCode::kUnavailable, connection.stream->failure()};
+      } else {
+        const auto deadline = from_now(lease_->pool().options().idle_timeout);
+        const Status ready = co_await connection.stream->wait(step.state, deadline);
+        if (!ready.ok()) co_return ready.error();
+      }
+    }
+  }
+
+  void end() {
+    if (reusable_ && (*lease_)->pending.empty()) lease_->give_back();
+    lease_.reset();
+  }
+
+  std::optional<Lease> lease_;  // Empty after the end.
+  const std::unique_ptr<ResponseParser> parser_;
+  std::optional<std::uint64_t> left_;
+  bool reusable_;
+  bool failed_ = false;
+};
+
+// One request on one connection.
+class Exchange {
+ public:
+  Exchange(Lease lease, const Outgoing& outgoing, BodyPlan plan)
+      : lease_(std::move(lease)), outgoing_(outgoing), plan_(plan) {
+    expect_head();
+  }
+
+  Progress progress() const { return progress_; }
+
+  // Sends `first`, the head and the `taken` first bytes of the body, and then the rest of it.
+  Task<Result<Response>> run(BodyBlock& block, std::string_view first, std::uint64_t taken,
+                             bool last) {
+    Status sent = co_await write(first);
+    if (sent.ok() && !answered_ && !last) sent = co_await write_body(block, taken);
+    if (!sent.ok()) {
+      // The answer may have come before the upstream closed, and then it counts.
+      const Status polled = poll_answer();
+      if (!polled.ok() || !answered_) co_return sent.error();
+      request_complete_ = false;
+    }
+    const Status received = co_await read_head();
+    if (!received.ok()) co_return received.error();
+    co_return finish();
+  }
+
+ private:
+  Stream& stream() { return *lease_->stream; }
+
+  void expect_head() {
+    parser_ = std::make_unique<ResponseParser>(outgoing_.head.method == "HEAD",
+                                               lease_.pool().options().header_bytes_max);
+  }
+
+  // Ends early, with answered_ set, when the upstream answers before it has read everything.
+  Task<Status> write(std::string_view bytes) {
+    while (!bytes.empty()) {
+      // What TLS has begun to write may leave later, whatever it returns now.
+      if (lease_.pool().origin().tls) progress_ = Progress::kSomeSent;
+      const IoStep step = stream().try_write(bytes);
+      if (step.state == IoState::kDone) {
+        progress_ = Progress::kSomeSent;
+        bytes.remove_prefix(step.bytes);
+        continue;
+      }
+      if (step.state == IoState::kFailed || step.state == IoState::kEnd) {
+        co_return Error{ErrorCode::kUnavailable, stream().failure()};
+      }
+      const auto deadline = from_now(lease_.pool().options().idle_timeout);
+      const Status ready = co_await stream().wait_for_any(deadline);
+      if (!ready.ok()) co_return ready.error();
+      const Status polled = poll_answer();
+      if (!polled.ok()) co_return polled.error();
+      if (answered_) {
+        request_complete_ = false;
+        co_return Status();
+      }
+    }
+    co_return Status();
+  }
+
+  Task<Status> write_body(BodyBlock& block, std::uint64_t taken) {
+    for (bool last = false; !last;) {
+      const Result<std::size_t> read = co_await outgoing_.body->read(block.room());
+      if (!read.ok()) co_return read.error();
+      taken += *read;
+      const Status fits = check_length(plan_, *read, taken);
+      if (!fits.ok()) co_return fits;
+      last = is_last(plan_, *read, taken);
+      Status sent = co_await write(block.frame(*read));
+      if (sent.ok() && !answered_) sent = poll_answer();
+      if (!sent.ok()) co_return sent;
+      if (answered_) {
+        request_complete_ = request_complete_ && last;
+        co_return Status();
+      }
+    }
+    co_return Status();
+  }
+
+  // Takes what has come without waiting.
+  Status poll_answer() {
+    std::vector<char>& received = lease_.pool().received();
+    while (!answered_) {
+      const IoStep step = stream().try_read(received);
+      if (step.state == IoState::kWantRead || step.state == IoState::kWantWrite) return {};
+      if (step.state == IoState::kEnd) return closed_early();
+      if (step.state == IoState::kFailed) return Error{ErrorCode::kUnavailable, stream().failure()};
+      lease_->pending.append(received.data(), step.bytes);
+      const Status parsed = parse_pending();
+      if (!parsed.ok()) return parsed;
+    }
+    return {};
+  }
+
+  Task<Status> read_head() {
+    const SteadyTime deadline = from_now(lease_.pool().options().response_timeout);
+    for (;;) {
+      const Status polled = poll_answer();
+      if (answered_) co_return Status();
+      if (!polled.ok()) co_return polled;
+      const Status ready = co_await stream().wait(IoState::kWantRead, deadline);
+      if (!ready.ok()) co_return ready;
+    }
+  }
+
+  // Sets answered_ once the head of the final answer is complete.
+  Status parse_pending() {
+    std::string& pending = lease_->pending;
+    while (!answered_ && !pending.empty()) {
+      const Result<std::size_t> taken = parser_->parse_head(pending);
+      if (!taken.ok()) return taken.error();
+      pending.erase(0, *taken);
+      if (!parser_->has_head()) return {};
+      response_ = parser_->take_head();
+      if (response_.status >= 200) {
+        answered_ = true;
+        return {};
+      }
+      if (response_.status == 101 || ++interim_ > kInterimMax) {
+        return Error{ErrorCode::kInvalid, "the upstream answered with 1xx where none is expected"};
+      }
+      expect_head();
+    }
+    return {};
+  }
+
+  Result<Response> finish() {
+    const bool reusable = request_complete_ && parser_->keep_alive();
+    std::string& pending = lease_->pending;
+    if (!parser_->done() &&
+        parser_->content_length().value_or(kWholeBytesMax + 1) <= pending.size() &&
+        pending.size() <= kWholeBytesMax) {
+      response_.content.resize(static_cast<std::size_t>(*parser_->content_length()));
+      const auto content = parser_->parse_content(pending, response_.content);
+      if (!content.ok()) return content.error();
+      pending.erase(0, content->taken);
+    }
+    if (parser_->done()) {
+      if (reusable && pending.empty()) lease_.give_back();
+      return std::move(response_);
+    }
+    response_.stream =
+        std::make_unique<ResponseBody>(std::move(lease_), std::move(parser_), reusable);
+    return std::move(response_);
+  }
+
+  Lease lease_;
+  const Outgoing& outgoing_;
+  const BodyPlan plan_;
+  std::unique_ptr<ResponseParser> parser_;
+  Response response_;
+  Progress progress_ = Progress::kNothingSent;
+  bool answered_ = false;
+  bool request_complete_ = true;
+  int interim_ = 0;
+};
+
+}  // namespace
+
+Client::Client(boost::asio::any_io_executor executor, ClientOptions options)
+    : pool_(std::make_shared<ClientPool>(std::move(executor), std::move(options))) {}
+
+Client::~Client() {
+  pool_->close();
+}
+
+Task<SendResult> Client::send(Outgoing outgoing) {
+  const std::shared_ptr<ClientPool> pool = pool_;
+  if (!pool->usable().ok()) {
+    co_return SendResult{Progress::kNothingSent, pool->usable().error()};
+  }
+  const BodyPlan plan = plan_request(outgoing);
+  std::string head;
+  if (!append_request_head(head, outgoing.head, pool->origin().authority, plan)) {
+    co_return SendResult{Progress::kNothingSent,
+                         Error{ErrorCode::kInvalid, "the request holds bytes that HTTP cannot"}};
+  }
+  // The start of the body is fetched before a connection is taken: a small request then leaves in
+  // one write, and a slow sender holds no connection.
+  BodyBlock block(std::move(head), plan);
+  std::size_t read = 0;
+  const bool has_body = plan.framing == BodyFraming::kChunked || plan.length > 0;
+  if (has_body) {
+    const Result<std::size_t> first = co_await outgoing.body->read(block.room());
+    if (!first.ok()) co_return SendResult{Progress::kNothingSent, first.error()};
+    read = *first;
+    const Status fits = check_length(plan, read, read);
+    if (!fits.ok()) co_return SendResult{Progress::kNothingSent, fits.error()};
+  }
+  const std::string_view first = block.frame(read);
+  const bool last = !has_body || is_last(plan, read, read);
+  Result<Lease> lease = co_await pool->lease(outgoing.reuse);
+  if (!lease.ok()) co_return SendResult{Progress::kNothingSent, lease.error()};
+  Exchange exchange(std::move(*lease), outgoing, plan);
+  Result<Response> response = co_await exchange.run(block, first, read, last);
+  co_return SendResult{exchange.progress(), std::move(response)};
+}
+
+}  // namespace holdfast::http

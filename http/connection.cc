@@ -1,0 +1,356 @@
+#include "http/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace holdfast::http {
+namespace {
+
+// What is read away, at most, of a body that nobody wants.
+constexpr std::size_t kDiscardBytesMax = 256 * 1024;
+constexpr std::chrono::milliseconds kLingerTimeout{2'000};
+// Up to this size, an answer's content is copied behind its head and both leave in one write.
+constexpr std::size_t kJoinBytesMax = 64 * 1024;
+constexpr std::size_t kChunkedReadMax = 16 * 1024;
+constexpr std::size_t kKeptCapacityMax = 4 * 1024;
+
+SteadyTime from_now(std::chrono::milliseconds span) {
+  return std::chrono::steady_clock::now() + span;
+}
+
+HeadLimits head_limits(const ServerOptions& options) {
+  return {options.header_bytes_max, options.header_count_max, options.target_bytes_max};
+}
+
+}  // namespace
+
+const std::string& ConnectionHost::date() {
+  const WallTime now = system_clock().now();
+  const auto second = std::chrono::floor<std::chrono::seconds>(now);
+  if (second != dated_at_ || date_.empty()) {
+    dated_at_ = second;
+    date_ = to_http_date(now);
+  }
+  return date_;
+}
+
+// The handler's view of the request's body. Both sides may go first.
+class Connection::RequestBody : public Body {
+ public:
+  explicit RequestBody(Connection& connection) : connection_(&connection) {}
+  ~RequestBody() override {
+    if (connection_ != nullptr) connection_->body_ = nullptr;
+  }
+
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    if (connection_ == nullptr) {
+      co_return Error{ErrorCode::kUnavailable, "the request is over"};
+    }
+    co_return co_await connection_->read_body(buffer);
+  }
+
+  std::optional<std::uint64_t> remaining() const override {
+    if (connection_ == nullptr || connection_->framing_.chunked) return std::nullopt;
+    return connection_->body_left_;
+  }
+
+  void detach() { connection_ = nullptr; }
+
+ private:
+  Connection* connection_;
+};
+
+Connection::Connection(std::unique_ptr<Stream> stream, Peer peer, ConnectionHost& host)
+    : stream_(std::move(stream)),
+      peer_(std::move(peer)),
+      host_(host),
+      parser_(head_limits(host.options)) {
+  host_.connections.push_back(*this);
+}
+
+Connection::~Connection() {
+  if (body_ != nullptr) body_->detach();
+}
+
+void Connection::drain() {
+  if (interruptible_) stream_->interrupt();
+}
+
+Task<void> Connection::run() {
+  const Status shaken = co_await stream_->handshake(from_now(host_.options.handshake_timeout));
+  if (!shaken.ok()) co_return;
+  Next next = Next::kRequest;
+  while (next == Next::kRequest && !host_.draining) {
+    interruptible_ = true;
+    next = co_await serve_one();
+  }
+  if (next == Next::kAbort) {
+    stream_->abort();
+    co_return;
+  }
+  stream_->finish_writing();
+  if (next == Next::kLinger) co_await linger();
+}
+
+Task<Connection::Next> Connection::serve_one() {
+  const Received received = co_await receive_head();
+  interruptible_ = false;
+  if (received == Received::kClosed) co_return Next::kClose;
+  if (received == Received::kRefused) {
+    framing_ = {.keep_alive = false};
+    const Refusal& refused = parser_.refusal();
+    Response response = refusal(refused.status, refused.why);
+    const RequestHead unread{.method = "GET"};
+    const Next next = co_await respond(std::move(response), unread);
+    co_return next == Next::kAbort ? next : Next::kLinger;
+  }
+  Request request{.head = parser_.take_head(), .peer = peer_};
+  framing_ = parser_.framing();
+  body_left_ = framing_.content_length;
+  body_broken_ = false;
+  decoder_ = {};
+  may_continue_ = framing_.expects_continue;
+  // What is needed of the head to answer; the rest belongs to the handler.
+  const RequestHead kept{.method = request.head.method,
+                         .minor_version = request.head.minor_version};
+  if (framing_.has_body()) {
+    auto body = std::make_unique<RequestBody>(*this);
+    body_ = body.get();
+    request.body = std::move(body);
+  } else {
+    request.body = empty_body();
+  }
+  Response response = co_await answer(std::move(request));
+  const Next next = co_await respond(std::move(response), kept);
+  if (body_ != nullptr) std::exchange(body_, nullptr)->detach();
+  co_return next;
+}
+
+Task<Connection::Received> Connection::receive_head() {
+  parser_.reset();
+  if (pending_.empty() && pending_.capacity() > kKeptCapacityMax) pending_ = {};
+  bool begun = false;
+  SteadyTime deadline{};
+  std::string_view fresh = pending_;
+  for (;;) {
+    if (!fresh.empty()) {
+      const RequestParser::State state = parse_received(fresh);
+      if (state == RequestParser::State::kDone) co_return Received::kHead;
+      if (state == RequestParser::State::kRefused) co_return Received::kRefused;
+      if (!std::exchange(begun, true)) deadline = from_now(host_.options.header_timeout);
+    }
+    fresh = {};
+    const IoStep step = stream_->try_read(host_.received);
+    if (step.state == IoState::kDone) {
+      fresh = std::string_view(host_.received.data(), step.bytes);
+      continue;
+    }
+    if (step.state == IoState::kEnd || step.state == IoState::kFailed) co_return Received::kClosed;
+    if (!begun && deadline == SteadyTime{}) deadline = from_now(host_.options.idle_timeout);
+    const Status ready = co_await stream_->wait(step.state, deadline);
+    if (ready.ok()) continue;
+    if (!begun || ready.error().code != ErrorCode::kTimeout) co_return Received::kClosed;
+    parser_.time_out();
+    co_return Received::kRefused;
+  }
+}
+
+// Parses `fresh` behind what is pending. Afterwards pending_ holds all bytes that no head has
+// taken; a head that came in one piece is never copied.
+RequestParser::State Connection::parse_received(std::string_view fresh) {
+  const bool in_place = pending_.empty();
+  if (!in_place && fresh.data() != pending_.data()) pending_.append(fresh);
+  const RequestParser::State state = parser_.parse(in_place ? fresh : std::string_view(pending_));
+  const std::size_t taken = state == RequestParser::State::kDone ? parser_.consumed() : 0;
+  if (in_place) {
+    pending_.assign(fresh.substr(taken));
+  } else {
+    pending_.erase(0, taken);
+  }
+  return state;
+}
+
+Task<Response> Connection::answer(Request request) {
+  try {
+    co_return co_await host_.handler->handle(std::move(request));
+  } catch (const std::exception& failure) {
+    log_error("a request handler failed", {{"reason", failure.what()}});
+  }
+  framing_.keep_alive = false;
+  co_return refusal(500, "internal error");
+}
+
+Response Connection::refusal(int status, const std::string& why) {
+  try {
+    return host_.handler->refuse(status, why);
+  } catch (const std::exception& failure) {
+    log_error("a refusal could not be made", {{"reason", failure.what()}});
+    return {.status = status};
+  }
+}
+
+Task<Connection::Next> Connection::respond(Response response, const RequestHead& head) {
+  if (body_ == nullptr) discard_body();
+  const BodyPlan plan = plan_response(response, head.method, head.minor_version);
+  // A body that the handler still reads decides after the answer.
+  const bool keep = framing_.keep_alive && !host_.draining && !body_broken_ &&
+                    (body_complete() || body_ != nullptr) &&
+                    plan.framing != BodyFraming::kUntilClose;
+  ConnectionHeader connection = keep ? ConnectionHeader::kNone : ConnectionHeader::kClose;
+  if (keep && head.minor_version == 0) connection = ConnectionHeader::kKeepAlive;
+
+  std::string& out = host_.to_send;
+  out.clear();
+  append_response_head(out, response, head.method, plan, connection, host_.date());
+  Next sent = Next::kRequest;
+  if (response.stream && plan.framing != BodyFraming::kNone) {
+    sent = co_await respond_with_stream(std::move(response), plan, std::string(out));
+  } else {
+    std::string_view rest;
+    if (plan.framing == BodyFraming::kLength) {
+      const std::string_view content = response.content;
+      out.append(content.substr(0, kJoinBytesMax));
+      rest = content.substr(std::min(kJoinBytesMax, content.size()));
+    }
+    const IoStep step = stream_->try_write(out);
+    const bool whole = step.state == IoState::kDone && step.bytes == out.size() && rest.empty();
+    if (!whole) {
+      const std::string unsent = out.substr(step.bytes);
+      Status status = co_await send(unsent);
+      if (status.ok()) status = co_await send(rest);
+      if (!status.ok()) sent = Next::kAbort;
+    }
+  }
+  if (sent == Next::kAbort) co_return sent;
+  if (!body_complete() || body_broken_) co_return Next::kLinger;
+  co_return keep ? Next::kRequest : Next::kClose;
+}
+
+// Copies the stream to the client block by block. The head leaves with the first block.
+Task<Connection::Next> Connection::respond_with_stream(Response response, BodyPlan plan,
+                                                       std::string head) {
+  if (plan.framing == BodyFraming::kLength && plan.length == 0) {
+    const Status sent = co_await send(head);
+    co_return sent.ok() ? Next::kRequest : Next::kAbort;
+  }
+  BodyBlock block(std::move(head), plan);
+  std::uint64_t left = plan.length;
+  for (;;) {
+    const Result<std::size_t> read = co_await response.stream->read(block.room());
+    // Cut short in a way that the client must notice: half an answer is not an answer.
+    if (!read.ok()) co_return Next::kAbort;
+    const bool known = plan.framing == BodyFraming::kLength;
+    if (known && (*read == 0 || *read > left)) co_return Next::kAbort;
+    const Status sent = co_await send(block.frame(*read));
+    if (!sent.ok()) co_return Next::kAbort;
+    left -= known ? *read : 0;
+    if (known ? left == 0 : *read == 0) co_return Next::kRequest;
+  }
+}
+
+Task<Status> Connection::send(std::string_view bytes) {
+  return stream_->write_all(bytes, host_.options.write_timeout);
+}
+
+// Reads on for a while after the last answer, so that what the client is still sending does not
+// make the kernel reset the connection and take the answer with it.
+Task<void> Connection::linger() {
+  interruptible_ = true;
+  if (host_.draining) co_return;
+  const SteadyTime deadline = from_now(kLingerTimeout);
+  std::size_t discarded = 0;
+  while (discarded < kDiscardBytesMax) {
+    const IoStep step = stream_->try_read(host_.received);
+    discarded += step.bytes;
+    if (step.state == IoState::kDone) continue;
+    if (step.state == IoState::kEnd || step.state == IoState::kFailed) co_return;
+    const Status ready = co_await stream_->wait(step.state, deadline);
+    if (!ready.ok()) co_return;
+  }
+}
+
+bool Connection::body_complete() const {
+  if (framing_.chunked) return decoder_.state() == ChunkedDecoder::State::kDone;
+  return body_left_ == 0;
+}
+
+void Connection::discard_body() {
+  // A client that waits for 100 may or may not send its body now: only closing is clear.
+  if (may_continue_ && pending_.empty()) return;
+  std::size_t discarded = 0;
+  while (!body_complete() && !body_broken_ && discarded < kDiscardBytesMax) {
+    if (pending_.empty()) {
+      const IoStep step = stream_->try_read(host_.received);
+      if (step.state != IoState::kDone) return;
+      pending_.assign(host_.received.data(), step.bytes);
+    }
+    if (framing_.chunked) {
+      const ChunkedDecoder::Step step = decoder_.decode(pending_, host_.received);
+      body_broken_ = decoder_.state() == ChunkedDecoder::State::kInvalid;
+      pending_.erase(0, step.consumed);
+      discarded += step.consumed;
+    } else {
+      const auto taken =
+          static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, pending_.size()));
+      pending_.erase(0, taken);
+      body_left_ -= taken;
+      discarded += taken;
+    }
+  }
+}
+
+Task<Result<std::size_t>> Connection::read_body(std::span<char> buffer) {
+  if (body_broken_) co_return Error{ErrorCode::kInvalid, "the request's body is broken"};
+  if (body_complete() || buffer.empty()) co_return std::size_t{0};
+  Result<std::size_t> read =
+      framing_.chunked ? co_await read_chunked_body(buffer) : co_await read_length_body(buffer);
+  body_broken_ = !read.ok();
+  co_return read;
+}
+
+Task<Result<std::size_t>> Connection::read_length_body(std::span<char> buffer) {
+  const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), body_left_));
+  if (!pending_.empty()) {
+    const std::size_t copied = pending_.copy(buffer.data(), wanted);
+    pending_.erase(0, copied);
+    body_left_ -= copied;
+    co_return copied;
+  }
+  const Status asked = co_await ask_to_continue();
+  if (!asked.ok()) co_return asked.error();
+  Result<std::size_t> read =
+      co_await stream_->read_some(buffer.first(wanted), from_now(host_.options.body_timeout));
+  if (!read.ok()) co_return read;
+  if (*read == 0) co_return Error{ErrorCode::kUnavailable, "the client closed within the body"};
+  body_left_ -= *read;
+  co_return read;
+}
+
+Task<Result<std::size_t>> Connection::read_chunked_body(std::span<char> buffer) {
+  for (;;) {
+    const ChunkedDecoder::Step step = decoder_.decode(pending_, buffer);
+    pending_.erase(0, step.consumed);
+    if (decoder_.state() == ChunkedDecoder::State::kInvalid) {
+      co_return Error{ErrorCode::kInvalid, "the chunked body is not valid"};
+    }
+    if (step.produced > 0 || body_complete()) co_return step.produced;
+    const Status asked = co_await ask_to_continue();
+    if (!asked.ok()) co_return asked.error();
+    pending_.resize(kChunkedReadMax);
+    const Result<std::size_t> read =
+        co_await stream_->read_some(pending_, from_now(host_.options.body_timeout));
+    pending_.resize(read.ok() ? *read : 0);
+    if (!read.ok()) co_return read.error();
+    if (*read == 0) co_return Error{ErrorCode::kUnavailable, "the client closed within the body"};
+  }
+}
+
+Task<Status> Connection::ask_to_continue() {
+  if (!std::exchange(may_continue_, false) || !pending_.empty()) co_return Status();
+  co_return co_await send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+}  // namespace holdfast::http

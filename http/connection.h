@@ -1,0 +1,97 @@
+// One client's connection to a server: requests are read, answered and written strictly one after
+// the other, so pipelined ones are answered in order.
+//
+// Everything here runs on the worker's thread.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/chunked.h"
+#include "http/message_writer.h"
+#include "http/request_parser.h"
+#include "http/server.h"
+#include "http/stream.h"
+
+namespace holdfast::http {
+
+struct ConnectionHost;
+
+class Connection : public boost::intrusive::list_base_hook<
+                       boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // The host outlives the connection.
+  Connection(std::unique_ptr<Stream> stream, Peer peer, ConnectionHost& host);
+  ~Connection();
+
+  // Serves until the connection ends. Does not throw.
+  Task<void> run();
+
+  // Ends the connection unless a request is being answered; then it ends after the answer.
+  void drain();
+
+ private:
+  class RequestBody;
+  enum class Received { kHead, kRefused, kClosed };
+  // Whether the connection can go on being used, or how it must end.
+  enum class Next { kRequest, kClose, kLinger, kAbort };
+
+  Task<Next> serve_one();
+  Task<Received> receive_head();
+  RequestParser::State parse_received(std::string_view fresh);
+  Task<Response> answer(Request request);
+  Response refusal(int status, const std::string& why);
+
+  Task<Next> respond(Response response, const RequestHead& head);
+  Task<Next> respond_with_stream(Response response, BodyPlan plan, std::string head);
+  Task<Status> send(std::string_view bytes);
+  Task<void> linger();
+
+  Task<Result<std::size_t>> read_body(std::span<char> buffer);
+  Task<Result<std::size_t>> read_length_body(std::span<char> buffer);
+  Task<Result<std::size_t>> read_chunked_body(std::span<char> buffer);
+  Task<Status> ask_to_continue();
+  bool body_complete() const;
+  // Reads away what came of a body that nobody wants, without waiting.
+  void discard_body();
+
+  const std::unique_ptr<Stream> stream_;
+  const Peer peer_;
+  ConnectionHost& host_;
+  RequestParser parser_;
+  std::string pending_;  // Received and not used yet.
+  bool interruptible_ = true;
+
+  // Of the request being answered.
+  Framing framing_;
+  RequestBody* body_ = nullptr;  // While the handler has not destroyed it.
+  std::uint64_t body_left_ = 0;
+  ChunkedDecoder decoder_;
+  bool may_continue_ = false;  // The client waits for 100 before it sends the body.
+  bool body_broken_ = false;
+};
+
+// What the connections of one worker share.
+struct ConnectionHost {
+  ConnectionHost(boost::asio::any_io_executor executor, const ServerOptions& settings)
+      : options(settings), watchdog(executor), received(64 * 1024) {}
+
+  // The Date header's value, made once a second.
+  const std::string& date();
+
+  const ServerOptions& options;
+  std::unique_ptr<Handler> handler;
+  Watchdog watchdog;
+  std::vector<char> received;  // For one read, and not over a co_await; the same for `to_send`.
+  std::string to_send;
+  bool draining = false;
+  boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> connections;
+
+ private:
+  std::string date_;
+  std::chrono::sys_seconds dated_at_{};
+};
+
+}  // namespace holdfast::http

@@ -1,0 +1,92 @@
+#include "http/syntax.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/encoding.h"
+
+namespace holdfast::http {
+namespace {
+
+constexpr std::array<bool, 256> table_of(std::string_view members, bool alphanumeric) {
+  std::array<bool, 256> table{};
+  for (const char c : members) table[static_cast<unsigned char>(c)] = true;
+  if (!alphanumeric) return table;
+  for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
+  return table;
+}
+
+constexpr std::array<bool, 256> kToken = table_of("!#$%&'*+-.^_`|~", true);
+constexpr std::array<bool, 256> kHostName = table_of("-._~", true);
+constexpr std::array<bool, 256> kIpLiteral = table_of(":.0123456789abcdefABCDEF", false);
+constexpr std::array<bool, 256> kDigit = table_of("0123456789", false);
+
+bool all_in(std::string_view text, const std::array<bool, 256>& table) {
+  return std::ranges::all_of(text, [&](char c) { return table[static_cast<unsigned char>(c)]; });
+}
+
+bool is_port(std::string_view text) {
+  return !text.empty() && text.size() <= 5 && all_in(text, kDigit) && *parse_length(text) <= 65535;
+}
+
+}  // namespace
+
+bool is_token(std::string_view text) {
+  return !text.empty() && all_in(text, kToken);
+}
+
+bool is_field_value(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte >= 0x20 && byte != 0x7F) || byte == '\t';
+  });
+}
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+bool list_contains(std::string_view list, std::string_view token) {
+  bool found = false;
+  for_each_token(list, [&](std::string_view each) { found |= ascii_iequals(each, token); });
+  return found;
+}
+
+std::optional<std::uint64_t> parse_length(std::string_view digits) {
+  if (digits.empty() || digits.size() > 18 || !all_in(digits, kDigit)) return std::nullopt;
+  std::uint64_t value = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return value;
+}
+
+bool is_hop_by_hop(std::string_view name) {
+  static constexpr auto kNames = std::to_array<std::string_view>(
+      {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
+       "te", "trailer", "transfer-encoding", "upgrade"});
+  return std::ranges::any_of(kNames, [&](auto hop) { return ascii_iequals(name, hop); });
+}
+
+bool is_authority(std::string_view text) {
+  std::string_view port;
+  std::string_view host = text;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return false;
+    host = text.substr(1, close - 1);
+    port = text.substr(close + 1);
+    if (host.find(':') == std::string_view::npos || !all_in(host, kIpLiteral)) return false;
+  } else {
+    const std::size_t colon = text.find(':');
+    host = text.substr(0, colon);
+    if (colon != std::string_view::npos) port = text.substr(colon);
+    if (host.empty() || host.size() > 255 || !all_in(host, kHostName)) return false;
+  }
+  return port.empty() || (port.front() == ':' && is_port(port.substr(1)));
+}
+
+}  // namespace holdfast::http

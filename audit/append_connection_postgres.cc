@@ -1,0 +1,194 @@
+#include "audit/append_connection_postgres.h"
+
+#include <pqxx/pqxx>
+#include <utility>
+
+#include "audit/binary_array.h"
+#include "base/crypto.h"
+
+namespace holdfast::audit {
+namespace {
+
+constexpr const char* kAppend = "append";
+constexpr const char* kRenew = "renew";
+constexpr const char* kOpenOperations = "open_operations";
+
+pqxx::binarystring binary(std::string_view bytes) {
+  return pqxx::binarystring(bytes.data(), bytes.size());
+}
+
+std::string_view bytes_of(const Sha256& digest) {
+  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
+}
+
+std::string_view bytes_of(const Uuid& uuid) {
+  return {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()};
+}
+
+std::string interval(std::chrono::milliseconds time) {
+  return std::to_string(time.count()) + " milliseconds";
+}
+
+Placement parse_refusal(std::string_view text) {
+  if (text == "lease_expired") return Placement::kLeaseExpired;
+  if (text == "already_open") return Placement::kAlreadyOpen;
+  if (text == "settled") return Placement::kSettled;
+  if (text == "not_expired") return Placement::kNotExpired;
+  return Placement::kClosed;
+}
+
+// Classes of errors that lie in the data given: data exceptions, integrity, malformed batch.
+bool blames_the_data(std::string_view state) {
+  return state.starts_with("22") || state.starts_with("23") || state == "HF002";
+}
+
+}  // namespace
+
+// Remembers what the server says beside its results.
+class AppendConnection::Notices final : public pqxx::errorhandler {
+ public:
+  explicit Notices(pqxx::connection& connection) : pqxx::errorhandler(connection) {}
+  bool operator()(const char message[]) noexcept override {
+    try {
+      if (first_.empty()) first_ = message;
+    } catch (const std::exception&) {
+      lost_ = true;
+    }
+    return false;
+  }
+  void reset() {
+    first_.clear();
+    lost_ = false;
+  }
+  bool any() const { return lost_ || !first_.empty(); }
+  const std::string& first() const { return first_; }
+
+ private:
+  std::string first_;
+  bool lost_ = false;
+};
+
+struct AppendConnection::Session {
+  explicit Session(const std::string& conninfo) : connection(conninfo), notices(connection) {
+    // Deprecated without a replacement in this version: a silent reconnect would lose the epoch.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+  }
+  pqxx::connection connection;
+  Notices notices;
+  std::int64_t epoch = 0;
+};
+
+AppendConnection::AppendConnection(Options options, SocketWatchdog& watchdog)
+    : options_(std::move(options)), watchdog_(watchdog) {}
+
+AppendConnection::~AppendConnection() = default;
+
+Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& options,
+                                                                 SocketWatchdog& watchdog) {
+  std::unique_ptr<AppendConnection> opened(new AppendConnection(options, watchdog));
+  try {
+    opened->session_ = std::make_unique<Session>(conninfo(options.database));
+    Session& session = *opened->session_;
+    const SocketWatchdog::Guard guard = watchdog.watch(session.connection.sock(), options.deadline);
+    pqxx::nontransaction transaction(session.connection);
+    // Whatever the role's or the server's settings say: a commit waits for the disk, and a warning
+    // about one that did not is heard.
+    transaction.exec("SET synchronous_commit = on; SET client_min_messages = warning");
+    const bool proxy = options.writer.role == WriterRole::kProxy;
+    session.connection.prepare(kAppend, std::string("SELECT index, refusal FROM holdfast.") +
+                                            (proxy ? "append_proxy" : "append_audit") +
+                                            "($1, $2, $3, $4, $5, $6)");
+    session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
+    session.connection.prepare(kOpenOperations,
+                               "SELECT operation_id FROM holdfast.own_open_operations($1, $2)");
+    session.epoch = transaction
+                        .exec_params1("SELECT holdfast.raise_epoch($1, $2)",
+                                      to_string(options.writer.id), interval(options.lease))[0]
+                        .as<std::int64_t>();
+    return opened;
+  } catch (const std::exception& failure) {
+    return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options.database)};
+  }
+}
+
+Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* const> entries) {
+  using enum BinaryArray::Element;
+  BinaryArray bytes(kBytea);
+  BinaryArray hashes(kBytea);
+  BinaryArray kinds(kText);
+  BinaryArray operations(kUuid);
+  for (const Entry* entry : entries) {
+    bytes.add(entry->bytes);
+    hashes.add(bytes_of(leaf_hash(entry->bytes)));
+    kinds.add(to_string(entry->kind));
+    if (entry->operation_id == Uuid{}) {
+      operations.add_null();
+    } else {
+      operations.add(bytes_of(entry->operation_id));
+    }
+  }
+  Session& session = *session_;
+  session.notices.reset();
+  const auto in_doubt = [this](std::string_view why) {
+    return Error{ErrorCode::kInDoubt, safe_message(why, options_.database)};
+  };
+  const SocketWatchdog::Guard guard = watchdog_.watch(session.connection.sock(), options_.deadline);
+  try {
+    pqxx::nontransaction transaction(session.connection);
+    const pqxx::result rows = transaction.exec_prepared(
+        kAppend, to_string(options_.writer.id), session.epoch, binary(bytes.bytes()),
+        binary(hashes.bytes()), binary(kinds.bytes()), binary(operations.bytes()));
+    // A cancelled wait for a synchronous standby reports success, and a warning.
+    if (session.notices.any()) return in_doubt(session.notices.first());
+    if (rows.size() != entries.size()) return in_doubt("the database answered for other entries");
+    std::vector<Placed> placed;
+    placed.reserve(entries.size());
+    for (const pqxx::row& row : rows) {
+      placed.push_back(row[1].is_null() ? Placed{.index = row[0].as<std::int64_t>()}
+                                        : Placed{.placement = parse_refusal(row[1].c_str())});
+    }
+    return placed;
+  } catch (const pqxx::sql_error& failure) {
+    // With the connection gone, the error may have come after the commit.
+    if (!session.connection.is_open() || session.notices.any()) return in_doubt(failure.what());
+    return Error{
+        blames_the_data(failure.sqlstate()) ? ErrorCode::kInvalid : ErrorCode::kUnavailable,
+        safe_message(failure.what(), options_.database)};
+  } catch (const std::exception& failure) {
+    return in_doubt(guard.expired() ? "the database did not answer in time" : failure.what());
+  }
+}
+
+Result<AppendConnection::Room> AppendConnection::renew_lease() {
+  const SocketWatchdog::Guard guard =
+      watchdog_.watch(session_->connection.sock(), options_.deadline);
+  try {
+    pqxx::nontransaction transaction(session_->connection);
+    const pqxx::row row = transaction.exec_prepared1(kRenew, to_string(options_.writer.id),
+                                                     session_->epoch, interval(options_.lease));
+    return Room{.entries = row[0].as<std::int64_t>(), .spare = row[1].as<bool>()};
+  } catch (const std::exception& failure) {
+    return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options_.database)};
+  }
+}
+
+Result<std::vector<Uuid>> AppendConnection::open_operations() {
+  const SocketWatchdog::Guard guard =
+      watchdog_.watch(session_->connection.sock(), options_.deadline);
+  try {
+    pqxx::nontransaction transaction(session_->connection);
+    std::vector<Uuid> operations;
+    for (const pqxx::row& row : transaction.exec_prepared(
+             kOpenOperations, to_string(options_.writer.id), session_->epoch)) {
+      operations.push_back(parse_uuid(row[0].c_str()).value_or(Uuid{}));
+    }
+    return operations;
+  } catch (const std::exception& failure) {
+    return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options_.database)};
+  }
+}
+
+}  // namespace holdfast::audit

@@ -1,0 +1,79 @@
+// One connection that appends to the log, at one epoch of its writer.
+//
+// Opening it raises the epoch, so that no earlier connection of the same writer can commit any
+// more. Every call blocks, but never longer than the deadline: a database that hangs costs the
+// connection. After any error but kInvalid the connection is spent; open another.
+//
+// For one thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "audit/conninfo.h"
+#include "audit/entry.h"
+#include "audit/socket_watchdog.h"
+#include "base/result.h"
+
+namespace holdfast::audit {
+
+inline constexpr std::size_t kBatchMax = 512;  // What the database takes in one statement.
+
+// What became of one entry of a batch.
+enum class Placement {
+  kAppended,
+  kLeaseExpired,  // An intent; renew the lease.
+  kAlreadyOpen,   // An intent of an operation that is open.
+  kSettled,       // An outcome of an operation that another process has ended.
+  kClosed,        // An outcome of an operation that is not open: ended already, or never begun.
+  kNotExpired,    // An outcome of another writer's operation, and that writer is alive.
+};
+
+struct Placed {
+  Placement placement = Placement::kAppended;
+  std::int64_t index = -1;  // Only when kAppended.
+};
+
+class AppendConnection {
+ public:
+  struct Options {
+    Database database;
+    Writer writer;
+    std::chrono::milliseconds lease{15'000};
+    std::chrono::milliseconds deadline{5'000};
+  };
+
+  // kUnavailable: nothing happened, but the epoch may have been raised.
+  static Result<std::unique_ptr<AppendConnection>> open(const Options& options,
+                                                        SocketWatchdog& watchdog);
+  ~AppendConnection();
+
+  // Appends at most kBatchMax entries in one commit. On success what is kAppended is durable.
+  // kInvalid: the database refuses the data of some entry; nothing happened. kUnavailable: nothing
+  // happened. kInDoubt: it may have been committed, or is and is not yet durable everywhere.
+  Result<std::vector<Placed>> append(std::span<const Entry* const> entries);
+
+  struct Room {
+    std::int64_t entries = 0;  // How many entries the log has partitions for.
+    bool spare = false;        // A whole partition follows the one in use.
+  };
+  Result<Room> renew_lease();
+
+  // Operations that this writer has begun and not ended, oldest first.
+  Result<std::vector<Uuid>> open_operations();
+
+ private:
+  class Notices;
+  struct Session;
+  explicit AppendConnection(Options options, SocketWatchdog& watchdog);
+
+  const Options options_;
+  SocketWatchdog& watchdog_;
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace holdfast::audit

@@ -1,0 +1,60 @@
+// From record to entry: the exact bytes that are hashed, stored and exported, and never written
+// again in another form. docs/audit_format.md describes them.
+//
+// Pure functions and values.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "audit/record.h"
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace holdfast::audit {
+
+inline constexpr std::size_t kEntryBytesMax = 64 * 1024;
+
+// The PostgreSQL login that writes; it decides which kinds it may write.
+enum class WriterRole { kProxy, kAudit };
+
+std::string_view to_string(WriterRole role);  // proxy, audit
+
+// Whether the database lets that role write that kind.
+bool may_write(WriterRole role, Kind kind);
+
+struct Writer {
+  Uuid id;
+  WriterRole role = WriterRole::kProxy;
+};
+
+// An entry that only lacks its time. The time is set last, where entries are put in order, so that
+// one writer's times never run backwards in the log.
+struct Entry {
+  Uuid id;
+  Kind kind = Kind::kSystem;
+  Uuid operation_id;  // All zero: the entry names none.
+  std::string bytes;
+
+  void set_time(WallTime time);
+};
+
+// kInvalid: the content is no canonical JSON (a float, an integer too large, text that is not
+// UTF-8) or uses a member's name that the log gives out itself. kLimit: over kEntryBytesMax.
+Result<Entry> make_entry(const Record& record, const Uuid& id, const Writer& writer);
+
+// The entry in those bytes, such as come back from a spool. kInvalid: they are none.
+Result<Entry> read_entry(std::string bytes);
+
+// A record's content back from its entry. Empty when the bytes are no entry.
+nlohmann::json content_of(const Entry& entry);
+
+// The terminal record of an intent that this log, and not the caller, ends: it repeats what the
+// intent says of the call.
+Record settled_outcome(const Uuid& operation_id, const nlohmann::json& intent_content,
+                       CallResult result, std::string_view reason);
+
+// What an outcome that came too late becomes.
+Record late_outcome(const Uuid& operation_id, const nlohmann::json& outcome_content);
+
+}  // namespace holdfast::audit

@@ -1,0 +1,451 @@
+#include "audit/log_postgres.h"
+
+#include <algorithm>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "base/log.h"
+
+namespace holdfast::audit {
+namespace {
+
+namespace asio = boost::asio;
+using std::chrono::milliseconds;
+
+constexpr std::string_view kInDoubtReason =
+    "the commit of the intent was in doubt, so the request was not sent";
+constexpr std::string_view kLeftoverReason = "the process ended before the outcome was known";
+
+Error unavailable(std::string why) {
+  return {ErrorCode::kUnavailable, "audit log: " + std::move(why)};
+}
+
+bool must_be_kept(Kind kind) {
+  return kind == Kind::kOutcome || kind == Kind::kReconciliation;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogPostgres>> LogPostgres::open(LogOptions options, const Clock& clock) {
+  std::unique_ptr<Spool> spool;
+  if (!options.spool_dir.empty()) {
+    Result<std::unique_ptr<Spool>> opened = Spool::open(options.spool_dir);
+    if (!opened.ok()) return opened.error();
+    spool = *std::move(opened);
+  } else if (options.role == WriterRole::kProxy) {
+    return Error{ErrorCode::kInvalid, "a proxy needs a spool directory"};
+  }
+  options.batch_max = std::clamp<std::size_t>(options.batch_max, 1, kBatchMax);
+  return std::unique_ptr<LogPostgres>(new LogPostgres(std::move(options), std::move(spool), clock));
+}
+
+LogPostgres::LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const Clock& clock)
+    : options_(std::move(options)),
+      writer_{.id = spool ? spool->writer() : make_uuid_v4(), .role = options_.role},
+      clock_(clock),
+      spool_(std::move(spool)) {
+  if (spool_) {
+    for (std::string& bytes : spool_->take_found()) {
+      Result<Entry> entry = read_entry(std::move(bytes));
+      if (entry.ok()) backlog_.push_back(*std::move(entry));
+    }
+    spooled_ = backlog_.size();
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+LogPostgres::~LogPostgres() {
+  stop();
+}
+
+void LogPostgres::stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+Task<Result<Receipt>> LogPostgres::append_intent(Record intent, OutboundRequest request) {
+  if (intent.kind != Kind::kIntent || intent.operation_id == Uuid{}) {
+    co_return Error{ErrorCode::kInvalid, "append_intent: not an intent with an operation"};
+  }
+  const Uuid operation_id = intent.operation_id;
+  const Result<RecordRef> committed = co_await submit(std::move(intent));
+  if (!committed.ok()) co_return committed.error();
+  // The one place where the program gets leave to send.
+  co_return issue_receipt(operation_id, *committed, std::move(request));
+}
+
+Task<Result<RecordRef>> LogPostgres::append_outcome(Record outcome) {
+  if (outcome.kind != Kind::kOutcome || outcome.operation_id == Uuid{} ||
+      writer_.role != WriterRole::kProxy) {
+    co_return Error{ErrorCode::kInvalid, "append_outcome: not an outcome of an own operation"};
+  }
+  co_return co_await submit(std::move(outcome));
+}
+
+Task<Result<RecordRef>> LogPostgres::append(Record record) {
+  if (record.kind == Kind::kIntent || record.kind == Kind::kOutcome) {
+    co_return Error{ErrorCode::kInvalid, "append: intents and outcomes have their own ways in"};
+  }
+  co_return co_await submit(std::move(record));
+}
+
+LogHealth LogPostgres::health() const {
+  MutexLock lock(mutex_);
+  LogHealth health{.ready = false, .reason = {}, .spooled = spooled_};
+  if (stopping_) {
+    health.reason = "stopping";
+  } else if (!online_) {
+    health.reason = reason_;
+  } else if (!spare_partition_) {
+    health.reason = "the log has no spare partition; is holdfast audit running?";
+  } else {
+    health.ready = true;
+  }
+  return health;
+}
+
+Task<Result<RecordRef>> LogPostgres::submit(Record record) {
+  if (!may_write(writer_.role, record.kind)) {
+    co_return Error{ErrorCode::kInvalid, "this role does not write records of that kind"};
+  }
+  Result<Entry> entry = make_entry(record, make_uuid_v7(clock_.now()), writer_);
+  const auto initiate = [this, &entry](auto handler) {
+    // Resumes the coroutine where it runs, and keeps that place alive until then.
+    auto executor = asio::get_associated_executor(handler);
+    auto work = asio::make_work_guard(executor);
+    auto waiting = std::make_shared<decltype(handler)>(std::move(handler));
+    enqueue(std::move(entry), [executor, work, waiting](Result<RecordRef> result) {
+      asio::post(executor, [waiting, result = std::move(result)]() mutable {
+        std::move (*waiting)(std::move(result));
+      });
+    });
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<RecordRef>)>(
+      initiate, asio::use_awaitable);
+}
+
+void LogPostgres::enqueue(Result<Entry> entry, Done done) {
+  if (!entry.ok()) return done(entry.error());
+  std::string refusal;
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) {
+      refusal = "stopping";
+    } else if (!must_be_kept(entry->kind) && !online_) {
+      refusal = reason_;
+    } else if (!must_be_kept(entry->kind) && queue_.size() >= options_.queue_max) {
+      refusal = "too many records are waiting";
+    } else {
+      queue_.push_back({.entry = *std::move(entry),
+                        .deadline = clock_.steady_now() + options_.append_timeout,
+                        .done = std::move(done)});
+    }
+  }
+  if (!refusal.empty()) return done(unavailable(refusal));
+  changed_.notify_one();
+}
+
+void LogPostgres::run() {
+  while (true) {
+    const bool connected = connection_ != nullptr || connect_and_recover();
+    Batch batch = next_batch();
+    if (batch.empty()) {
+      MutexLock lock(mutex_);
+      if (stopping_ && queue_.empty()) return;
+    }
+    if (!connected) {
+      decline(std::move(batch), unavailable("the database cannot be reached"));
+    } else {
+      renew_if_due();
+      append_batch(std::move(batch));
+    }
+  }
+}
+
+bool LogPostgres::connect_and_recover() {
+  Result<std::unique_ptr<AppendConnection>> opened =
+      AppendConnection::open({.database = options_.database,
+                              .writer = writer_,
+                              .lease = options_.lease,
+                              .deadline = options_.append_timeout},
+                             watchdog_);
+  if (!opened.ok()) {
+    drop_connection(opened.error().message);
+    return false;
+  }
+  connection_ = *std::move(opened);
+  renew_at_ = SteadyTime{};
+  renew_if_due();
+  // The epoch is raised: nothing that an earlier connection sent can be committed any more. So what
+  // is refused as closed from here on was committed before.
+  Status recovered = drain_backlog();
+  if (recovered.ok() && !leftovers_settled_) recovered = settle_leftovers();
+  if (!recovered.ok() || connection_ == nullptr) {
+    drop_connection(recovered.ok() ? "connection lost" : recovered.error().message);
+    return false;
+  }
+  set_online(true, "");
+  log_info("audit log ready", {{"writer", to_string(writer_.id)}});
+  return true;
+}
+
+// Brings into the database what it could not take before. Entries that are in it already are
+// refused as closed, so that doing this twice does no harm.
+Status LogPostgres::drain_backlog() {
+  if (backlog_.empty()) return {};
+  std::vector<Entry> late;
+  for (std::size_t start = 0; start < backlog_.size(); start += options_.batch_max) {
+    const std::size_t count = std::min(options_.batch_max, backlog_.size() - start);
+    std::vector<const Entry*> part;
+    for (std::size_t i = start; i < start + count; ++i) part.push_back(&backlog_[i]);
+    const Result<std::vector<Placed>> placed = connection_->append(part);
+    if (!placed.ok()) return placed.error();
+    for (std::size_t i = 0; i < count; ++i) {
+      if ((*placed)[i].placement != Placement::kSettled) continue;
+      const Entry& outcome = *part[i];
+      Result<Entry> entry = make_entry(late_outcome(outcome.operation_id, content_of(outcome)),
+                                       make_uuid_v7(clock_.now()), writer_);
+      log_error("outcome came after its operation had been settled",
+                {{"operation_id", to_string(outcome.operation_id)}});
+      if (!entry.ok()) return entry.error();
+      late.push_back(*std::move(entry));
+    }
+  }
+  if (Status appended = append_own(std::move(late)); !appended.ok()) return appended;
+  if (spool_) {
+    if (Status cleared = spool_->clear(); !cleared.ok()) return cleared;
+  }
+  log_info("spool drained", {{"entries", backlog_.size()}});
+  backlog_.clear();
+  MutexLock lock(mutex_);
+  spooled_ = 0;
+  return {};
+}
+
+// What an earlier process of this writer began and did not end, nobody can end truthfully any more.
+Status LogPostgres::settle_leftovers() {
+  const Result<std::vector<Uuid>> open = connection_->open_operations();
+  if (!open.ok()) return open.error();
+  std::vector<Entry> entries;
+  for (const Uuid& operation_id : *open) {
+    Result<Entry> entry = make_entry(settled_outcome(operation_id, nlohmann::json::object(),
+                                                     CallResult::kUnknown, kLeftoverReason),
+                                     make_uuid_v7(clock_.now()), writer_);
+    if (!entry.ok()) return entry.error();
+    entries.push_back(*std::move(entry));
+  }
+  if (!entries.empty()) log_warning("operations left open", {{"count", entries.size()}});
+  if (Status appended = append_own(std::move(entries)); !appended.ok()) return appended;
+  leftovers_settled_ = true;
+  return {};
+}
+
+Status LogPostgres::append_own(std::vector<Entry> entries) {
+  for (std::size_t start = 0; start < entries.size(); start += options_.batch_max) {
+    const std::size_t count = std::min(options_.batch_max, entries.size() - start);
+    std::vector<const Entry*> part;
+    for (std::size_t i = start; i < start + count; ++i) {
+      entries[i].set_time(next_time());
+      part.push_back(&entries[i]);
+    }
+    const Result<std::vector<Placed>> placed = connection_->append(part);
+    if (!placed.ok()) return placed.error();
+  }
+  return {};
+}
+
+// Waits until something is to be appended, the lease is to be renewed, or, without a connection,
+// the next attempt is due.
+LogPostgres::Batch LogPostgres::next_batch() {
+  Batch batch;
+  MutexLock lock(mutex_);
+  if (queue_.empty() && !stopping_) {
+    milliseconds wait = options_.retry_interval;
+    if (connection_ != nullptr) {
+      wait = std::chrono::duration_cast<milliseconds>(renew_at_ - clock_.steady_now());
+    }
+    changed_.wait_for(mutex_, std::clamp(wait, milliseconds(1), options_.lease));
+  }
+  while (!queue_.empty() && batch.size() < options_.batch_max) {
+    batch.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return batch;
+}
+
+void LogPostgres::append_batch(Batch batch) {
+  const SteadyTime now = clock_.steady_now();
+  const auto overdue = std::stable_partition(batch.begin(), batch.end(), [now](const Pending& p) {
+    return must_be_kept(p.entry.kind) || p.deadline > now;
+  });
+  for (auto late = overdue; late != batch.end(); ++late) {
+    late->done(unavailable("the database is too slow"));
+  }
+  batch.erase(overdue, batch.end());
+  if (batch.empty()) return;
+  if (connection_ == nullptr) return decline(std::move(batch), unavailable("connection lost"));
+
+  std::vector<const Entry*> entries;
+  for (Pending& pending : batch) {
+    pending.entry.set_time(next_time());
+    entries.push_back(&pending.entry);
+  }
+  const Result<std::vector<Placed>> placed = connection_->append(entries);
+  if (placed.ok()) {
+    for (std::size_t i = 0; i < batch.size(); ++i) accept(std::move(batch[i]), (*placed)[i]);
+    return;
+  }
+  if (placed.error().code == ErrorCode::kInvalid) {
+    if (batch.size() > 1) return append_one_by_one(std::move(batch));
+    log_error("the database refuses an entry", {{"why", placed.error().message}});
+    if (!must_be_kept(batch.front().entry.kind)) {
+      return batch.front().done(Error{ErrorCode::kInternal, placed.error().message});
+    }
+    // An outcome is never lost: it waits in the spool until somebody has found out why.
+  }
+  drop_connection(placed.error().message);
+  if (placed.error().code == ErrorCode::kInDoubt) {
+    decline_in_doubt(std::move(batch), placed.error());
+  } else {
+    decline(std::move(batch), placed.error());
+  }
+}
+
+// One entry that the database refuses must not take its neighbours down.
+void LogPostgres::append_one_by_one(Batch batch) {
+  for (Pending& pending : batch) {
+    Batch single;
+    single.push_back(std::move(pending));
+    append_batch(std::move(single));
+  }
+}
+
+void LogPostgres::accept(Pending pending, const Placed& placed) {
+  switch (placed.placement) {
+    case Placement::kAppended:
+      return pending.done(RecordRef{.id = pending.entry.id, .index = placed.index});
+    case Placement::kLeaseExpired:
+      renew_at_ = SteadyTime{};
+      return pending.done(unavailable("the lease had run out"));
+    case Placement::kAlreadyOpen:
+      return pending.done(Error{ErrorCode::kInvalid, "the operation is open already"});
+    case Placement::kSettled:
+    case Placement::kClosed:
+      return reconcile_late(std::move(pending));
+    case Placement::kNotExpired:
+      return pending.done(Error{ErrorCode::kRefused, "the operation's writer is alive"});
+  }
+}
+
+void LogPostgres::reconcile_late(Pending pending) {
+  log_error("outcome came after its operation had been settled",
+            {{"operation_id", to_string(pending.entry.operation_id)}});
+  Result<Entry> entry =
+      make_entry(late_outcome(pending.entry.operation_id, content_of(pending.entry)),
+                 make_uuid_v7(clock_.now()), writer_);
+  if (!entry.ok()) return pending.done(entry.error());
+  Batch batch;
+  batch.push_back({.entry = *std::move(entry),
+                   .deadline = clock_.steady_now() + options_.append_timeout,
+                   .done = [done = std::move(pending.done)](const Result<RecordRef>& recorded) {
+                     if (!recorded.ok()) return done(recorded.error());
+                     done(Error{ErrorCode::kRefused, "the operation had been ended already"});
+                   }});
+  append_batch(std::move(batch));
+}
+
+// Nothing of the batch is in the database.
+void LogPostgres::decline(Batch batch, const Error& error) {
+  for (Pending& pending : batch) {
+    if (must_be_kept(pending.entry.kind)) {
+      pending.entry.set_time(next_time());
+      keep(std::move(pending.entry), pending.done);
+    } else {
+      pending.done(unavailable(error.message));
+    }
+  }
+}
+
+// Everything of the batch may be in the database, and then some of it may not: one statement is
+// all or nothing, but single entries may have been refused.
+void LogPostgres::decline_in_doubt(Batch batch, const Error& error) {
+  for (Pending& pending : batch) {
+    if (must_be_kept(pending.entry.kind)) {
+      // As it was sent: if it is in the database, the same bytes are refused there as closed.
+      keep(std::move(pending.entry), pending.done);
+      continue;
+    }
+    if (pending.entry.kind == Kind::kIntent) end_unsent(pending.entry);
+    pending.done(Error{ErrorCode::kInDoubt, "audit log: " + error.message});
+  }
+}
+
+void LogPostgres::end_unsent(const Entry& intent) {
+  Result<Entry> entry = make_entry(settled_outcome(intent.operation_id, content_of(intent),
+                                                   CallResult::kNotSent, kInDoubtReason),
+                                   make_uuid_v7(clock_.now()), writer_);
+  if (!entry.ok()) return;  // Smaller than the intent, which fitted.
+  entry->set_time(next_time());
+  keep(*std::move(entry), nullptr);
+}
+
+// Makes an entry durable without the database, and remembers to bring it there.
+void LogPostgres::keep(Entry entry, const Done& done) {
+  const RecordRef ref{.id = entry.id, .index = -1};
+  Status spooled = spool_ ? spool_->append(entry.bytes)
+                          : Status(Error{ErrorCode::kUnavailable, "this role has no spool"});
+  if (!spooled.ok()) {
+    log_error("outcome is durable nowhere",
+              {{"operation_id", to_string(entry.operation_id)}, {"why", spooled.error().message}});
+  }
+  backlog_.push_back(std::move(entry));
+  {
+    MutexLock lock(mutex_);
+    spooled_ = backlog_.size();
+    online_ = false;
+  }
+  if (!done) return;
+  if (!spooled.ok()) {
+    return done(Error{ErrorCode::kInternal,
+                      "audit log: neither database nor spool: " + spooled.error().message});
+  }
+  done(ref);
+}
+
+void LogPostgres::renew_if_due() {
+  if (connection_ == nullptr || clock_.steady_now() < renew_at_) return;
+  const SteadyTime asked = clock_.steady_now();
+  const Result<AppendConnection::Room> room = connection_->renew_lease();
+  if (!room.ok()) return drop_connection(room.error().message);
+  renew_at_ = asked + options_.lease / 3;
+  MutexLock lock(mutex_);
+  spare_partition_ = room->spare;
+}
+
+void LogPostgres::drop_connection(const std::string& reason) {
+  connection_.reset();
+  set_online(false, reason);
+}
+
+void LogPostgres::set_online(bool online, std::string reason) {
+  if (!online && reason != last_reported_) log_warning("audit log away", {{"why", reason}});
+  last_reported_ = reason;
+  MutexLock lock(mutex_);
+  online_ = online;
+  reason_ = std::move(reason);
+}
+
+WallTime LogPostgres::next_time() {
+  last_time_ = std::max(last_time_, clock_.now());
+  return last_time_;
+}
+
+}  // namespace holdfast::audit

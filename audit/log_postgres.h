@@ -1,0 +1,126 @@
+// The audit log in PostgreSQL: group commit over one connection, and a spool for outcomes that the
+// database cannot take.
+//
+// One thread does all appending: it takes everything that waits (no timer), commits it in one
+// statement and lets each waiting coroutine go on. What happens when that fails:
+//   intent, decision, other   kUnavailable; where the commit is in doubt, kInDoubt, and the log
+//                             itself ends such an intent as not_sent once the database is back
+//   outcome                   synced to the spool; success with index -1
+// While anything is in the spool nothing but outcomes is taken: health() says why.
+//
+// After a crash, the next LogPostgres with the same spool directory first brings the spool into the
+// database and then ends what was left open as unknown.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "audit/append_connection_postgres.h"
+#include "audit/audit_log.h"
+#include "audit/conninfo.h"
+#include "audit/entry.h"
+#include "audit/socket_watchdog.h"
+#include "audit/spool.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+
+namespace holdfast::audit {
+
+struct LogOptions {
+  Database database;
+  WriterRole role = WriterRole::kProxy;
+  std::string spool_dir;  // Needed by a proxy; without one the writer's id is of this process only.
+  std::chrono::milliseconds lease{15'000};
+  // How long an append may wait for its turn, and a statement for its answer.
+  std::chrono::milliseconds append_timeout{5'000};
+  std::chrono::milliseconds retry_interval{500};  // Between attempts to reach the database.
+  std::size_t batch_max = kBatchMax;
+  std::size_t queue_max = 10'000;  // Waiting records, outcomes not counted.
+};
+
+class LogPostgres final : public AuditLog {
+ public:
+  // Takes the spool and starts the thread; does not wait for the database. Errors: see Spool::open.
+  static Result<std::unique_ptr<LogPostgres>> open(LogOptions options,
+                                                   const Clock& clock = system_clock());
+
+  // As stop().
+  ~LogPostgres() override;
+
+  // Takes nothing new, finishes what waits, ends the thread. Every append has been answered by
+  // then. The executors of waiting coroutines must still exist.
+  void stop();
+
+  Task<Result<Receipt>> append_intent(Record intent, OutboundRequest request) override;
+  Task<Result<RecordRef>> append_outcome(Record outcome) override;
+  Task<Result<RecordRef>> append(Record record) override;
+  LogHealth health() const override;
+
+  const Writer& writer() const { return writer_; }
+
+ private:
+  using Done = std::function<void(Result<RecordRef>)>;
+  struct Pending {
+    Entry entry;
+    SteadyTime deadline;
+    Done done;
+  };
+  using Batch = std::vector<Pending>;
+
+  LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const Clock& clock);
+
+  Task<Result<RecordRef>> submit(Record record);
+  void enqueue(Result<Entry> entry, Done done);
+
+  // All below: the appender thread.
+  void run();
+  bool connect_and_recover();
+  Status drain_backlog();
+  Status settle_leftovers();
+  Status append_own(std::vector<Entry> entries);
+  Batch next_batch();
+  void append_batch(Batch batch);
+  void append_one_by_one(Batch batch);
+  void accept(Pending pending, const Placed& placed);
+  void decline(Batch batch, const Error& error);
+  void decline_in_doubt(Batch batch, const Error& error);
+  void reconcile_late(Pending pending);
+  void keep(Entry entry, const Done& done);
+  void end_unsent(const Entry& intent);
+  void renew_if_due();
+  void drop_connection(const std::string& reason);
+  void set_online(bool online, std::string reason);
+  WallTime next_time();
+
+  const LogOptions options_;
+  const Writer writer_;
+  const Clock& clock_;
+
+  // The appender thread's own.
+  std::unique_ptr<Spool> spool_;
+  SocketWatchdog watchdog_;
+  std::unique_ptr<AppendConnection> connection_;
+  std::vector<Entry> backlog_;  // What the database still lacks, in order; also in the spool.
+  bool leftovers_settled_ = false;
+  SteadyTime renew_at_;
+  WallTime last_time_;
+  std::string last_reported_;
+
+  mutable Mutex mutex_;
+  Condition changed_;
+  std::deque<Pending> queue_ HOLDFAST_GUARDED_BY(mutex_);
+  bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
+  bool online_ HOLDFAST_GUARDED_BY(mutex_) = false;  // Connected, and nothing in the spool.
+  bool spare_partition_ HOLDFAST_GUARDED_BY(mutex_) = true;
+  std::string reason_ HOLDFAST_GUARDED_BY(mutex_) = "connecting to the database";
+  std::size_t spooled_ HOLDFAST_GUARDED_BY(mutex_) = 0;
+
+  std::thread thread_;
+};
+
+}  // namespace holdfast::audit

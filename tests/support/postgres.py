@@ -227,6 +227,19 @@ class Cluster:
         self.stop()
         self.start()
 
+    def pause(self) -> None:
+        """Stops the server and its backends in their tracks, as a machine that hangs would."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        pid = _server_pid(self.data)
+        if pid is not None:
+            for member in (pid, *_children(pid)):
+                _signal(member, number)
+
     def remove(self) -> None:
         if self._guard.poll() is None:
             self._guard.stdin.close()  # It does the work, and only once.

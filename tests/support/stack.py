@@ -79,7 +79,7 @@ class Stack:
     ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens)."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
-                 config_file=None, ports=None, durable=False):
+                 config_file=None, ports=None, durable=False, settings=None):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -91,6 +91,7 @@ class Stack:
         self.given_config = config_file
         self.proxy_port, self.audit_port, self.simulator_port = ports or (*free_ports(2), 0)
         self.durable = durable
+        self.database_settings = settings
         self.cluster = self.simulator = self.proxy = self.audit = None
         self.proxy_url = f"https://localhost:{self.proxy_port}"
         self.audit_url = f"https://localhost:{self.audit_port}"
@@ -113,7 +114,7 @@ class Stack:
         """Everything but Holdfast itself, and the files that Holdfast needs."""
         self.certificates = Certificates(self.folder / "tls")
         self.ca_file = self.certificates.ca_file
-        self.cluster = Cluster(durable=self.durable)
+        self.cluster = Cluster(durable=self.durable, settings=self.database_settings)
         self.cluster.start()
         self.simulator = Simulator(self.folder, self.certificates.certificate,
                                    self.certificates.key, self.ca_file, self.simulator_port)

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -46,8 +45,6 @@ std::string decode_leniently(std::string_view text) {
   return decoded;
 }
 
-// Whether a query parameter is called access_token in some reading: any case, encoded up to twice,
-// surrounded by white space, split from its neighbours at & or ;.
 bool names_access_token(std::string_view parameter) {
   const std::string raw(parameter.substr(0, parameter.find('=')));
   const std::string once = decode_leniently(raw);
@@ -60,18 +57,6 @@ bool names_access_token(std::string_view parameter) {
     }
   }
   return false;
-}
-
-bool has_access_token_parameter(std::string_view target) {
-  const std::size_t question = target.find('?');
-  if (question == std::string_view::npos) return false;
-  std::string_view query = target.substr(question + 1);
-  while (true) {
-    const std::size_t end = query.find_first_of("&;?");
-    if (names_access_token(query.substr(0, end))) return true;
-    if (end == std::string_view::npos) return false;
-    query.remove_prefix(end + 1);
-  }
 }
 
 Error unreadable(std::string what) {
@@ -199,6 +184,18 @@ std::string read_name(ClaimReader& claims) {
 }
 
 }  // namespace
+
+bool has_access_token_parameter(std::string_view target) {
+  const std::size_t question = target.find('?');
+  if (question == std::string_view::npos) return false;
+  std::string_view query = target.substr(question + 1);
+  while (true) {
+    const std::size_t end = query.find_first_of("&;?");
+    if (names_access_token(query.substr(0, end))) return true;
+    if (end == std::string_view::npos) return false;
+    query.remove_prefix(end + 1);
+  }
+}
 
 Result<std::optional<BearerToken>> bearer_token(const http::RequestHead& head) {
   if (head.headers.count("authorization") > 1) {

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "http/message.h"
@@ -38,6 +39,11 @@ struct BearerToken {
 // Authorization header, or an access_token query parameter under any spelling: Graph might read
 // another caller than we do.
 Result<std::optional<BearerToken>> bearer_token(const http::RequestHead& head);
+
+// Whether a query parameter of `target` is called access_token in some reading: any case, encoded
+// up to twice, surrounded by white space, split from its neighbours at '&', ';' or '?'. What
+// follows the question mark of such a target must not be recorded.
+bool has_access_token_parameter(std::string_view target);
 
 // The claims of a token, unverified. kInvalid: they cannot be read, or name no caller that rules
 // could speak of; whoever presented it is to be answered 401.

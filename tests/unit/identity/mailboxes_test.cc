@@ -57,7 +57,7 @@ class Mailboxes : public ::testing::Test {
   }
 
   FakeClock clock;
-  MailboxDirectory directory{clock, 100};
+  MailboxDirectory directory{clock};
   FakeGraph graph;
 };
 
@@ -181,6 +181,26 @@ TEST_F(Mailboxes, AreRememberedForTenMinutesAndNotLonger) {
   EXPECT_EQ(graph.asked().size(), 2U);
 }
 
+TEST(MailboxDirectory, RemembersNoLongerThanToldNorThanTenMinutes) {
+  for (const auto& [told, kept] : {std::pair{std::chrono::minutes(2), std::chrono::minutes(2)},
+                                   {std::chrono::minutes(60), kNamesAgeMax}}) {
+    FakeClock clock;
+    MailboxDirectory directory(clock, told);
+    FakeGraph graph;
+    graph.answer("/v1.0/users/" + kBob + kUserFields, 200, bob().dump());
+    const Mailbox mailbox{MailboxKind::kUser, kBob};
+    const Actor actor = caller();
+    const BearerToken token{"t"};
+    ASSERT_TRUE(run(directory.resolve(graph, mailbox, actor, token)));
+    clock.advance(kept - std::chrono::microseconds(1));
+    ASSERT_TRUE(run(directory.resolve(graph, mailbox, actor, token)));
+    EXPECT_EQ(graph.asked().size(), 1U);
+    clock.advance(std::chrono::microseconds(1));
+    ASSERT_TRUE(run(directory.resolve(graph, mailbox, actor, token)));
+    EXPECT_EQ(graph.asked().size(), 2U);
+  }
+}
+
 TEST_F(Mailboxes, UnknownIsNotRemembered) {
   graph.answer("/v1.0/users/" + kBob + kUserFields, 503, "{}");
   EXPECT_EQ(resolve({MailboxKind::kUser, kBob}), std::nullopt);
@@ -267,7 +287,7 @@ TEST(OwnMailbox, IsTheCallersWhenItsNamesHoldTheirId) {
 
 TEST(MailboxDirectory, race_of_workers) {
   FakeClock clock;
-  MailboxDirectory directory(clock, 2);
+  MailboxDirectory directory(clock, kNamesAgeMax, 2);
   std::vector<std::jthread> workers;
   for (int worker = 0; worker < 4; ++worker) {
     workers.emplace_back([&] {

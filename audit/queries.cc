@@ -14,6 +14,28 @@
 namespace holdfast::audit {
 namespace {
 
+constexpr std::pair<std::string_view, std::string_view> kParameters[] = {
+    {"from", "Records of this time and later (RFC 3339)."},
+    {"to", "Records before this time (RFC 3339)."},
+    {"actor", "Who acted: object id, app id or name."},
+    {"mailbox", "Whose mailbox: the key in the path or any of its names."},
+    {"action", "permanentDelete, recall, hardDelete, …"},
+    {"resource", "message, event, contact, outlookTask, …"},
+    {"item", "The id of the item acted on."},
+    {"effect", "Decision: allow, deny, require_approval, bad_request, unauthenticated, limit."},
+    {"result", "Outcome: executed, refused, not_sent, unknown, not_executed, indeterminate."},
+    {"rule", "The id of a rule that decided."},
+    {"kind", "intent, decision, outcome, reconciliation, approval, access, rules, system."},
+    {"operation_id", "The id that all records of one call share."},
+    {"client_request_id", "The client's own id of its request."},
+    {"graph_request_id", "Microsoft Graph's id of the request."},
+    {"ip", "The caller's address, or a network such as 10.0.0.0/8."},
+    {"q", "A part of the record's text, in any case."},
+    {"order", "asc or desc by index; desc without it."},
+    {"limit", "Records a page: 50 without it, at most 1000."},
+    {"cursor", "Where to go on, from @odata.nextLink."},
+};
+
 using Values = std::vector<std::string_view>;
 
 struct TextFilter {
@@ -177,26 +199,19 @@ Problem set_cursor(RecordQuery& query, const std::string& text) {
 }  // namespace
 
 const std::vector<std::string_view>& record_query_parameters() {
-  static const std::vector<std::string_view> names = {"from",
-                                                      "to",
-                                                      "actor",
-                                                      "mailbox",
-                                                      "action",
-                                                      "resource",
-                                                      "item",
-                                                      "effect",
-                                                      "result",
-                                                      "rule",
-                                                      "kind",
-                                                      "operation_id",
-                                                      "client_request_id",
-                                                      "graph_request_id",
-                                                      "ip",
-                                                      "q",
-                                                      "order",
-                                                      "limit",
-                                                      "cursor"};
+  static const std::vector<std::string_view> names = [] {
+    std::vector<std::string_view> list;
+    for (const auto& [name, help] : kParameters) list.push_back(name);
+    return list;
+  }();
   return names;
+}
+
+std::string_view record_query_help(std::string_view name) {
+  for (const auto& [known, help] : kParameters) {
+    if (known == name) return help;
+  }
+  return {};
 }
 
 ParsedQuery parse_record_query(const std::vector<Parameter>& parameters) {

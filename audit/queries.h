@@ -75,6 +75,9 @@ using ParsedQuery = std::variant<RecordQuery, BadParameter>;
 // The names that parse_record_query() takes, in the order of the documentation.
 const std::vector<std::string_view>& record_query_parameters();
 
+// What one of them does, in a sentence; empty for other names.
+std::string_view record_query_help(std::string_view name);
+
 // Refuses by name: unknown and repeated parameters, empty values, values that are not of their
 // kind, and a cursor that was made for other filters.
 ParsedQuery parse_record_query(const std::vector<Parameter>& parameters);

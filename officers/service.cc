@@ -1,0 +1,114 @@
+#include "officers/service.h"
+
+#include <limits>
+
+#include "audit/settle_postgres.h"
+#include "base/clock.h"
+
+namespace holdfast::officers {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kDeriveBatch = 2000;
+constexpr milliseconds kDeriveInterval{200};
+constexpr milliseconds kPartitionInterval{10'000};
+constexpr milliseconds kSettleInterval{2'000};
+constexpr milliseconds kLoopStatementTimeout{60'000};
+
+// A loop around one SQL statement, on a connection of its own. It goes on at once while the
+// statement's number is at least `more_from`.
+std::unique_ptr<Loop> sql_loop(std::string name, milliseconds interval,
+                               const audit::Database& database, const std::string& statement,
+                               std::int64_t more_from) {
+  const audit::DatabaseAccess access{.database = database,
+                                     .statement_timeout = kLoopStatementTimeout};
+  auto call = std::make_shared<audit::DatabaseCall>(access, statement);
+  auto step = [call, more_from]() -> Result<bool> {
+    const Result<std::int64_t> number = call->run();
+    if (!number.ok()) return number.error();
+    return *number >= more_from;
+  };
+  return std::make_unique<Loop>(LoopWork{
+      .name = std::move(name), .interval = interval, .step = std::move(step), .interrupt = [call] {
+        call->interrupt();
+      }});
+}
+
+// Ends what dead proxies left open.
+std::unique_ptr<Loop> settling_loop(const ServiceOptions& options) {
+  auto settler = std::make_shared<audit::Settler>(
+      audit::AppendConnection::Options{.database = options.database,
+                                       .writer = {},
+                                       .lease = options.lease,
+                                       .deadline = options.append_timeout});
+  auto step = [settler]() -> Result<bool> {
+    const Result<std::size_t> settled = settler->settle_expired();
+    if (!settled.ok()) return settled.error();
+    return *settled > 0;
+  };
+  return std::make_unique<Loop>(LoopWork{
+      .name = "settling", .interval = kSettleInterval, .step = std::move(step), .interrupt = [] {
+      }});  // A step is short by itself.
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
+  std::unique_ptr<Service> service(new Service(std::move(options.tokens)));
+  Result<std::unique_ptr<audit::LogPostgres>> log =
+      audit::LogPostgres::open({.database = options.database,
+                                .role = audit::WriterRole::kAudit,
+                                .spool_dir = {},
+                                .lease = options.lease,
+                                .append_timeout = options.append_timeout});
+  if (!log.ok()) return log.error();
+  service->log_ = *std::move(log);
+  service->records_ = std::make_unique<audit::PostgresRecordSource>(
+      audit::RecordSourceOptions{.access = {.database = options.database}});
+  service->start_loops(options);
+  const ApiServices services{.records = *service->records_,
+                             .log = *service->log_,
+                             .tokens = service->tokens_,
+                             .clock = system_clock(),
+                             .problems = [self = service.get()] { return self->loop_problems(); }};
+  Result<std::unique_ptr<http::Server>> server =
+      http::Server::start(std::move(options.server),
+                          [services](boost::asio::any_io_executor) { return make_api(services); });
+  if (!server.ok()) return server.error();
+  service->server_ = *std::move(server);
+  return service;
+}
+
+void Service::start_loops(const ServiceOptions& options) {
+  const audit::Database& database = options.database;
+  loops_.push_back(sql_loop("search", kDeriveInterval, database,
+                            "SELECT holdfast.derive_search(" + std::to_string(kDeriveBatch) + ")",
+                            kDeriveBatch));
+  constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  loops_.push_back(sql_loop("partitions", kPartitionInterval, database,
+                            "SELECT holdfast.ensure_partitions()", kNever));
+  loops_.push_back(settling_loop(options));
+}
+
+std::vector<std::string> Service::loop_problems() const {
+  std::vector<std::string> problems;
+  for (const auto& loop : loops_) {
+    if (auto problem = loop->problem()) problems.push_back(*std::move(problem));
+  }
+  return problems;
+}
+
+bool Service::drain(milliseconds timeout) {
+  return server_->drain(timeout);
+}
+
+Service::~Service() {
+  // Whoever still waits is answered while its worker exists; only then do the workers end.
+  for (const auto& loop : loops_) loop->stop();
+  if (records_) records_->stop();
+  if (log_) log_->stop();
+  server_.reset();
+}
+
+}  // namespace holdfast::officers

@@ -1,6 +1,7 @@
 #include "graph/classify.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/encoding.h"
@@ -153,6 +154,14 @@ void reject_oddness(Reading& reading, const std::vector<std::string>& segments) 
   }
 }
 
+// Whether a folded path holds a word that every guarded request and batch has in its path.
+bool names_anything_guarded(std::string_view folded) {
+  constexpr std::array<std::string_view, 6> kWords = {"permanentdelete", "recall",    "$batch",
+                                                      "remediate",       "purgedata", "exchange"};
+  return std::ranges::any_of(
+      kWords, [&](std::string_view word) { return folded.find(word) != std::string_view::npos; });
+}
+
 // The strict reading and, where the bytes allow others, those too.
 class PathReader {
  public:
@@ -163,6 +172,8 @@ class PathReader {
     raw_ = split_path(target_.path, SplitRule::kQuotesHold);
     const std::vector<std::string> segments = effective_segments(raw_, DotRule::kResolve);
     Reading strict = read_segments(segments, method_, request_, target_.query);
+    // No other method destroys anything, however the path is read.
+    if (method_ == Method::kOther) return strict;
     if (strict.request_class == RequestClass::kGuarded) reject_oddness(strict, segments);
     compare_quotes(strict);
     if (has_dot_segments(raw_)) compare_dots(strict);
@@ -214,6 +225,7 @@ class PathReader {
   void compare_lax(Reading& strict) const {
     if (!needs_folding(target_.path)) return;
     const std::string folded = fold(target_.path);
+    if (!names_anything_guarded(folded)) return;
     const std::vector<std::string_view> split = split_path(folded, SplitRule::kRaw);
     constexpr std::string_view kWhy = "decoding the path again yields a guarded request";
     for (const DotRule rule : {DotRule::kResolve, DotRule::kIgnore}) {

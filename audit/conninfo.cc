@@ -1,5 +1,7 @@
 #include "audit/conninfo.h"
 
+#include <fstream>
+
 #include "base/encoding.h"
 
 namespace holdfast::audit {
@@ -47,6 +49,16 @@ void replace_all(std::string& text, std::string_view what) {
 }
 
 }  // namespace
+
+Result<Database> read_database(std::string url, const std::string& password_file) {
+  Database database{.url = std::move(url), .password = {}};
+  if (password_file.empty()) return database;
+  std::ifstream file(password_file);
+  if (!std::getline(file, database.password)) {
+    return Error{ErrorCode::kInvalid, password_file + ": holds no password"};
+  }
+  return database;
+}
 
 std::string conninfo(const Database& database) {
   std::string text = database.url;

@@ -1,0 +1,145 @@
+// How fast the audit log takes records, and how long an intent waits to be durable: calls in flight
+// that each commit an intent and then its outcome, as the data plane does, without Graph between.
+//
+//   append_bench --database URL --spool DIR [--in-flight 64] [--seconds 5] [--record-bytes 1400]
+//
+// Prints one JSON object. bench/append.py runs it beside pgbench.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "audit/log_postgres.h"
+#include "base/clock.h"
+
+namespace holdfast {
+namespace {
+
+using std::chrono::steady_clock;
+
+struct Options {
+  std::string database;
+  std::string spool;
+  int in_flight = 64;
+  double seconds = 5;
+  std::size_t record_bytes = 1'400;
+};
+
+struct Measured {
+  std::vector<double> intent_ms;
+  std::size_t records = 0;
+  std::string problem;
+};
+
+audit::Record make_record(audit::Kind kind, const Uuid& operation_id, std::size_t bytes) {
+  audit::Record record{.kind = kind, .operation_id = operation_id};
+  record.content["request"] = {
+      {"method", "POST"},
+      {"target", "/v1.0/users/" + std::string(bytes > 400 ? bytes - 400 : 1, 'x')}};
+  record.content["operation"] = {{"action", "permanentDelete"}, {"resource", "message"}};
+  if (kind == audit::Kind::kIntent) record.content["decision"] = {{"effect", "allow"}};
+  if (kind == audit::Kind::kOutcome) record.content["outcome"] = {{"result", "executed"}};
+  return record;
+}
+
+Task<void> call_until(audit::AuditLog& log, steady_clock::time_point end, std::size_t bytes,
+                      Measured& measured) {
+  while (steady_clock::now() < end && measured.problem.empty()) {
+    const Uuid operation = make_uuid_v7(system_clock().now());
+    audit::Record intent = make_record(audit::Kind::kIntent, operation, bytes);
+    const auto begun = steady_clock::now();
+    Result<audit::Receipt> receipt = co_await log.append_intent(std::move(intent), {});
+    if (!receipt.ok()) {
+      measured.problem = "intent: " + receipt.error().message;
+      co_return;
+    }
+    const std::chrono::duration<double, std::milli> waited = steady_clock::now() - begun;
+    measured.intent_ms.push_back(waited.count());
+    audit::Record outcome = make_record(audit::Kind::kOutcome, operation, bytes);
+    const Result<audit::RecordRef> ended = co_await log.append_outcome(std::move(outcome));
+    if (!ended.ok() || ended->index < 0) {
+      measured.problem = ended.ok() ? "an outcome went to the spool" : ended.error().message;
+      co_return;
+    }
+    measured.records += 2;
+  }
+}
+
+Task<void> wait_until_ready(audit::AuditLog& log) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  const auto give_up = steady_clock::now() + std::chrono::seconds(30);
+  while (!log.health().ready && steady_clock::now() < give_up) {
+    timer.expires_after(std::chrono::milliseconds(20));
+    co_await timer.async_wait(boost::asio::use_awaitable);
+  }
+}
+
+double percentile(std::vector<double>& sorted, double part) {
+  return sorted[static_cast<std::size_t>(part * static_cast<double>(sorted.size() - 1))];
+}
+
+void rethrow(std::exception_ptr problem) {
+  if (problem) std::rethrow_exception(problem);
+}
+
+int run(const Options& options) {
+  auto log = audit::LogPostgres::open(
+      {.database = {.url = options.database, .password = {}}, .spool_dir = options.spool});
+  if (!log.ok()) {
+    std::cerr << log.error().message << "\n";
+    return 1;
+  }
+  boost::asio::io_context context;
+  boost::asio::co_spawn(context, wait_until_ready(**log), rethrow);
+  context.run();
+  context.restart();
+
+  Measured measured;
+  const auto begun = steady_clock::now();
+  const auto end = begun + std::chrono::duration_cast<steady_clock::duration>(
+                               std::chrono::duration<double>(options.seconds));
+  for (int i = 0; i < options.in_flight; ++i) {
+    boost::asio::co_spawn(context, call_until(**log, end, options.record_bytes, measured), rethrow);
+  }
+  context.run();
+  const std::chrono::duration<double> took = steady_clock::now() - begun;
+  (*log)->stop();
+  if (!measured.problem.empty() || measured.intent_ms.empty()) {
+    std::cerr << "append_bench: " << measured.problem << "\n";
+    return 1;
+  }
+  std::ranges::sort(measured.intent_ms);
+  const nlohmann::json result = {
+      {"records_per_second", static_cast<double>(measured.records) / took.count()},
+      {"intent_p50_ms", percentile(measured.intent_ms, 0.5)},
+      {"intent_p99_ms", percentile(measured.intent_ms, 0.99)},
+      {"intent_max_ms", measured.intent_ms.back()}};
+  std::cout << result.dump() << "\n";
+  return 0;
+}
+
+}  // namespace
+}  // namespace holdfast
+
+int main(int argument_count, char** arguments) {
+  holdfast::Options options;
+  CLI::App app("How fast the audit log takes records.");
+  app.add_option("--database", options.database, "As the proxy's role")->required();
+  app.add_option("--spool", options.spool, "Directory; made if missing")->required();
+  app.add_option("--in-flight", options.in_flight, "Calls at once")->check(CLI::Range(1, 10'000));
+  app.add_option("--seconds", options.seconds, "How long")->check(CLI::PositiveNumber);
+  app.add_option("--record-bytes", options.record_bytes, "Of one entry")
+      ->check(CLI::Range(500, 60'000));
+  CLI11_PARSE(app, argument_count, arguments);
+  return holdfast::run(options);
+}

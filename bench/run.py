@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Measures Holdfast against other software, side by side in one run on one machine.
+
+    python3 bench/run.py [NAME…] [--rounds N] [--seconds N] [--strict]
+
+Both sides get the same upstream, the same load and the same disk, and take turns, so that whatever
+else the machine does disturbs both. What is printed are medians over the rounds; on a shared machine
+look at the ratios, not at the rates. Needs build/release, nginx, wrk, node and npm: ./dev bench
+sees to that.
+"""
+import argparse
+import pathlib
+import shutil
+import signal
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "support"))
+
+import append
+import guarded
+import memory
+import postgres
+import report
+
+BENCHES = {"guarded": guarded.run, "append": append.run, "memory": memory.run}
+
+
+class Bed:
+    """Where one bench runs: a directory and, when it asks, a database cluster that keeps its word."""
+
+    def __init__(self, root: pathlib.Path):
+        self.root = root
+
+    @staticmethod
+    def cluster() -> postgres.Cluster:
+        # What a small production server would have; checkpoints stay out of the rounds.
+        return postgres.Cluster(durable=True, settings={
+            "shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "30min",
+            "max_connections": "200"})
+
+
+def measure(name: str, rounds: int, seconds: float) -> list[report.Row]:
+    report.note(f"bench {name}")
+    root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
+    try:
+        return BENCHES[name](Bed(root), rounds, seconds)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"any of {', '.join(BENCHES)}; all without one")
+    parser.add_argument("--rounds", type=int, default=3, help="of each side, in turns")
+    parser.add_argument("--seconds", type=float, default=6, help="of each round")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(BENCHES))
+    if unknown:
+        parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    rows = []
+    for name in arguments.names or BENCHES:
+        rows += measure(name, arguments.rounds, arguments.seconds)
+    report.show(rows)
+    return 1 if arguments.strict and any(row.met is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except RuntimeError as problem:
+        print(f"bench: {problem}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

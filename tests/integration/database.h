@@ -1,0 +1,141 @@
+// A database of a test's own in the cluster that tests/support/postgres.py started around the test
+// program: made, migrated and dropped by its fixture.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <memory>
+#include <pqxx/pqxx>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "audit/conninfo.h"
+#include "audit/entry.h"
+#include "audit/log_postgres.h"
+#include "audit/migrate_postgres.h"
+#include "base/crypto.h"
+#include "base/encoding.h"
+#include "tests/support/temporary_directory.h"
+
+namespace holdfast::testing {
+
+constexpr std::chrono::seconds kPatience{60};  // For what must happen; never waited in full.
+
+inline std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+class DatabaseTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_FALSE(environment("PGDATA").empty()) << "run me through tests/support/postgres.py";
+    static int count = 0;
+    name_ = "test_" + std::to_string(getpid()) + "_" + std::to_string(++count);
+    maintenance("CREATE DATABASE " + name_);
+    const auto migrated = audit::migrate(database("postgres"), audit::migrations());
+    ASSERT_TRUE(migrated.ok()) << migrated.error().message;
+  }
+  void TearDown() override {
+    if (!name_.empty()) maintenance("DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)");
+  }
+
+  audit::Database database(const std::string& user) const {
+    return {.url = "postgresql://" + user + "@127.0.0.1:" + environment("PGPORT") + "/" + name_,
+            .password = {}};
+  }
+
+  // One statement or several, in a connection of its own.
+  pqxx::result sql(const std::string& user, const std::string& text) const {
+    pqxx::connection connection(database(user).url);
+    return pqxx::nontransaction(connection).exec(text);
+  }
+  std::string value(const std::string& text, const std::string& user = "postgres") const {
+    const pqxx::result rows = sql(user, text);
+    return rows.empty() || rows[0][0].is_null() ? "" : rows[0][0].c_str();
+  }
+  // The first line of the server's refusal; empty when it refused nothing.
+  std::string refusal(const std::string& user, const std::string& text) const {
+    try {
+      sql(user, text);
+      return "";
+    } catch (const pqxx::sql_error& failure) {
+      return audit::safe_message(failure.what(), {});
+    }
+  }
+
+  // Stops or starts the whole server; every connection is lost.
+  static void control(const std::string& what) {
+    const std::string command =
+        "python3 " HOLDFAST_SOURCE_DIR "/tests/support/postgres.py control " + what;
+    ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  }
+
+  void maintenance(const std::string& text) const {
+    pqxx::connection connection("postgresql://postgres@127.0.0.1:" + environment("PGPORT") +
+                                "/postgres");
+    pqxx::nontransaction(connection).exec(text);
+  }
+
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+};
+
+// Polls a condition that another thread or process brings about.
+inline bool eventually(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+// Threads that run coroutines, so that tests can await the log.
+class Runner {
+ public:
+  Runner() : work_(boost::asio::make_work_guard(context_)), thread_([this] { context_.run(); }) {}
+  ~Runner() {
+    work_.reset();
+    thread_.join();
+  }
+
+  template <class T>
+  std::future<T> start(Task<T> task) {
+    return boost::asio::co_spawn(context_, std::move(task), boost::asio::use_future);
+  }
+  template <class T>
+  T run(Task<T> task) {
+    return start(std::move(task)).get();
+  }
+
+ private:
+  boost::asio::io_context context_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::thread thread_;
+};
+
+inline audit::Record record(audit::Kind kind, const Uuid& operation_id,
+                            const std::string& result = "executed") {
+  audit::Record made{.kind = kind, .operation_id = operation_id};
+  made.content["request"] = {{"method", "POST"}, {"target", "/v1.0/me/messages/1/permanentDelete"}};
+  if (kind == audit::Kind::kOutcome) made.content["outcome"] = {{"result", result}};
+  return made;
+}
+
+inline Uuid new_operation() {
+  return make_uuid_v7(system_clock().now());
+}
+
+}  // namespace holdfast::testing

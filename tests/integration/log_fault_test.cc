@@ -1,0 +1,283 @@
+// What the log promises when the database breaks, hangs, lies or is away.
+#include <sys/resource.h>
+
+#include <csignal>
+
+#include "tests/integration/log_fixture.h"
+
+namespace holdfast::audit {
+namespace {
+
+using testing::LogTest;
+using testing::new_operation;
+using testing::record;
+using namespace std::chrono_literals;
+
+class LogFaultTest : public LogTest {
+ protected:
+  // Holds the log's head, so that an append waits inside its statement.
+  class Blocked {
+   public:
+    explicit Blocked(const Database& database)
+        : connection_(database.url), transaction_(connection_) {
+      transaction_.exec("SELECT * FROM holdfast.log_head FOR UPDATE");
+    }
+    void release() { transaction_.commit(); }
+
+   private:
+    pqxx::connection connection_;
+    pqxx::work transaction_;
+  };
+
+  void wait_until_blocked() {
+    ASSERT_TRUE(testing::eventually([this] {
+      return value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE usename = 'holdfast_proxy' "
+                 "AND wait_event_type = 'Lock' AND datname = current_database()") == "1";
+    }));
+  }
+  static bool ready(const LogPostgres& log) {
+    return testing::eventually([&log] { return log.health().ready; });
+  }
+  static void signal(const std::string& pid, int number) { kill(std::stoi(pid), number); }
+};
+
+TEST_F(LogFaultTest, fault_unreachable_database_at_start_is_reported_and_retried) {
+  control("stop");
+  auto opened = LogPostgres::open(log_options());
+  ASSERT_TRUE(opened.ok());
+  LogPostgres& log = **opened;
+  EXPECT_FALSE(log.health().ready);
+  EXPECT_NE(log.health().reason, "");
+  const auto intent =
+      runner_.run(log.append_intent(record(Kind::kIntent, new_operation()), request("")));
+  ASSERT_FALSE(intent.ok());
+  EXPECT_EQ(intent.error().code, ErrorCode::kUnavailable);
+  control("start");
+  EXPECT_TRUE(ready(log));
+  begin(log);
+}
+
+TEST_F(LogFaultTest, fault_outcome_is_spooled_while_the_database_is_away) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  control("kill");
+  const auto outcome = runner_.run(log->append_outcome(record(Kind::kOutcome, operation)));
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcome->index, -1);
+  EXPECT_FALSE(log->health().ready);
+  EXPECT_EQ(log->health().spooled, 1U);
+  EXPECT_FALSE(
+      runner_.run(log->append_intent(record(Kind::kIntent, new_operation()), request(""))).ok());
+  control("start");
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(log->health().spooled, 0U);
+  EXPECT_EQ(outcomes_of(operation), "executed");
+  EXPECT_EQ(kinds(), "intent,outcome");
+}
+
+TEST_F(LogFaultTest, fault_process_killed_with_a_full_spool_loses_nothing) {
+  auto log = open_log();
+  const Uuid spooled = begin(*log);
+  const Uuid unfinished = begin(*log);
+  control("stop");
+  ASSERT_TRUE(runner_.run(log->append_outcome(record(Kind::kOutcome, spooled))).ok());
+  log.reset();
+  // Half of the next entry was on its way to the disk.
+  ASSERT_EQ(std::system(("printf 'torn' >> " + spool_.path() + "/outcomes").c_str()), 0);
+  control("start");
+  log = open_log();
+  EXPECT_EQ(outcomes_of(spooled), "executed");
+  EXPECT_EQ(outcomes_of(unfinished), "unknown");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.writers"), "1");
+}
+
+TEST_F(LogFaultTest, fault_second_process_on_the_same_spool_is_refused) {
+  auto log = open_log();
+  const auto second = LogPostgres::open(log_options());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, ErrorCode::kRefused);
+}
+
+TEST_F(LogFaultTest, fault_backend_killed_before_commit_leaves_no_trace_of_the_intent) {
+  auto log = open_log();
+  Blocked blocked(database("postgres"));
+  auto intent =
+      runner_.start(log->append_intent(record(Kind::kIntent, new_operation()), request("")));
+  wait_until_blocked();
+  sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
+  const Result<Receipt> receipt = intent.get();
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
+  blocked.release();
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "0");
+}
+
+TEST_F(LogFaultTest,
+       fault_hung_backend_costs_the_deadline_and_its_late_commit_is_ended_as_not_sent) {
+  LogOptions options = log_options();
+  options.append_timeout = 300ms;
+  auto log = open_log(options);
+  const Uuid before = begin(*log);
+  const std::string pid = backend();
+  signal(pid, SIGSTOP);
+  const Uuid operation = new_operation();
+  auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
+  auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
+  const Result<Receipt> receipt = intent.get();
+  const Result<RecordRef> spooled = outcome.get();
+  const LogHealth health = log->health();
+  signal(pid, SIGCONT);  // It now reads the statement and commits it.
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
+  ASSERT_TRUE(spooled.ok()) << spooled.error().message;
+  EXPECT_EQ(spooled->index, -1);
+  EXPECT_FALSE(health.ready);
+  ASSERT_TRUE(ready(*log));
+  // Committed or not, nothing is open and nothing has two terminal records.
+  EXPECT_EQ(outcomes_of(before), "executed");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "0");
+  const std::string ended = outcomes_of(operation);
+  EXPECT_EQ(ended, value("SELECT CASE WHEN count(*) = 0 THEN '' ELSE 'not_sent' END FROM "
+                         "holdfast.log WHERE kind = 'intent' AND convert_from(entry, "
+                         "'UTF8')::json ->> 'operation_id' = '" +
+                         to_string(operation) + "'"));
+}
+
+// A synchronous standby that never answers: cancelling the wait makes the server report success,
+// with a warning.
+TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
+  LogOptions options = log_options();
+  options.append_timeout = 20s;
+  auto log = open_log(options);
+  sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'missing'");
+  sql("postgres", "SELECT pg_reload_conf()");
+  const Uuid operation = new_operation();
+  auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
+  ASSERT_TRUE(testing::eventually([this] {
+    return value(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+               "AND usename = 'holdfast_proxy'") == "1";
+  }));
+  sql("postgres", "SELECT pg_cancel_backend(" + backend() + ")");
+  const Result<Receipt> receipt = intent.get();
+  sql("postgres", "SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names");
+  sql("postgres", "SELECT pg_reload_conf()");
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(outcomes_of(operation), "not_sent");
+}
+
+TEST_F(LogFaultTest, fault_outcome_committed_in_doubt_is_not_recorded_twice) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'missing'");
+  sql("postgres", "SELECT pg_reload_conf()");
+  auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, operation)));
+  ASSERT_TRUE(testing::eventually([this] {
+    return value(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+               "AND usename = 'holdfast_proxy'") == "1";
+  }));
+  sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
+  const Result<RecordRef> spooled = outcome.get();
+  sql("postgres", "SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names");
+  sql("postgres", "SELECT pg_reload_conf()");
+  ASSERT_TRUE(spooled.ok());
+  EXPECT_EQ(spooled->index, -1);
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(kinds(), "intent,outcome");
+}
+
+TEST_F(LogFaultTest, fault_outcome_settled_during_an_outage_becomes_a_reconciliation) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  // The proxy alone cannot reach the database.
+  maintenance("ALTER ROLE holdfast_proxy NOLOGIN");
+  sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
+  const auto spooled = runner_.run(log->append_outcome(record(Kind::kOutcome, operation)));
+  ASSERT_TRUE(spooled.ok()) << spooled.error().message;
+  expire_leases();
+  Settler settler({.database = database("holdfast_audit"), .writer = {}});
+  const Result<std::size_t> settled = settler.settle_expired();
+  maintenance("ALTER ROLE holdfast_proxy LOGIN");
+  ASSERT_TRUE(settled.ok()) << settled.error().message;
+  EXPECT_EQ(*settled, 1U);
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(outcomes_of(operation), "unknown");
+  EXPECT_EQ(kinds(), "intent,outcome,reconciliation");
+}
+
+TEST_F(LogFaultTest, fault_no_partition_refuses_intents_and_keeps_outcomes) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  sql("postgres", "UPDATE holdfast.log_head SET next_index = partitions_end");
+  const auto intent =
+      runner_.run(log->append_intent(record(Kind::kIntent, new_operation()), request("")));
+  ASSERT_FALSE(intent.ok());
+  EXPECT_EQ(intent.error().code, ErrorCode::kUnavailable);
+  const auto outcome = runner_.run(log->append_outcome(record(Kind::kOutcome, operation)));
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->index, -1);
+  sql("holdfast_audit", "SELECT holdfast.ensure_partitions()");
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(outcomes_of(operation), "executed");
+}
+
+TEST_F(LogFaultTest, fault_database_restart_is_survived) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  control("restart");
+  ASSERT_TRUE(testing::eventually([&] {
+    return runner_.run(log->append_intent(record(Kind::kIntent, new_operation()), request("")))
+        .ok();
+  }));
+  const auto outcome = runner_.run(log->append_outcome(record(Kind::kOutcome, operation)));
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcomes_of(operation), "executed");
+}
+
+TEST_F(LogFaultTest, fault_epoch_raised_by_a_stranger_is_won_back) {
+  auto log = open_log();
+  sql("holdfast_proxy",
+      "SELECT holdfast.raise_epoch('" + to_string(log->writer().id) + "', '60 seconds')");
+  const auto fenced =
+      runner_.run(log->append_intent(record(Kind::kIntent, new_operation()), request("")));
+  ASSERT_FALSE(fenced.ok());
+  EXPECT_EQ(fenced.error().code, ErrorCode::kUnavailable);
+  ASSERT_TRUE(ready(*log));
+  begin(*log);
+}
+
+TEST_F(LogFaultTest, fault_lease_that_ran_out_is_renewed_before_the_next_intent) {
+  auto log = open_log();
+  expire_leases();
+  EXPECT_TRUE(testing::eventually([&] {
+    return runner_.run(log->append_intent(record(Kind::kIntent, new_operation()), request("")))
+        .ok();
+  }));
+  EXPECT_EQ(value("SELECT lease_until > clock_timestamp() FROM holdfast.writers"), "t");
+}
+
+TEST_F(LogFaultTest, fault_full_disk_under_the_spool_is_no_success) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  rlimit limit{};
+  getrlimit(RLIMIT_FSIZE, &limit);
+  std::signal(SIGXFSZ, SIG_IGN);
+  control("stop");
+  const rlimit full{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &full);
+  const auto outcome = runner_.run(log->append_outcome(record(Kind::kOutcome, operation)));
+  setrlimit(RLIMIT_FSIZE, &limit);
+  EXPECT_FALSE(outcome.ok());
+  control("start");
+  // It was durable nowhere, but it is still known.
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(outcomes_of(operation), "executed");
+}
+
+}  // namespace
+}  // namespace holdfast::audit

@@ -1,0 +1,466 @@
+// What the database itself guarantees, whoever asks: the real roles against the real schema.
+#include "tests/integration/database.h"
+
+namespace holdfast::audit {
+namespace {
+
+using testing::DatabaseTest;
+
+constexpr const char* kWriter = "10000000-0000-4000-8000-000000000001";
+constexpr const char* kOther = "10000000-0000-4000-8000-000000000002";
+
+std::string as_sql(std::string_view bytes) {
+  return "'\\x" + to_hex(bytes) + "'::bytea";
+}
+
+std::string hash_of(const std::string& entry) {
+  const Sha256 digest = leaf_hash(entry);
+  return as_sql({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+std::string entry_text(const std::string& kind, const std::string& role,
+                       const std::string& result = "unknown") {
+  return R"({"id":"x","kind":")" + kind + R"(","outcome":{"result":")" + result +
+         R"("},"writer":{"id":"x","role":")" + role + R"("}})";
+}
+
+class SchemaTest : public DatabaseTest {
+ protected:
+  void SetUp() override {
+    DatabaseTest::SetUp();
+    epoch(kWriter);
+  }
+
+  std::string epoch(const std::string& writer, const std::string& user = "holdfast_proxy",
+                    const std::string& lease = "60 seconds") {
+    return value("SELECT holdfast.raise_epoch('" + writer + "', '" + lease + "')", user);
+  }
+
+  struct Given {
+    std::string kind;
+    std::string operation;   // Empty: NULL.
+    std::string entry = {};  // Empty: a good one.
+    std::string hash = {};   // Empty: the right one.
+  };
+  static std::string append_call(const std::string& role, const std::string& writer,
+                                 const std::string& at_epoch, const std::vector<Given>& batch) {
+    std::string entries;
+    std::string hashes;
+    std::string kinds;
+    std::string operations;
+    for (const Given& given : batch) {
+      const std::string comma = entries.empty() ? "" : ",";
+      const std::string entry = given.entry.empty() ? entry_text(given.kind, role) : given.entry;
+      entries += comma + as_sql(entry);
+      hashes += comma + (given.hash.empty() ? hash_of(entry) : given.hash);
+      kinds += comma + "'" + given.kind + "'";
+      operations += comma + (given.operation.empty() ? "NULL" : "'" + given.operation + "'");
+    }
+    return "SELECT coalesce(index::text, refusal) FROM holdfast.append_" + role + "('" + writer +
+           "', " + at_epoch + ", ARRAY[" + entries + "], ARRAY[" + hashes + "], ARRAY[" + kinds +
+           "], ARRAY[" + operations + "]::uuid[])";
+  }
+  // Index or refusal of each entry.
+  std::vector<std::string> append(const std::vector<Given>& batch,
+                                  const std::string& at_epoch = "1") {
+    std::vector<std::string> results;
+    for (const pqxx::row& row :
+         sql("holdfast_proxy", append_call("proxy", kWriter, at_epoch, batch))) {
+      results.emplace_back(row[0].c_str());
+    }
+    return results;
+  }
+  static std::string operation(int number) {
+    std::string text = std::to_string(number);
+    return "20000000-0000-4000-8000-" + std::string(12 - text.size(), '0') + text;
+  }
+  std::vector<std::string> partitions() {
+    std::vector<std::string> names;
+    for (const pqxx::row& row : sql("postgres",
+                                    "SELECT inhrelid::regclass::text FROM pg_inherits "
+                                    "WHERE inhparent = 'holdfast.log'::regclass ORDER BY 1")) {
+      names.emplace_back(row[0].c_str());
+    }
+    return names;
+  }
+  std::string as_owner(const std::string& text) {
+    return refusal("postgres", "SET ROLE holdfast_owner; " + text);
+  }
+  // Puts a row into the last partition, as a later year would.
+  void fill_last_partition() {
+    sql("postgres", "UPDATE holdfast.log_head SET next_index = partitions_end - 1");
+    append({{.kind = "system", .operation = ""}});
+  }
+  void make_another_partition() { sql("holdfast_audit", "SELECT holdfast.ensure_partitions()"); }
+};
+
+using ::testing::ElementsAre;
+
+TEST_F(SchemaTest, entries_are_stored_as_given_with_dense_indexes) {
+  EXPECT_THAT(append({{.kind = "system", .operation = ""}, {.kind = "rules", .operation = ""}}),
+              ElementsAre("0", "1"));
+  EXPECT_THAT(append({{.kind = "decision", .operation = operation(1)}}), ElementsAre("2"));
+  EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8') FROM holdfast.log WHERE index = 1",
+                  "holdfast_audit"),
+            entry_text("rules", "proxy"));
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log "
+                  "WHERE leaf_hash = sha256('\\x00'::bytea || entry) AND role = 'proxy'"),
+            "3");
+}
+
+TEST_F(SchemaTest, wrong_leaf_hash_is_refused) {
+  const std::string refused = refusal(
+      "holdfast_proxy",
+      append_call("proxy", kWriter, "1",
+                  {{.kind = "system", .operation = "", .entry = {}, .hash = hash_of("other")}}));
+  EXPECT_NE(refused.find("log_leaf_hash"), std::string::npos) << refused;
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "0");
+  EXPECT_EQ(value("SELECT next_index FROM holdfast.log_head"), "0");
+}
+
+struct BadEntry {
+  const char* name;
+  std::string kind;
+  std::string entry;
+  const char* constraint;
+};
+
+class BadEntryTest : public SchemaTest, public ::testing::WithParamInterface<BadEntry> {};
+
+TEST_P(BadEntryTest, is_refused) {
+  const std::string refused =
+      refusal("holdfast_proxy",
+              append_call("proxy", kWriter, "1",
+                          {{.kind = GetParam().kind, .operation = "", .entry = GetParam().entry}}));
+  EXPECT_NE(refused.find(GetParam().constraint), std::string::npos) << refused;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadEntryTest,
+    ::testing::Values(
+        BadEntry{"kind_differs", "system", entry_text("approval", "proxy"), "log_kind"},
+        BadEntry{"kind_only_deeper", "system",
+                 R"({"actor":{"kind":"system"},"writer":{"id":"x","role":"proxy"}})", "log_kind"},
+        BadEntry{"role_differs", "system", entry_text("system", "audit"), "log_role"},
+        BadEntry{"not_json", "system", "no json", "invalid input syntax for type json"},
+        BadEntry{"too_large", "system",
+                 R"({"kind":"system","pad":")" + std::string(65536, 'x') +
+                     R"(","writer":{"id":"x","role":"proxy"}})",
+                 "log_entry_size"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST_F(SchemaTest, batch_of_unequal_arrays_is_refused) {
+  EXPECT_NE(
+      refusal("holdfast_proxy", std::string("SELECT * FROM holdfast.append_proxy('") + kWriter +
+                                    "', 1, ARRAY['x','y']::bytea[], "
+                                    "ARRAY['x']::bytea[], '{system}', '{null}')")
+          .find("a batch is"),
+      std::string::npos);
+}
+
+// Who may do what.
+
+TEST_F(SchemaTest, proxy_cannot_write_kinds_of_the_audit_role) {
+  for (const std::string kind : {"approval", "access"}) {
+    EXPECT_NE(refusal("holdfast_proxy",
+                      append_call("proxy", kWriter, "1", {{.kind = kind, .operation = ""}}))
+                  .find("may not write"),
+              std::string::npos)
+        << kind;
+  }
+}
+
+TEST_F(SchemaTest, audit_cannot_write_kinds_of_the_proxy_role) {
+  epoch(kOther, "holdfast_audit");
+  for (const std::string kind : {"intent", "decision"}) {
+    EXPECT_NE(refusal("holdfast_audit", append_call("audit", kOther, "1",
+                                                    {{.kind = kind, .operation = operation(1)}}))
+                  .find("may not write"),
+              std::string::npos)
+        << kind;
+  }
+}
+
+TEST_F(SchemaTest, roles_cannot_use_each_others_entry_point_or_writer) {
+  EXPECT_NE(refusal("holdfast_proxy",
+                    append_call("audit", kWriter, "1", {{.kind = "access", .operation = ""}}))
+                .find("permission denied"),
+            std::string::npos);
+  EXPECT_NE(
+      refusal("postgres", append_call("proxy", kWriter, "1", {{.kind = "system", .operation = ""}}))
+          .find("append_proxy is for holdfast_proxy"),
+      std::string::npos);
+  EXPECT_NE(refusal("holdfast_audit",
+                    std::string("SELECT holdfast.raise_epoch('") + kWriter + "', '10 seconds')")
+                .find("belongs to another role"),
+            std::string::npos);
+}
+
+TEST_F(SchemaTest, roles_that_run_holdfast_cannot_write_any_table) {
+  append({{.kind = "system", .operation = ""}});
+  std::vector<std::string> tables = {"holdfast.log",
+                                     "holdfast.log_head",
+                                     "holdfast.writers",
+                                     "holdfast.open_operations",
+                                     "holdfast.settled_operations",
+                                     "holdfast.migrations"};
+  for (const std::string& partition : partitions()) tables.push_back(partition);
+  for (const std::string user : {"holdfast_proxy", "holdfast_audit"}) {
+    for (const std::string& table : tables) {
+      for (const std::string& attempt :
+           {"INSERT INTO " + table + " DEFAULT VALUES", "DELETE FROM " + table, "TRUNCATE " + table,
+            "DROP TABLE " + table}) {
+        EXPECT_THAT(refusal(user, attempt),
+                    ::testing::AnyOf(::testing::HasSubstr("permission denied"),
+                                     ::testing::HasSubstr("must be owner")))
+            << user << ": " << attempt;
+      }
+    }
+    for (const std::string& attempt :
+         {std::string("UPDATE holdfast.log SET kind = 'system'"),
+          std::string("INSERT INTO holdfast.log VALUES (0, 'x', 'x', 'system', 'proxy') "
+                      "ON CONFLICT (index) DO UPDATE SET entry = excluded.entry"),
+          std::string("UPDATE holdfast.writers SET epoch = 9"),
+          std::string("ALTER TABLE holdfast.log DISABLE TRIGGER ALL"),
+          std::string("SET session_replication_role = replica")}) {
+      EXPECT_NE(refusal(user, attempt), "") << user << ": " << attempt;
+    }
+  }
+}
+
+TEST_F(SchemaTest, only_the_audit_role_reads_the_log) {
+  append({{.kind = "system", .operation = ""}});
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log", "holdfast_audit"), "1");
+  EXPECT_NE(refusal("holdfast_proxy", "SELECT * FROM holdfast.log"), "");
+}
+
+TEST_F(SchemaTest, public_may_nothing) {
+  EXPECT_EQ(
+      value("SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+            "WHERE n.nspname = 'holdfast' AND "
+            "(p.proacl IS NULL OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)) "
+            "AND p.proowner = 'holdfast_owner'::regrole"),
+      "0");
+  EXPECT_EQ(value("SELECT count(*) FROM pg_namespace, aclexplode(nspacl) "
+                  "WHERE nspname = 'holdfast' AND grantee = 0"),
+            "0");
+  // Functions with the owner's rights look names up in fixed places only.
+  EXPECT_EQ(value("SELECT count(*) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+                  "WHERE n.nspname = 'holdfast' AND p.prosecdef AND NOT coalesce("
+                  "'search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)"),
+            "0");
+  EXPECT_EQ(value("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'holdfast_owner'"), "f");
+}
+
+// The owner is stopped by triggers, each of which is needed.
+
+TEST_F(SchemaTest, owner_cannot_change_the_log_through_the_parent) {
+  for (const std::string attempt :
+       {"UPDATE holdfast.log SET kind = kind WHERE false", "DELETE FROM holdfast.log WHERE false",
+        "INSERT INTO holdfast.log VALUES (0, 'x', 'x', 'x', 'x') ON CONFLICT (index) "
+        "DO UPDATE SET entry = excluded.entry"}) {
+    EXPECT_THAT(as_owner(attempt), ::testing::HasSubstr("the audit log is append-only")) << attempt;
+  }
+  EXPECT_EQ(as_owner("TRUNCATE holdfast.log"),
+            "the audit log is append-only: TRUNCATE of log refused");
+}
+
+TEST_F(SchemaTest, owner_cannot_change_any_partition_new_ones_too) {
+  append({{.kind = "system", .operation = ""}});
+  fill_last_partition();
+  make_another_partition();
+  fill_last_partition();
+  const std::vector<std::string> all = partitions();
+  ASSERT_GE(all.size(), 4U);
+  for (const std::string& partition : all) {
+    const std::string name = partition.substr(partition.find('.') + 1);
+    EXPECT_EQ(as_owner("TRUNCATE " + partition),
+              "the audit log is append-only: TRUNCATE of " + name + " refused");
+    // A row of the owner's own where there is none yet, in a transaction that never ends well.
+    const std::string bounds = value(
+        "SELECT substring(pg_get_expr(relpartbound, oid) FROM '\\d+') FROM pg_class "
+        "WHERE oid = '" +
+        partition + "'::regclass");
+    const std::string entry = entry_text("system", "proxy");
+    const std::string row = "INSERT INTO " + partition + " VALUES (" + bounds + ", " +
+                            as_sql(entry) + ", " + hash_of(entry) + ", 'system', 'proxy') ";
+    EXPECT_EQ(
+        as_owner(row + "ON CONFLICT (index) DO NOTHING; UPDATE " + partition + " SET kind = kind"),
+        "the audit log is append-only: UPDATE of " + name + " refused");
+    EXPECT_EQ(as_owner(row + "ON CONFLICT (index) DO NOTHING; DELETE FROM " + partition),
+              "the audit log is append-only: DELETE of " + name + " refused");
+    EXPECT_EQ(as_owner(row + "ON CONFLICT (index) DO NOTHING; " + row +
+                       "ON CONFLICT (index) DO UPDATE SET kind = excluded.kind"),
+              "the audit log is append-only: UPDATE of " + name + " refused");
+  }
+}
+
+TEST_F(SchemaTest, triggers_fire_in_every_session_mode) {
+  EXPECT_EQ(value("SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+                  "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                  "WHERE n.nspname = 'holdfast' AND c.relname ~ '^log(_[0-9]+)?$' "
+                  "AND t.tgenabled <> 'A'"),
+            "0");
+  append({{.kind = "system", .operation = ""}});
+  for (const std::string attempt :
+       {"UPDATE holdfast.log_000000 SET kind = kind", "TRUNCATE holdfast.log_000001",
+        "TRUNCATE holdfast.log", "DELETE FROM holdfast.log WHERE false"}) {
+    EXPECT_THAT(refusal("postgres", "SET session_replication_role = replica; " + attempt),
+                ::testing::HasSubstr("append-only"))
+        << attempt;
+  }
+}
+
+// Partitions.
+
+TEST_F(SchemaTest, a_spare_partition_is_always_ahead) {
+  EXPECT_EQ(partitions().size(), 2U);
+  make_another_partition();
+  EXPECT_EQ(partitions().size(), 2U);
+  sql("postgres", "UPDATE holdfast.log_head SET next_index = 4194303");
+  EXPECT_THAT(append({{.kind = "system", .operation = ""}, {.kind = "system", .operation = ""}}),
+              ElementsAre("4194303", "4194304"));
+  EXPECT_EQ(value("SELECT spare FROM holdfast.renew_lease('" + std::string(kWriter) +
+                      "', 1, '60 seconds')",
+                  "holdfast_proxy"),
+            "f");
+  make_another_partition();
+  EXPECT_EQ(partitions().size(), 3U);
+  EXPECT_EQ(value("SELECT spare FROM holdfast.renew_lease('" + std::string(kWriter) +
+                      "', 1, '60 seconds')",
+                  "holdfast_proxy"),
+            "t");
+}
+
+TEST_F(SchemaTest, without_a_partition_nothing_is_appended) {
+  sql("postgres", "UPDATE holdfast.log_head SET next_index = partitions_end");
+  EXPECT_THAT(refusal("holdfast_proxy",
+                      append_call("proxy", kWriter, "1", {{.kind = "system", .operation = ""}})),
+              ::testing::HasSubstr("no partition"));
+}
+
+// Operations, epochs and leases.
+
+TEST_F(SchemaTest, exactly_one_terminal_record) {
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(1)}}), ElementsAre("0"));
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(1)}}), ElementsAre("already_open"));
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(1)},
+                      {.kind = "outcome", .operation = operation(1)},
+                      {.kind = "system", .operation = ""}}),
+              ElementsAre("1", "closed", "2"));
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(1)}}), ElementsAre("closed"));
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(2)}}), ElementsAre("closed"));
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "3");
+}
+
+TEST_F(SchemaTest, one_refused_entry_does_not_refuse_its_batch) {
+  append({{.kind = "intent", .operation = operation(1)}});
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(2)},
+                      {.kind = "intent", .operation = operation(1)},
+                      {.kind = "outcome", .operation = operation(9)},
+                      {.kind = "intent", .operation = operation(3)},
+                      {.kind = "intent", .operation = operation(3)},
+                      {.kind = "outcome", .operation = operation(1)}}),
+              ElementsAre("1", "already_open", "closed", "2", "already_open", "3"));
+  EXPECT_EQ(value("SELECT string_agg(intent_index::text, ',' ORDER BY intent_index) "
+                  "FROM holdfast.open_operations"),
+            "1,2");
+}
+
+TEST_F(SchemaTest, earlier_epoch_is_fenced) {
+  EXPECT_EQ(epoch(kWriter), "2");
+  EXPECT_THAT(refusal("holdfast_proxy",
+                      append_call("proxy", kWriter, "1", {{.kind = "system", .operation = ""}})),
+              ::testing::HasSubstr("is not at epoch 1"));
+  EXPECT_THAT(append({{.kind = "system", .operation = ""}}, "2"), ElementsAre("0"));
+}
+
+TEST_F(SchemaTest, raising_the_epoch_waits_for_the_lost_backend) {
+  pqxx::connection lost(database("holdfast_proxy").url);
+  pqxx::work uncommitted(lost);
+  uncommitted.exec(
+      append_call("proxy", kWriter, "1", {{.kind = "intent", .operation = operation(1)}}));
+  auto raised = std::async(std::launch::async, [this] { return epoch(kWriter); });
+  ASSERT_TRUE(testing::eventually([this] {
+    return value(
+               "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+               "AND query LIKE '%raise_epoch%' AND datname = current_database()") != "0";
+  }));
+  uncommitted.commit();
+  EXPECT_EQ(raised.get(), "2");
+  // What it had sent is there to be read now.
+  EXPECT_EQ(
+      value("SELECT count(*) FROM holdfast.own_open_operations('" + std::string(kWriter) + "', 2)",
+            "holdfast_proxy"),
+      "1");
+}
+
+TEST_F(SchemaTest, expired_lease_refuses_intents_and_nothing_else) {
+  append({{.kind = "intent", .operation = operation(1)}});
+  sql("postgres", "UPDATE holdfast.writers SET lease_until = clock_timestamp()");
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(2)},
+                      {.kind = "outcome", .operation = operation(1)}}),
+              ElementsAre("lease_expired", "1"));
+  sql("holdfast_proxy", "SELECT holdfast.renew_lease('" + std::string(kWriter) + "', 1, '9 s')");
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(2)}}), ElementsAre("2"));
+}
+
+TEST_F(SchemaTest, only_expired_operations_are_settled_and_only_as_unknown) {
+  append({{.kind = "intent", .operation = operation(1)}});
+  epoch(kOther, "holdfast_audit");
+  const auto settle = [this](const std::string& result) {
+    return append_call("audit", kOther, "1",
+                       {{.kind = "outcome",
+                         .operation = operation(1),
+                         .entry = entry_text("outcome", "audit", result)}});
+  };
+  EXPECT_EQ(value(settle("unknown"), "holdfast_audit"), "not_expired");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.expired_operations(10)", "holdfast_audit"), "0");
+  sql("postgres", std::string("UPDATE holdfast.writers SET lease_until = clock_timestamp() "
+                              "WHERE id = '") +
+                      kWriter + "'");
+  EXPECT_EQ(value("SELECT operation_id FROM holdfast.expired_operations(10)", "holdfast_audit"),
+            operation(1));
+  EXPECT_THAT(refusal("holdfast_audit", settle("executed")),
+              ::testing::HasSubstr("only be settled as unknown"));
+  EXPECT_EQ(value(settle("unknown"), "holdfast_audit"), "1");
+  EXPECT_EQ(value(settle("unknown"), "holdfast_audit"), "settled");
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(1)}}), ElementsAre("settled"));
+}
+
+TEST_F(SchemaTest, one_writer_cannot_end_the_operations_of_another) {
+  append({{.kind = "intent", .operation = operation(1)}});
+  epoch(kOther);
+  EXPECT_EQ(
+      value(append_call("proxy", kOther, "1", {{.kind = "outcome", .operation = operation(1)}}),
+            "holdfast_proxy"),
+      "not_expired");
+}
+
+TEST_F(SchemaTest, indexes_stay_dense_under_a_race_of_four_writers) {
+  std::vector<std::future<void>> writers;
+  for (int w = 0; w < 4; ++w) {
+    writers.push_back(std::async(std::launch::async, [this, w] {
+      const std::string id = "30000000-0000-4000-8000-00000000000" + std::to_string(w);
+      pqxx::connection connection(database("holdfast_proxy").url);
+      pqxx::nontransaction transaction(connection);
+      transaction.exec("SELECT holdfast.raise_epoch('" + id + "', '60 s')");
+      for (int i = 0; i < 40; ++i) {
+        const std::string one = operation(w * 1000 + i);
+        transaction.exec(append_call("proxy", id, "1",
+                                     {{.kind = "intent", .operation = one},
+                                      {.kind = "outcome", .operation = operation(999999)},
+                                      {.kind = "decision", .operation = operation(1)}}));
+        transaction.exec(append_call("proxy", id, "1", {{.kind = "outcome", .operation = one}}));
+      }
+    }));
+  }
+  for (auto& writer : writers) writer.get();
+  EXPECT_EQ(value("SELECT count(*) || ' ' || min(index) || ' ' || max(index) FROM holdfast.log"),
+            "480 0 479");
+  EXPECT_EQ(value("SELECT next_index FROM holdfast.log_head"), "480");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "0");
+}
+
+}  // namespace
+}  // namespace holdfast::audit

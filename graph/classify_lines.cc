@@ -209,10 +209,11 @@ bool classify_line(std::string_view line, std::string& out) {
     return false;
   }
   if (const std::optional<FlatRequest> flat = read_flat_request(line)) {
-    append_classification(
-        classify(
-            {.method = flat->method, .target = flat->target, .headers = {}, .body = flat->body}),
-        out);
+    append_classification(classify({.method = flat->method,
+                                    .target = flat->target,
+                                    .headers = flat->headers(),
+                                    .body = flat->body}),
+                          out);
     return true;
   }
   const Result<LineRequest> request = read_line(line);

@@ -12,13 +12,20 @@ class FlatReader {
     do {
       const std::optional<std::string_view> name = string();
       if (!name.has_value() || !take(':')) return std::nullopt;
+      if (*name == "headers") {
+        if (!read_headers()) return std::nullopt;
+        continue;
+      }
       const std::optional<std::string_view> value = string();
       if (!value.has_value() || !assign(*name, *value)) return std::nullopt;
     } while (take(','));
     if (!take('}')) return std::nullopt;
     skip_blanks();
     if (!rest_.empty() || !method_.has_value() || !target_.has_value()) return std::nullopt;
-    return FlatRequest{.method = *method_, .target = *target_, .body = body_};
+    request_.method = *method_;
+    request_.target = *target_;
+    request_.body = body_;
+    return request_;
   }
 
  private:
@@ -49,6 +56,24 @@ class FlatReader {
     return std::nullopt;
   }
 
+  // False when it is no plain object, for duplicate names and for the second "headers".
+  bool read_headers() {
+    if (headers_seen_ || !take('{')) return false;
+    headers_seen_ = true;
+    if (take('}')) return true;
+    do {
+      const std::optional<std::string_view> name = string();
+      if (!name.has_value() || !take(':')) return false;
+      const std::optional<std::string_view> value = string();
+      if (!value.has_value() || request_.header_count == request_.header_slots.size()) return false;
+      for (const HeaderView& header : request_.headers()) {
+        if (header.name == *name) return false;
+      }
+      request_.header_slots[request_.header_count++] = {.name = *name, .value = *value};
+    } while (take(','));
+    return take('}');
+  }
+
   // False for unknown names and for duplicates.
   bool assign(std::string_view name, std::string_view value) {
     std::optional<std::string_view>* member = name == "method"   ? &method_
@@ -61,6 +86,8 @@ class FlatReader {
   }
 
   std::string_view rest_;
+  FlatRequest request_;
+  bool headers_seen_ = false;
   std::optional<std::string_view> method_;
   std::optional<std::string_view> target_;
   std::optional<std::string_view> body_;

@@ -157,7 +157,7 @@ SegmentName parse_name(std::string_view segment) {
     }
   }
   const std::size_t dot = segment.rfind('.');
-  if (dot != std::string_view::npos) {
+  if (dot != std::string_view::npos && dot > 0) {
     name.qualifier = ascii_lower(segment.substr(0, dot));
     segment = segment.substr(dot + 1);
   }

@@ -165,7 +165,10 @@ class Walker {
   // After a collection: a key, unless the segment says otherwise. False: it is no key.
   bool step_at_collection(const std::string& text, bool last) {
     const SegmentName name = parse_name(text);
-    if (arity_ == Arity::kMaybeCollection && last) return false;
+    if (arity_ == Arity::kMaybeCollection &&
+        (last || navigate(EntityType::kOther, name.word).known)) {
+      return false;
+    }
     if (channel_action(name, text, last)) return true;
     if (is_set_operation(text)) {
       // What follows acts on the members, not on a key.
@@ -197,7 +200,11 @@ class Walker {
     if (channel_action(name, text, last)) return;
     if (!last && may_be_key(at)) return follow(at, text, name);
     if (is_bound_action(name)) return end_in_action(name, last);
-    if (is_action(name.word) || (!is_plain(text) && resembles_action(text))) {
+    // A quoted key is data, whatever is in it.
+    const bool quoted = name.parentheses && name.arguments.find('\'') != std::string_view::npos;
+    const std::string_view named =
+        std::string_view(text).substr(0, quoted ? text.find('(') : text.size());
+    if (is_action(name.word) || (!is_plain(named) && resembles_action(named))) {
       return end(Ending::kSuspicious, "a segment could be read as a guarded action");
     }
     if (is_qualified_name(name) && name.arguments.empty()) return apply_cast(name);

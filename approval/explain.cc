@@ -136,25 +136,26 @@ std::vector<Change> changes_of(const Explanation& explanation) {
   std::vector<Change> changes;
   const std::vector<RuleOutcome>& rules = explanation.rules;
   const Effect effect = explanation.decision.effect;
-  Change without{Effect::kDeny, {}, {}};
+  Change without;
   bool possible = true;
   for (const RuleOutcome& rule : rules) {
     if (rule.mode == Mode::kMonitor) continue;
     if (rule.result.matched) {
       if (rule.effect != effect) continue;
-      without.rules.push_back(rule.id);
+      without.not_matching.push_back(rule.id);
       without.needs.push_back(need_to_miss(rule));
       possible = possible && !without.needs.back().empty();
       continue;
     }
     const Effect with = effect_where(
         rules, [&](const RuleOutcome& other) { return other.result.matched || &other == &rule; });
-    if (with != effect) changes.push_back({with, {rule.id}, needs_to_match(rule)});
+    if (with != effect) changes.push_back({with, {rule.id}, {}, needs_to_match(rule)});
   }
   without.effect = effect_where(rules, [&](const RuleOutcome& other) {
     return other.result.matched && other.effect != effect;
   });
-  if (possible && !without.rules.empty() && without.effect != effect) changes.push_back(without);
+  if (possible && !without.not_matching.empty() && without.effect != effect)
+    changes.push_back(without);
   return changes;
 }
 
@@ -209,8 +210,10 @@ json to_json(const Explanation& explanation) {
   for (const RuleOutcome& rule : explanation.rules) rules.push_back(to_json(rule));
   json changes = json::array();
   for (const Change& change : explanation.changes) {
-    changes.push_back(
-        {{"effect", to_string(change.effect)}, {"rules", change.rules}, {"needs", change.needs}});
+    changes.push_back({{"effect", to_string(change.effect)},
+                       {"matching", change.matching},
+                       {"not_matching", change.not_matching},
+                       {"needs", change.needs}});
   }
   return {{"effect", to_string(decision.effect)},
           {"by", std::move(by)},

@@ -33,8 +33,9 @@ struct RuleOutcome {
 // If all of `needs` came about, the answer would be `effect`.
 struct Change {
   Effect effect = Effect::kDeny;
-  std::vector<std::string> rules;  // That would then match, or no longer match.
-  std::vector<std::string> needs;  // "folder is inbox (now unknown)"
+  std::vector<std::string> matching;      // Rules that would then match,
+  std::vector<std::string> not_matching;  // or no longer match.
+  std::vector<std::string> needs;         // "folder is inbox (now unknown)"
 };
 
 struct Explanation {

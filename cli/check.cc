@@ -1,0 +1,53 @@
+#include <iostream>
+#include <memory>
+
+#include "approval/rule_model.h"
+#include "approval/rules.h"
+#include "cli/load.h"
+
+namespace holdfast::cli {
+namespace {
+
+struct Options {
+  std::string rules;
+};
+
+int run_check(const Invocation& invocation, const Options& options) {
+  // Rules named on the command line can be checked before there is a configuration.
+  const std::optional<config::Config> config = options.rules.empty()
+                                                   ? load_config(invocation, config::Role::kCheck)
+                                                   : load_config(invocation);
+  if (!config) return kUsageError;
+  const std::string path = options.rules.empty() ? config->rules.file : options.rules;
+  const WallTime now = system_clock().now();
+  const Result<approval::RuleSet> rules = approval::load_rules(path, now);
+  if (!rules.ok()) {
+    std::cerr << rules.error().message << "\n";
+    return kFoundProblem;
+  }
+  const std::vector<std::string> stale = approval::stale_lists(*rules, now);
+  for (const std::string& line : stale) std::cerr << path << ": " << line << "\n";
+  if (!stale.empty()) return kFoundProblem;
+  std::cout << "ok: " << rules->data().rules.size() << " rules, " << rules->data().tests
+            << " tests\n"
+            << "revision " << rules->revision() << ", sha256 " << rules->sha256() << "\n";
+  return kDone;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("check", "Validate configuration and rules, and run the rules' tests.");
+  const auto options = std::make_shared<Options>();
+  command->add_option("--rules", options->rules, "Rule file, instead of the configuration's.")
+      ->type_name("FILE");
+  command->footer(
+      "Problems go to standard error, one a line. Exit status: 0 all in order; 1 the "
+      "rules or their tests are wrong, or a list is too old; 2 the configuration is.");
+  command->callback([&invocation, options] {
+    invocation.run = [&invocation, options] { return run_check(invocation, *options); };
+  });
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,264 @@
+#include "approval/explain.h"
+
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+#include <memory>
+
+#include "base/encoding.h"
+#include "base/uuid.h"
+#include "cli/load.h"
+#include "graph/classify.h"
+
+namespace holdfast::cli {
+namespace {
+
+using approval::Explanation;
+using approval::Facts;
+using approval::RuleOutcome;
+using graph::Classification;
+using graph::MailboxKind;
+using graph::RequestClass;
+using identity::ActorKind;
+using nlohmann::json;
+
+struct Options {
+  std::string method;
+  std::string target;
+  std::string rules;
+  std::string body;
+  std::string user;
+  std::string app;
+  std::string kind;
+  std::vector<std::string> groups;
+  std::vector<std::string> roles;
+  std::vector<std::string> mailbox;
+  std::string own_mailbox;
+  std::string folder;
+  std::string source_ip;
+  std::string at;
+  std::string format = "text";
+};
+
+std::optional<std::string> given(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+ActorKind actor_kind(const Options& options) {
+  if (options.kind == "user") return ActorKind::kUser;
+  if (options.kind == "app") return ActorKind::kApp;
+  if (options.kind == "unknown") return ActorKind::kUnknown;
+  if (!options.user.empty() || !options.own_mailbox.empty()) return ActorKind::kUser;
+  return options.app.empty() ? ActorKind::kUnknown : ActorKind::kApp;
+}
+
+// The names of the addressed mailbox, as far as the command line and the path tell. Nothing is
+// looked up: the path's own key stands for the mailbox where it is a name at all.
+std::optional<approval::MailboxNames> mailbox_names(const Options& options,
+                                                    const graph::Operation& operation) {
+  if (!options.mailbox.empty()) return approval::MailboxNames{options.mailbox};
+  const std::string& key = operation.mailbox.key;
+  const bool is_name = key.find('@') != std::string::npos || parse_uuid(key).has_value();
+  if (operation.mailbox.kind != MailboxKind::kUser || operation.may_be_shared || !is_name) {
+    return std::nullopt;
+  }
+  return approval::MailboxNames{{key}};
+}
+
+std::optional<bool> own_mailbox(const Options& options, const Facts& facts,
+                                const graph::Operation& operation) {
+  if (!options.own_mailbox.empty()) return options.own_mailbox == "true";
+  if (operation.may_be_shared) return std::nullopt;
+  if (operation.mailbox.kind == MailboxKind::kMe) return true;
+  if (!facts.user || !facts.mailbox) return std::nullopt;
+  const std::vector<std::string>& names = facts.mailbox->names;
+  const auto same = [&](const std::string& name) { return ascii_iequals(name, *facts.user); };
+  if (std::any_of(names.begin(), names.end(), same)) return true;
+  // Only another object id says that it is somebody else's.
+  const auto is_id = [](const std::string& name) { return parse_uuid(name).has_value(); };
+  if (std::any_of(names.begin(), names.end(), is_id)) return false;
+  return std::nullopt;
+}
+
+Facts facts_of(const Options& options, const graph::Operation& operation, WallTime now) {
+  Facts facts;
+  facts.action = operation.action;
+  facts.resource = operation.resource;
+  facts.actor_kind = actor_kind(options);
+  facts.user = given(options.user);
+  facts.app = given(options.app);
+  if (!options.groups.empty()) facts.groups = options.groups;
+  if (!options.roles.empty()) facts.roles = options.roles;
+  facts.mailbox = mailbox_names(options, operation);
+  facts.own_mailbox = own_mailbox(options, facts, operation);
+  facts.folder = options.folder.empty() ? operation.folder : options.folder;
+  facts.source_ip = given(options.source_ip);
+  facts.now = now;
+  return facts;
+}
+
+json classification_json(const Classification& classification) {
+  json value{{"class", graph::to_string(classification.request_class)},
+             {"reason", classification.reason}};
+  if (const auto& operation = classification.operation) {
+    value["action"] = operation->action;
+    value["resource"] = operation->resource;
+    value["mailbox"] = {{"kind", graph::to_string(operation->mailbox.kind)},
+                        {"key", operation->mailbox.key}};
+  }
+  return value;
+}
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+void print_conditions(const std::vector<approval::ConditionOutcome>& outcomes,
+                      std::string_view heading) {
+  for (const approval::ConditionOutcome& outcome : outcomes) {
+    std::cout << "      " << std::left << std::setw(7) << heading << std::setw(9)
+              << approval::to_string(outcome.truth) << outcome.condition << ": wants "
+              << outcome.wants << "; is " << outcome.value << "\n";
+  }
+}
+
+void print_rule(const RuleOutcome& rule) {
+  const std::string mode = rule.mode == approval::Mode::kMonitor ? " (monitor)" : "";
+  std::cout << "  " << std::left << std::setw(32) << rule.id << std::setw(17)
+            << approval::to_string(rule.effect) << (rule.result.matched ? "matched" : "not matched")
+            << mode << "\n      " << rule.title << "\n";
+  if (rule.when.empty()) std::cout << "      when   true     every call\n";
+  print_conditions(rule.when, "when");
+  print_conditions(rule.unless, "unless");
+  if (!rule.result.unknown_facts.empty()) {
+    std::cout << "      hangs on unknown facts: " << joined(rule.result.unknown_facts) << "\n";
+  }
+}
+
+void print_requirements(const approval::Requirements& require) {
+  if (require.justification_min > 0) {
+    std::cout << "  needs a justification of at least " << require.justification_min
+              << " characters\n";
+  }
+  for (const std::string& pattern : require.ticket_patterns) {
+    std::cout << "  needs a ticket matching " << pattern << "\n";
+  }
+}
+
+void print_text(const Explanation& explanation, const graph::Operation& operation,
+                const approval::RuleSet& rules) {
+  const approval::Decision& decision = explanation.decision;
+  std::vector<std::string> by;
+  for (const approval::RuleMatch& match : decision.by) by.push_back(match.id);
+  std::cout << "guarded: " << operation.action << " of " << operation.resource << "\n"
+            << approval::to_string(decision.effect)
+            << (by.empty() ? " by default: no rule allows it" : " by " + joined(by)) << "\n";
+  print_requirements(decision.require);
+  std::cout << "\nrules (revision " << rules.revision() << ", sha256 " << rules.sha256() << ")\n";
+  for (const RuleOutcome& rule : explanation.rules) print_rule(rule);
+  std::cout << "\nwhat would change the answer\n";
+  if (explanation.changes.empty()) std::cout << "  nothing about this call alone\n";
+  for (const approval::Change& change : explanation.changes) {
+    const bool with = !change.matching.empty();
+    std::cout << "  " << approval::to_string(change.effect) << (with ? ", by " : ", without ")
+              << joined(with ? change.matching : change.not_matching) << ", if:\n";
+    for (const std::string& need : change.needs) std::cout << "      " << need << "\n";
+  }
+}
+
+std::optional<std::string> rules_path(const Invocation& invocation, const Options& options) {
+  if (!options.rules.empty()) return options.rules;
+  const auto config = load_config(invocation, config::Role::kCheck);
+  return config ? std::optional(config->rules.file) : std::nullopt;
+}
+
+int run_explain(const Invocation& invocation, const Options& options) {
+  WallTime now = system_clock().now();
+  if (!options.at.empty()) {
+    const Result<WallTime> at = parse_rfc3339(options.at);
+    if (!at.ok()) {
+      print_error("--at: " + at.error().message);
+      return kUsageError;
+    }
+    now = *at;
+  }
+  const std::optional<std::string> path = rules_path(invocation, options);
+  if (!path) return kUsageError;
+  const Result<approval::RuleSet> rules = approval::load_rules(*path, system_clock().now());
+  if (!rules.ok()) {
+    print_error(rules.error().message);
+    return kFoundProblem;
+  }
+  graph::RequestView request;
+  request.method = options.method;
+  request.target = options.target;
+  if (!options.body.empty()) request.body = options.body;
+  const Classification classification = graph::classify(request);
+  const bool guarded = classification.request_class == RequestClass::kGuarded;
+  json output{{"classification", classification_json(classification)},
+              {"rules_revision", rules->revision()},
+              {"rules_sha256", rules->sha256()}};
+  if (!guarded) {
+    if (options.format == "json") {
+      std::cout << output.dump() << "\n";
+    } else {
+      std::cout << graph::to_string(classification.request_class) << ": the rules are not asked. "
+                << classification.reason << "\n";
+    }
+    return kDone;
+  }
+  const Explanation explanation =
+      approval::explain(*rules, facts_of(options, *classification.operation, now));
+  if (options.format == "json") {
+    output.update(approval::to_json(explanation));
+    std::cout << output.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
+  } else {
+    print_text(explanation, *classification.operation, *rules);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_explain(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand(
+      "explain", "Show what the rules make of a call, why, and what would change the answer.");
+  const auto options = std::make_shared<Options>();
+  command->add_option("METHOD", options->method)->required();
+  command->add_option("TARGET", options->target, "Path and query.")->required();
+  command->add_option("--rules", options->rules, "Rule file, instead of the configuration's.")
+      ->type_name("FILE");
+  command->add_option("--body", options->body, "The request's body, where its class hangs on it.");
+  command->add_option("--actor-user", options->user, "Object id of the calling user.");
+  command->add_option("--actor-app", options->app, "Id of the calling application.");
+  command
+      ->add_option("--actor-kind", options->kind,
+                   "Without it: user where a user is given, app where only an app is.")
+      ->check(CLI::IsMember({"user", "app", "unknown"}));
+  command->add_option("--group", options->groups, "A group the user is in; may be repeated.")
+      ->allow_extra_args(false);
+  command->add_option("--role", options->roles, "A role of the caller; may be repeated.")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--mailbox", options->mailbox,
+                   "A name of the mailbox (address, object id); may be repeated. Without it: "
+                   "the path's own key.")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--own-mailbox", options->own_mailbox,
+                   "Whether the mailbox is the calling user's. Without it: what the path tells.")
+      ->check(CLI::IsMember({"true", "false"}));
+  command->add_option("--folder", options->folder, "Folder; without it: the path's.");
+  command->add_option("--source-ip", options->source_ip, "Address the call comes from.");
+  command->add_option("--at", options->at, "Time of the call (RFC 3339); without it: now.");
+  command->add_option("--format", options->format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}));
+  command->footer("Facts that are not given are unknown, and unknown facts restrict.");
+  command->callback([&invocation, options] {
+    invocation.run = [&invocation, options] { return run_explain(invocation, *options); };
+  });
+}
+
+}  // namespace holdfast::cli

@@ -83,7 +83,7 @@ Task<http::Response> Pipeline::handle(http::Request request) {
     case RequestClass::kPassThrough:
       co_return co_await pass_through(call);
     case RequestClass::kBatch:
-      co_return co_await pass_batch(subject);
+      co_return co_await pass_batch(subject, what->version);
     case RequestClass::kRejected:
       co_return co_await refuse_call(subject, bad_request(what->reason), nullptr);
     case RequestClass::kGuarded:
@@ -202,13 +202,13 @@ Task<http::Response> Pipeline::pass_through(const Call& call) {
 
 // A batch is forwarded only if nothing in it is guarded: its parts would share one request, and
 // each guarded call needs a decision, an intent and an outcome of its own.
-Task<http::Response> Pipeline::pass_batch(Subject& subject) {
-  const Result<graph::Batch> batch =
-      graph::parse_batch(*subject.call.content, subject.call.request.head.target);
-  if (!batch.ok()) {
-    co_return co_await refuse_call(subject, bad_request(batch.error().message), nullptr);
+Task<http::Response> Pipeline::pass_batch(Subject& subject, std::optional<std::string> version) {
+  const Result<std::vector<graph::BatchPart>> parts =
+      graph::classify_batch(*subject.call.content, version);
+  if (!parts.ok()) {
+    co_return co_await refuse_call(subject, bad_request(parts.error().message), nullptr);
   }
-  for (const graph::BatchPart& part : batch->parts) {
+  for (const graph::BatchPart& part : *parts) {
     const RequestClass part_class = part.classification.request_class;
     if (part_class == RequestClass::kPassThrough) continue;
     subject.operation = part.classification.operation;

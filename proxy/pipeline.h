@@ -66,7 +66,7 @@ class Pipeline final : public http::Handler {
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
   Task<http::Response> pass_through(const Call& call);
-  Task<http::Response> pass_batch(Subject& subject);
+  Task<http::Response> pass_batch(Subject& subject, std::optional<std::string> version);
   Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
                                    const DecisionBasis* basis);
   http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,

@@ -162,7 +162,7 @@ class PipelineTest : public ::testing::Test {
   bool authorized_ = true;
   testing::FakeClock clock_;
   audit::FakeAuditLog log_;
-  approval::RuleStore rules_{rules_from(kRules)};
+  approval::RuleStore rules_{"rules.yaml", rules_from(kRules)};
   identity::Verifier verifier_{clock_};
   identity::MailboxDirectory mailboxes_{clock_};
   RefusalBudget refusals_{

@@ -6,8 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -113,7 +114,11 @@ class Runner {
 
   template <class T>
   std::future<T> start(Task<T> task) {
-    return boost::asio::co_spawn(context_, std::move(task), boost::asio::use_future);
+    std::promise<T> promise;
+    std::future<T> future = promise.get_future();
+    boost::asio::co_spawn(context_, fulfil(std::move(task), std::move(promise)),
+                          boost::asio::detached);
+    return future;
   }
   template <class T>
   T run(Task<T> task) {
@@ -121,6 +126,12 @@ class Runner {
   }
 
  private:
+  // A Result has no default value, which asio's own future would ask for.
+  template <class T>
+  static Task<void> fulfil(Task<T> task, std::promise<T> promise) {
+    promise.set_value(co_await std::move(task));
+  }
+
   boost::asio::io_context context_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::thread thread_;

@@ -1,0 +1,59 @@
+#include <iostream>
+#include <memory>
+
+#include "audit/migrate_postgres.h"
+#include "cli/load.h"
+
+namespace holdfast::cli {
+namespace {
+
+int run_status(const audit::Database& database) {
+  const auto statuses = audit::migration_status(database, audit::migrations());
+  if (!statuses.ok()) {
+    print_error(statuses.error().message);
+    return kFoundProblem;
+  }
+  int code = kDone;
+  for (const audit::MigrationStatus& status : *statuses) {
+    std::cout << status.name << "  " << audit::to_string(status.state) << "\n";
+    if (status.state != audit::MigrationState::kApplied) code = kFoundProblem;
+  }
+  return code;
+}
+
+int run_migrate(const Invocation& invocation, bool only_status) {
+  const std::optional<config::Config> config = load_config(invocation, config::Role::kMigrate);
+  if (!config) return kUsageError;
+  const Result<audit::Database> database =
+      audit::read_database(config->migrate.database.url, config->migrate.database.password_file);
+  if (!database.ok()) {
+    print_error(database.error().message);
+    return kUsageError;
+  }
+  if (only_status) return run_status(*database);
+  const auto applied = audit::migrate(*database, audit::migrations());
+  if (!applied.ok()) {
+    print_error(applied.error().message);
+    return kFoundProblem;
+  }
+  for (const std::string& name : *applied) std::cout << name << "  applied\n";
+  if (applied->empty()) std::cout << "nothing to do\n";
+  return kDone;
+}
+
+}  // namespace
+
+void add_migrate(CLI::App& app, Invocation& invocation) {
+  CLI::App* command =
+      app.add_subcommand("migrate", "Bring the database to the tables of this version.");
+  const auto only_status = std::make_shared<bool>(false);
+  command->add_flag("--status", *only_status,
+                    "Only show what is applied; exit status 1 unless all is.");
+  command->footer(
+      "Connects as a database administrator (migrate.database), not as a role of its own.");
+  command->callback([&invocation, only_status] {
+    invocation.run = [&invocation, only_status] { return run_migrate(invocation, *only_status); };
+  });
+}
+
+}  // namespace holdfast::cli

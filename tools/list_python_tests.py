@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Prints Class.method of every test in a unittest file, one a line, without running the file."""
+"""Prints the tests of a unittest file, one a line, without running it.
+
+    list_python_tests.py method|class FILE      Class.method of each, or only the classes
+"""
 import ast
 import pathlib
 import sys
 
 
 def main():
-    path = pathlib.Path(sys.argv[1])
+    by, path = sys.argv[1], pathlib.Path(sys.argv[2])
     found = [f"{outer.name}.{inner.name}"
              for outer in ast.parse(path.read_text(), str(path)).body
              if isinstance(outer, ast.ClassDef)
@@ -18,6 +21,8 @@ def main():
     if repeated or not found:
         sys.exit(f"{path}: no tests" if not found else
                  f"{path}: the same name in two classes: {', '.join(sorted(repeated))}")
+    if by == "class":
+        found = list(dict.fromkeys(name.partition(".")[0] for name in found))
     print("\n".join(found))
 
 

@@ -1,33 +1,14 @@
-#include <pthread.h>
-#include <csignal>
-#include <fstream>
-
+#include "audit/conninfo.h"
 #include "base/log.h"
 #include "cli/load.h"
+#include "cli/serve.h"
 #include "officers/service.h"
 
 namespace holdfast::cli {
 namespace {
 
-// Signals that end the role, blocked in every thread started after this, to be waited for.
-sigset_t block_ending_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
-std::string first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-officers::ServiceOptions service_options(const config::Config& config, officers::Tokens tokens) {
+officers::ServiceOptions service_options(const config::Config& config, audit::Database database,
+                                         officers::Tokens tokens) {
   const config::Audit& audit = config.audit;
   officers::ServiceOptions options;
   options.server.address = audit.listen.host;
@@ -35,10 +16,7 @@ officers::ServiceOptions service_options(const config::Config& config, officers:
   options.server.threads = audit.threads;
   options.server.tls_certificate_file = audit.tls.certificate_file;
   options.server.tls_key_file = audit.tls.key_file;
-  options.database.url = audit.database.url;
-  if (!audit.database.password_file.empty()) {
-    options.database.password = first_line(audit.database.password_file);
-  }
+  options.database = std::move(database);
   options.lease = config.audit_log.lease;
   options.append_timeout = config.audit_log.append_timeout;
   options.tokens = std::move(tokens);
@@ -53,19 +31,21 @@ int run_audit(const Invocation& invocation) {
     print_error(tokens.error().message);
     return kUsageError;
   }
-  const sigset_t signals = block_ending_signals();
-  auto service = officers::Service::start(service_options(*config, *std::move(tokens)));
+  Result<audit::Database> database =
+      audit::read_database(config->audit.database.url, config->audit.database.password_file);
+  if (!database.ok()) {
+    print_error(database.error().message);
+    return kUsageError;
+  }
+  const sigset_t signals = prepare_to_serve();
+  auto service =
+      officers::Service::start(service_options(*config, *std::move(database), *std::move(tokens)));
   if (!service.ok()) {
     print_error(service.error().message);
     return kUsageError;
   }
-  log_info("listening", {{"role", "audit"},
-                         {"address", config->audit.listen.host},
-                         {"port", (*service)->port()},
-                         {"tls", !config->audit.tls.certificate_file.empty()}});
-  int received = 0;
-  sigwait(&signals, &received);
-  log_info("draining", {{"role", "audit"}, {"signal", received}});
+  const auto nothing_to_reload = [] {};
+  serve_until_ended(signals, "audit", config->audit.listen, (*service)->port(), nothing_to_reload);
   const bool complete = (*service)->drain(config->audit.drain_timeout);
   if (!complete) log_warning("requests were still running at the end of the drain timeout");
   (*service).reset();

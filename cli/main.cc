@@ -23,8 +23,15 @@ Every configuration key can also come from the environment (HOLDFAST_PROXY__LIST
 
 Exit status: 0 done; 1 the check or query found something wrong; 2 usage or configuration error.)";
 
+// In the order of --help.
 void add_commands(CLI::App& app, Invocation& invocation) {
+  add_proxy(app, invocation);
+  add_audit(app, invocation);
+  add_check(app, invocation);
   add_classify(app, invocation);
+  add_explain(app, invocation);
+  add_migrate(app, invocation);
+  add_records(app, invocation);
   add_config(app, invocation);
 }
 

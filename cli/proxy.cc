@@ -1,0 +1,119 @@
+#include "proxy/service.h"
+
+#include "approval/rule_store.h"
+#include "audit/log_postgres.h"
+#include "base/log.h"
+#include "cli/load.h"
+#include "cli/serve.h"
+
+namespace holdfast::cli {
+namespace {
+
+http::ServerOptions server_options(const config::Proxy& proxy) {
+  return {.address = proxy.listen.host,
+          .port = proxy.listen.port,
+          .threads = proxy.threads,
+          .tls_certificate_file = proxy.tls.certificate_file,
+          .tls_key_file = proxy.tls.key_file,
+          .connections_max = static_cast<std::size_t>(proxy.limits.connections),
+          .header_bytes_max = proxy.limits.header_bytes,
+          .header_count_max = static_cast<std::size_t>(proxy.limits.header_count),
+          .target_bytes_max = proxy.limits.target_bytes,
+          .handshake_timeout = proxy.timeouts.handshake,
+          .header_timeout = proxy.timeouts.header,
+          .body_timeout = proxy.timeouts.body,
+          .idle_timeout = proxy.timeouts.idle,
+          .write_timeout = proxy.timeouts.write};
+}
+
+http::ClientOptions client_options(const config::Upstream& upstream) {
+  return {.origin = upstream.origin,
+          .ca_file = upstream.ca_file,
+          .connect_timeout = upstream.connect_timeout,
+          .response_timeout = upstream.response_timeout,
+          .idle_timeout = upstream.idle_timeout,
+          .pool_idle_max = upstream.pool_idle_max,
+          .connections_max = static_cast<std::size_t>(upstream.connections)};
+}
+
+proxy::ServiceOptions service_options(const config::Config& config) {
+  proxy::ServiceOptions options{.server = server_options(config.proxy),
+                                .upstream = client_options(config.upstream),
+                                .buffered_body_bytes_max = config.proxy.limits.buffered_body_bytes,
+                                .probe_timeout = config.identity.probe_timeout,
+                                .mailbox_names_age_max = config.identity.mailbox_cache};
+  for (const std::string& cidr : config.proxy.trusted_proxies) {
+    // The configuration has checked them.
+    options.trusted_proxies.push_back(*approval::parse_network(cidr));
+  }
+  return options;
+}
+
+Result<std::unique_ptr<audit::LogPostgres>> open_log(const config::Config& config) {
+  Result<audit::Database> database =
+      audit::read_database(config.proxy.database.url, config.proxy.database.password_file);
+  if (!database.ok()) return database.error();
+  return audit::LogPostgres::open({.database = *std::move(database),
+                                   .role = audit::WriterRole::kProxy,
+                                   .spool_dir = config.proxy.spool_dir,
+                                   .lease = config.audit_log.lease,
+                                   .append_timeout = config.audit_log.append_timeout});
+}
+
+void reload_rules(approval::RuleStore& rules) {
+  const Status reloaded = rules.reload(system_clock().now());
+  if (!reloaded.ok()) {
+    log_error("rules not reloaded, the old ones stay", {{"reason", reloaded.error().message}});
+    return;
+  }
+  const approval::RuleSet current = rules.current();
+  log_info("rules reloaded", {{"revision", current.revision()}, {"sha256", current.sha256()}});
+}
+
+int serve(const config::Config& config, approval::RuleStore& rules) {
+  const sigset_t signals = prepare_to_serve();
+  Result<std::unique_ptr<audit::LogPostgres>> log = open_log(config);
+  if (!log.ok()) {
+    print_error(log.error().message);
+    return kUsageError;
+  }
+  Result<std::unique_ptr<proxy::Service>> service =
+      proxy::Service::start(service_options(config), **log, rules, system_clock());
+  if (!service.ok()) {
+    print_error(service.error().message);
+    return kUsageError;
+  }
+  serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(),
+                    [&rules] { reload_rules(rules); });
+  if (!(*service)->drain(config.proxy.drain_timeout)) {
+    log_warning("requests were still running at the end of the drain timeout");
+  }
+  // The log answers every append it still holds before the workers that wait for it go.
+  (*log)->stop();
+  service->reset();
+  log_info("stopped", {{"role", "proxy"}});
+  return kDone;
+}
+
+int run_proxy(const Invocation& invocation) {
+  const std::optional<config::Config> config = load_config(invocation, config::Role::kProxy);
+  if (!config) return kUsageError;
+  Result<approval::RuleSet> rules = approval::load_rules(config->rules.file, system_clock().now());
+  if (!rules.ok()) {
+    print_error(rules.error().message);
+    return kUsageError;
+  }
+  approval::RuleStore store(config->rules.file, *std::move(rules));
+  return serve(*config, store);
+}
+
+}  // namespace
+
+void add_proxy(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = app.add_subcommand("proxy", "Serve client apps until SIGTERM.");
+  command->footer("SIGHUP reads the rules again; a file that does not load changes nothing.");
+  command->callback(
+      [&invocation] { invocation.run = [&invocation] { return run_proxy(invocation); }; });
+}
+
+}  // namespace holdfast::cli

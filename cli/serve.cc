@@ -1,0 +1,39 @@
+#include "cli/serve.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+
+namespace holdfast::cli {
+
+sigset_t prepare_to_serve() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    descriptors.rlim_cur = descriptors.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &descriptors);
+  }
+  return signals;
+}
+
+void serve_until_ended(const sigset_t& signals, std::string_view role,
+                       const config::Endpoint& listen, std::uint16_t port,
+                       const std::function<void()>& on_hangup) {
+  log_info("listening", {{"role", role}, {"address", listen.host}, {"port", port}});
+  for (;;) {
+    int received = 0;
+    sigwait(&signals, &received);
+    if (received != SIGHUP) {
+      log_info("draining", {{"role", role}, {"signal", received}});
+      return;
+    }
+    on_hangup();
+  }
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,22 @@
+// What the two long-running roles have in common: their signals and their log lines.
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <string_view>
+
+#include "config/config.h"
+
+namespace holdfast::cli {
+
+// SIGTERM, SIGINT and SIGHUP: blocked in every thread started after this, to be waited for. Ignores
+// SIGPIPE, and raises the soft limit of file descriptors to the hard one, since every connection
+// takes one. To be called before the first thread starts.
+sigset_t prepare_to_serve();
+
+// Logs that the role is listening and waits until SIGTERM or SIGINT; SIGHUP calls `on_hangup`.
+void serve_until_ended(const sigset_t& signals, std::string_view role,
+                       const config::Endpoint& listen, std::uint16_t port,
+                       const std::function<void()>& on_hangup);
+
+}  // namespace holdfast::cli

@@ -158,7 +158,9 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
         blames_the_data(failure.sqlstate()) ? ErrorCode::kInvalid : ErrorCode::kUnavailable,
         safe_message(failure.what(), options_.database)};
   } catch (const std::exception& failure) {
-    return in_doubt(guard.expired() ? "the database did not answer in time" : failure.what());
+    if (guard.expired()) return in_doubt("the database did not answer in time");
+    if (!session.connection.is_open()) return in_doubt("the connection to the database broke");
+    return in_doubt(failure.what());
   }
 }
 

@@ -84,7 +84,10 @@ class DatabaseTest : public ::testing::Test {
   void maintenance(const std::string& text) const {
     pqxx::connection connection("postgresql://postgres@127.0.0.1:" + environment("PGPORT") +
                                 "/postgres");
-    pqxx::nontransaction(connection).exec(text);
+    pqxx::nontransaction transaction(connection);
+    // A test that failed may have left a standby to wait for.
+    transaction.exec("SET synchronous_commit = local");
+    transaction.exec(text);
   }
 
   const std::string& name() const { return name_; }

@@ -36,6 +36,12 @@ class LogFaultTest : public LogTest {
                  "AND wait_event_type = 'Lock' AND datname = current_database()") == "1";
     }));
   }
+  // A synchronous standby that never answers.
+  void require_standby(bool required) {
+    sql("postgres", std::string("ALTER SYSTEM SET synchronous_standby_names = ") +
+                        (required ? "'missing'" : "''"));
+    sql("postgres", "SELECT pg_reload_conf()");
+  }
   static bool ready(const LogPostgres& log) {
     return testing::eventually([&log] { return log.health().ready; });
   }
@@ -76,7 +82,7 @@ TEST_F(LogFaultTest, fault_outcome_is_spooled_while_the_database_is_away) {
   EXPECT_EQ(kinds(), "intent,outcome");
 }
 
-TEST_F(LogFaultTest, fault_process_killed_with_a_full_spool_loses_nothing) {
+TEST_F(LogFaultTest, fault_restart_with_a_full_and_torn_spool_loses_nothing) {
   auto log = open_log();
   const Uuid spooled = begin(*log);
   const Uuid unfinished = begin(*log);
@@ -127,13 +133,10 @@ TEST_F(LogFaultTest,
   auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
   const Result<Receipt> receipt = intent.get();
   const Result<RecordRef> spooled = outcome.get();
-  const LogHealth health = log->health();
   signal(pid, SIGCONT);  // It now reads the statement and commits it.
   ASSERT_FALSE(receipt.ok());
   EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
   ASSERT_TRUE(spooled.ok()) << spooled.error().message;
-  EXPECT_EQ(spooled->index, -1);
-  EXPECT_FALSE(health.ready);
   ASSERT_TRUE(ready(*log));
   // Committed or not, nothing is open and nothing has two terminal records.
   EXPECT_EQ(outcomes_of(before), "executed");
@@ -145,14 +148,12 @@ TEST_F(LogFaultTest,
                          to_string(operation) + "'"));
 }
 
-// A synchronous standby that never answers: cancelling the wait makes the server report success,
-// with a warning.
+// Cancelling the wait for a standby makes the server report success, with a warning.
 TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
   LogOptions options = log_options();
-  options.append_timeout = 20s;
+  options.append_timeout = 10s;
   auto log = open_log(options);
-  sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'missing'");
-  sql("postgres", "SELECT pg_reload_conf()");
+  require_standby(true);
   const Uuid operation = new_operation();
   auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
   ASSERT_TRUE(testing::eventually([this] {
@@ -162,8 +163,7 @@ TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
   }));
   sql("postgres", "SELECT pg_cancel_backend(" + backend() + ")");
   const Result<Receipt> receipt = intent.get();
-  sql("postgres", "SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names");
-  sql("postgres", "SELECT pg_reload_conf()");
+  require_standby(false);
   ASSERT_FALSE(receipt.ok());
   EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
   ASSERT_TRUE(ready(*log));
@@ -173,8 +173,7 @@ TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
 TEST_F(LogFaultTest, fault_outcome_committed_in_doubt_is_not_recorded_twice) {
   auto log = open_log();
   const Uuid operation = begin(*log);
-  sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'missing'");
-  sql("postgres", "SELECT pg_reload_conf()");
+  require_standby(true);
   auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, operation)));
   ASSERT_TRUE(testing::eventually([this] {
     return value(
@@ -183,8 +182,7 @@ TEST_F(LogFaultTest, fault_outcome_committed_in_doubt_is_not_recorded_twice) {
   }));
   sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
   const Result<RecordRef> spooled = outcome.get();
-  sql("postgres", "SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names");
-  sql("postgres", "SELECT pg_reload_conf()");
+  require_standby(false);
   ASSERT_TRUE(spooled.ok());
   EXPECT_EQ(spooled->index, -1);
   ASSERT_TRUE(ready(*log));

@@ -97,7 +97,11 @@ YamlDocument refuse_unbuilt(const YamlDocument& document, Problems& problems) {
   };
   const auto inside = [&](json& item, const std::string& pointer, const char* key,
                           const std::vector<std::string>& keys) {
-    if (item.contains(key)) remove_keys(item[key], pointer + "/" + key, keys, problems);
+    if (!item.contains(key)) return;
+    const bool was_empty = item[key].empty();
+    remove_keys(item[key], pointer + "/" + key, keys, problems);
+    // What held nothing else would now be refused for being empty.
+    if (!was_empty && item[key].empty()) item.erase(key);
   };
   each("rules", [&](json& rule, const std::string& pointer) {
     inside(rule, pointer, "when", kConditions);

@@ -30,6 +30,19 @@ void sort_by_id(std::vector<RuleMatch>& matches) {
 
 }  // namespace
 
+Effect strictest_effect(const std::vector<RuleMatch>& matched) {
+  // Effects are declared from the loosest to the strictest.
+  Effect strictest = Effect::kAllow;
+  bool opened = false;
+  for (const RuleMatch& match : matched) {
+    strictest = std::max(strictest, match.effect);
+    opened = opened || match.unknown_facts.empty();
+  }
+  // An approval rule that may not even be about the call tightens what others allow; it does not
+  // open what nobody does.
+  return opened ? strictest : Effect::kDeny;
+}
+
 Decision decide(const RuleSet& rules, const Facts& facts) {
   Decision decision;
   for (const Rule& rule : rules.data().rules) {
@@ -46,11 +59,7 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   sort_by_id(decision.matched);
   sort_by_id(decision.monitored);
 
-  // Effects are declared from the loosest to the strictest; the strictest that matched wins.
-  const auto strictest =
-      std::max_element(decision.matched.begin(), decision.matched.end(),
-                       [](const RuleMatch& a, const RuleMatch& b) { return a.effect < b.effect; });
-  decision.effect = strictest == decision.matched.end() ? Effect::kDeny : strictest->effect;
+  decision.effect = strictest_effect(decision.matched);
   std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
                [&](const RuleMatch& match) { return match.effect == decision.effect; });
 

@@ -32,6 +32,9 @@ struct Decision {
   ApprovalTerms approve;             // Likewise: the shortest.
 };
 
+// The effect of enforced rules that matched, in any order; none: the default denies.
+Effect strictest_effect(const std::vector<RuleMatch>& matched);
+
 Decision decide(const RuleSet& rules, const Facts& facts);
 
 }  // namespace holdfast::approval

@@ -81,15 +81,22 @@ std::vector<ConditionOutcome> outcomes_of(const std::vector<Condition>& conditio
   return outcomes;
 }
 
-// The answer if exactly the enforced rules that `matches` accepts matched.
-template <class Matches>
-Effect effect_where(const std::vector<RuleOutcome>& rules, const Matches& matches) {
-  std::optional<Effect> strictest;
+RuleMatch match_of(const RuleOutcome& rule) {
+  return {rule.id, rule.title, rule.effect, rule.result.unknown_facts};
+}
+
+// The answer if, of the enforced rules, exactly those matched that do now and `accepts` accepts,
+// and `plain` beyond doubt.
+template <class Accepts>
+Effect effect_where(const std::vector<RuleOutcome>& rules, const RuleOutcome* plain,
+                    const Accepts& accepts) {
+  std::vector<RuleMatch> matched;
   for (const RuleOutcome& rule : rules) {
-    if (rule.mode == Mode::kMonitor || !matches(rule)) continue;
-    strictest = strictest ? std::max(*strictest, rule.effect) : rule.effect;
+    if (rule.mode == Mode::kMonitor || &rule == plain) continue;
+    if (rule.result.matched && accepts(rule)) matched.push_back(match_of(rule));
   }
-  return strictest.value_or(Effect::kDeny);
+  if (plain != nullptr) matched.push_back({plain->id, plain->title, plain->effect, {}});
+  return strictest_effect(matched);
 }
 
 std::string need(const ConditionOutcome& outcome, bool holds) {
@@ -100,7 +107,7 @@ std::string need(const ConditionOutcome& outcome, bool holds) {
 // Makes the rule match: every condition in the way has to hold, and the exemption must not.
 std::vector<std::string> needs_to_match(const RuleOutcome& rule) {
   std::vector<std::string> needs;
-  const bool unknown_is_enough = rule.effect != Effect::kAllow;
+  const bool unknown_is_enough = rule.effect == Effect::kDeny;
   for (const ConditionOutcome& outcome : rule.when) {
     const bool in_the_way =
         outcome.truth == Truth::kFalse || (outcome.truth == Truth::kUnknown && !unknown_is_enough);
@@ -140,22 +147,20 @@ std::vector<Change> changes_of(const Explanation& explanation) {
   bool possible = true;
   for (const RuleOutcome& rule : rules) {
     if (rule.mode == Mode::kMonitor) continue;
-    if (rule.result.matched) {
-      if (rule.effect != effect) continue;
+    if (rule.result.matched && rule.effect == effect) {
       without.not_matching.push_back(rule.id);
       without.needs.push_back(need_to_miss(rule));
       possible = possible && !without.needs.back().empty();
       continue;
     }
-    const Effect with = effect_where(
-        rules, [&](const RuleOutcome& other) { return other.result.matched || &other == &rule; });
+    const Effect with = effect_where(rules, &rule, [](const RuleOutcome&) { return true; });
     if (with != effect) changes.push_back({with, {rule.id}, {}, needs_to_match(rule)});
   }
-  without.effect = effect_where(rules, [&](const RuleOutcome& other) {
-    return other.result.matched && other.effect != effect;
-  });
-  if (possible && !without.not_matching.empty() && without.effect != effect)
+  without.effect = effect_where(rules, nullptr,
+                                [&](const RuleOutcome& other) { return other.effect != effect; });
+  if (possible && !without.not_matching.empty() && without.effect != effect) {
     changes.push_back(without);
+  }
   return changes;
 }
 

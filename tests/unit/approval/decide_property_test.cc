@@ -1,0 +1,187 @@
+// What must hold for all rules and all facts: each property on a few hundred random ones.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "approval/decide.h"
+#include "approval/rule_model.h"
+
+namespace holdfast::approval {
+namespace {
+
+using identity::ActorKind;
+
+template <class T>
+T one_of(std::vector<T> values) {
+  return *rc::gen::elementOf(std::move(values));
+}
+
+// A few values for everything, so that rules and facts often meet.
+std::vector<RuleList> two_lists() {
+  ListContent content;
+  content.names = {"a@x.com", "b@x.com", "u1"};
+  content.exact = {"ID1", "inbox"};
+  content.networks = {*parse_network("10.0.0.0/8")};
+  const auto shared = std::make_shared<const ListContent>(content);
+  return {{"fresh", shared, std::nullopt}, {"stale", shared, WallTime::min()}};
+}
+
+std::vector<std::size_t> some_list() {
+  return one_of<std::vector<std::size_t>>({{}, {0}, {1}});
+}
+
+Condition some_condition() {
+  switch (*rc::gen::inRange(0, 9)) {
+    case 0:
+      return {"action", "", NameTest{NamedFact::kAction, {one_of<std::string>({"p", "r"})}, {}}};
+    case 1:
+      return {"actor.user", "",
+              NameTest{NamedFact::kUser, {one_of<std::string>({"u1", "u2"})}, some_list()}};
+    case 2:
+      return {"actor.app", "", NameTest{NamedFact::kApp, {one_of<std::string>({"p1", "p2"})}, {}}};
+    case 3:
+      return {"actor.group", "", NameTest{NamedFact::kGroup, {"g1"}, {}}};
+    case 4:
+      return {"mailbox", "",
+              NameTest{
+                  NamedFact::kMailbox, {one_of<std::string>({"a@x.com", "c@y.com"})}, some_list()}};
+    case 5:
+      return {"mailbox.domain", "", DomainTest{{one_of<std::string>({"x.com", "y.com"})}}};
+    case 6:
+      return {"mailbox.own", "", OwnMailboxTest{one_of<bool>({true, false})}};
+    case 7:
+      return {"folder", "",
+              NameTest{NamedFact::kFolder, {one_of<std::string>({"drafts", "ID2"})}, some_list()}};
+    default:
+      return {"source_ip", "", NetworkTest{{*parse_network("11.0.0.0/8")}, some_list()}};
+  }
+}
+
+std::vector<Condition> some_conditions() {
+  std::vector<Condition> conditions;
+  for (int i = *rc::gen::inRange(0, 3); i > 0; --i) conditions.push_back(some_condition());
+  return conditions;
+}
+
+Rule some_rule(Effect effect, Mode mode) {
+  static int count = 0;
+  Rule rule;
+  rule.id = "rule-" + std::to_string(++count);
+  rule.effect = effect;
+  rule.mode = mode;
+  rule.when = some_conditions();
+  rule.unless = some_conditions();
+  return rule;
+}
+
+RuleSetData some_rules() {
+  RuleSetData data;
+  data.lists = two_lists();
+  for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
+    data.rules.push_back(
+        some_rule(one_of<Effect>({Effect::kAllow, Effect::kRequireApproval, Effect::kDeny}),
+                  one_of<Mode>({Mode::kEnforce, Mode::kEnforce, Mode::kMonitor})));
+  }
+  return data;
+}
+
+template <class T>
+std::optional<T> maybe(std::vector<T> values) {
+  if (*rc::gen::inRange(0, 3) == 0) return std::nullopt;
+  return one_of(std::move(values));
+}
+
+Facts some_facts() {
+  Facts facts;
+  facts.action = one_of<std::string>({"p", "r"});
+  facts.resource = "message";
+  facts.actor_kind = one_of<ActorKind>({ActorKind::kUnknown, ActorKind::kUser, ActorKind::kApp});
+  facts.user = maybe<std::string>({"u1", "u2"});
+  facts.app = maybe<std::string>({"p1", "p2"});
+  facts.groups = maybe<std::vector<std::string>>({{}, {"g1"}});
+  facts.mailbox = maybe<MailboxNames>({{{}}, {{"a@x.com", "i1"}}, {{"c@y.com"}}, {{"i2"}}});
+  facts.own_mailbox = maybe<bool>({true, false});
+  facts.folder = maybe<std::string>({"inbox", "drafts", "ID1", "ID3"});
+  facts.source_ip = maybe<std::string>({"10.1.1.1", "11.1.1.1", "12.1.1.1"});
+  facts.now = WallTime(std::chrono::hours(500'000));
+  return facts;
+}
+
+Decision decide(const RuleSetData& data, const Facts& facts) {
+  return approval::decide(RuleSet(std::make_shared<const RuleSetData>(data)), facts);
+}
+
+RC_GTEST_PROP(DecideProperty, AddingADenyNeverLoosens, ()) {
+  RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Effect before = decide(data, facts).effect;
+  data.rules.push_back(some_rule(Effect::kDeny, Mode::kEnforce));
+  RC_ASSERT(decide(data, facts).effect >= before);
+}
+
+RC_GTEST_PROP(DecideProperty, TheOrderOfRulesNeverMatters, ()) {
+  RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Decision before = decide(data, facts);
+  std::reverse(data.rules.begin(), data.rules.end());
+  if (!data.rules.empty()) {
+    const auto middle = data.rules.begin() + *rc::gen::inRange<long>(0, std::ssize(data.rules));
+    std::rotate(data.rules.begin(), middle, data.rules.end());
+  }
+  const Decision after = decide(data, facts);
+  RC_ASSERT(before.effect == after.effect);
+  const auto same = [](const RuleMatch& a, const RuleMatch& b) {
+    return a.id == b.id && a.unknown_facts == b.unknown_facts;
+  };
+  RC_ASSERT(std::ranges::equal(before.by, after.by, same));
+  RC_ASSERT(std::ranges::equal(before.matched, after.matched, same));
+  RC_ASSERT(std::ranges::equal(before.monitored, after.monitored, same));
+}
+
+RC_GTEST_PROP(DecideProperty, MakingAnyFactUnknownNeverLoosens, ()) {
+  const RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Effect before = decide(data, facts).effect;
+  const std::vector<std::function<void(Facts&)>> losses = {
+      [](Facts& f) { f.action.clear(); },
+      [](Facts& f) { f.resource.clear(); },
+      [](Facts& f) { f.actor_kind = ActorKind::kUnknown; },
+      [](Facts& f) { f.user.reset(); },
+      [](Facts& f) { f.app.reset(); },
+      [](Facts& f) { f.groups.reset(); },
+      [](Facts& f) { f.mailbox.reset(); },
+      [](Facts& f) { f.own_mailbox.reset(); },
+      [](Facts& f) { f.folder.reset(); },
+      [](Facts& f) { f.source_ip.reset(); },
+      [](Facts& f) { f.now = WallTime{}; }};
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    Facts less = facts;
+    losses[i](less);
+    RC_ASSERT(std::make_pair(i, decide(data, less).effect >= before) == std::make_pair(i, true));
+  }
+}
+
+RC_GTEST_PROP(DecideProperty, AListGoingStaleNeverLoosens, ()) {
+  RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Effect before = decide(data, facts).effect;
+  data.lists[0].stale_from = WallTime::min();
+  RC_ASSERT(decide(data, facts).effect >= before);
+}
+
+RC_GTEST_PROP(DecideProperty, MonitorRulesNeverChangeTheEffect, ()) {
+  RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Decision before = decide(data, facts);
+  data.rules.push_back(some_rule(
+      one_of<Effect>({Effect::kAllow, Effect::kRequireApproval, Effect::kDeny}), Mode::kMonitor));
+  const Decision after = decide(data, facts);
+  RC_ASSERT(before.effect == after.effect);
+  RC_ASSERT(before.by.size() == after.by.size());
+}
+
+}  // namespace
+}  // namespace holdfast::approval

@@ -1,0 +1,303 @@
+#include "approval/rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ostream>
+
+#include "approval/rule_model.h"
+#include "base/crypto.h"
+#include "tests/unit/approval/rule_files.h"
+
+namespace holdfast::approval {
+namespace {
+
+struct Case {
+  const char* name;
+  std::string text;     // Of the rule file, from line 3 on; lines 1 and 2 are kHead.
+  const char* problem;  // Exactly, all lines.
+};
+
+constexpr const char* kHead = "schema: 1\nrevision: test\n";
+constexpr const char* kNoRules = "rules: []\n";
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
+
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  return info.param.name;
+}
+
+// One rule with the given further members.
+std::string rule(const std::string& members) {
+  return "rules:\n  - id: r\n    effect: deny\n    " + members + "\n";
+}
+
+class BadRules : public testing::TestWithParam<Case> {};
+
+TEST_P(BadRules, AreRefusedWithFileLineAndKey) {
+  const RuleFiles files;
+  files.write("people.csv", "# people\nmailbox\nheld@contoso.com\nJane Doe\n");
+  files.write("empty.csv", "");
+  files.write("utf16.csv", "\xff\xfeh\0e\0");
+  files.write("quote.csv", "a@contoso.com\n\"b@contoso.com\n");
+  EXPECT_EQ(files.problem(kHead + GetParam().text), GetParam().problem);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Schema, BadRules,
+    testing::Values(
+        Case{"not_yaml", "rules: [",
+             "rules.yaml:3: not valid YAML: end of sequence flow not found"},
+        Case{"duplicate_key", "rules: []\nrules: []\n",
+             "rules.yaml:4: the key \"rules\" is already on line 3"},
+        Case{"unknown_key", "rules: []\nrulez: []\n",
+             "rules.yaml:4: /rulez: unknown key \"rulez\""},
+        Case{"unknown_rule_key", rule("colour: red"),
+             "rules.yaml:6: /rules/0/colour: unknown key \"colour\""},
+        Case{"unknown_condition", rule("when: { moon: full }"),
+             "rules.yaml:6: /rules/0/when/moon: unknown key \"moon\""},
+        Case{"unknown_actor_key", rule("when: { actor: { name: Adele } }"),
+             "rules.yaml:6: /rules/0/when/actor/name: unknown key \"name\""},
+        Case{"no_rules", "", "rules.yaml:1: missing key rules"},
+        Case{"default_allow", "default: allow\nrules: []\n",
+             "rules.yaml:3: /default: must be deny"},
+        Case{"missing_id", "rules:\n  - effect: deny\n", "rules.yaml:4: /rules/0: missing key id"},
+        Case{"missing_effect", "rules:\n  - id: a\n", "rules.yaml:4: /rules/0: missing key effect"},
+        Case{"bad_effect", "rules:\n  - { id: a, effect: maybe }\n",
+             "rules.yaml:4: /rules/0/effect: must be one of deny, require_approval, allow"},
+        Case{"bad_mode", rule("mode: off"),
+             "rules.yaml:6: /rules/0/mode: must be one of enforce, monitor"},
+        Case{"bad_id", "rules:\n  - { id: 'a b', effect: deny }\n",
+             "rules.yaml:4: /rules/0/id: must be a name of at most 64 letters, digits, dots, "
+             "hyphens and underscores"},
+        Case{"wrong_type", rule("when: [action]"),
+             "rules.yaml:6: /rules/0/when: must be a mapping (key: value)"},
+        Case{"number_for_text", rule("when: { action: 7 }"),
+             "rules.yaml:6: /rules/0/when/action: must be one of the types string, array, object"},
+        Case{"empty_when", rule("when: {}"), "rules.yaml:6: /rules/0/when: must not be empty"},
+        Case{"empty_array", rule("when: { action: [] }"),
+             "rules.yaml:6: /rules/0/when/action: must not be empty"},
+        Case{"any_in_is_for_affected_mailboxes", rule("when: { mailbox: { any_in: x } }"),
+             "rules.yaml:6: /rules/0/when/mailbox/any_in: unknown key \"any_in\""},
+        Case{"bad_duration", "lists: { l: { file: x.csv, max_age: 1 day } }\nrules: []\n",
+             "rules.yaml:3: /lists/l/max_age: must be a duration such as 30s, 15m, 24h or 7d"},
+        Case{"bad_time_of_day", rule("when: { time: { from: '8:00', to: '18:00' } }"),
+             "rules.yaml:6: /rules/0/when/time/from: must be a time of day such as 08:00"},
+        Case{"bad_day", rule("when: { time: { days: [monday] } }"),
+             "rules.yaml:6: /rules/0/when/time/days/0: must be one of mon, tue, wed, thu, fri, "
+             "sat, sun"},
+        Case{"bad_approver", "approvers: { a: { group: lawyers } }\nrules: []\n",
+             "rules.yaml:3: /approvers/a/group: must be an object id such as "
+             "3f2c0a52-0000-4000-8000-000000000001"}),
+    case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    NotBuilt, BadRules,
+    testing::Values(
+        Case{"limit", rule("limit: { count: 2, per: 1h }"),
+             "rules.yaml:6: /rules/0/limit: limit is not built yet"},
+        Case{"message_age", rule("unless: { message_age: { max: 2h } }"),
+             "rules.yaml:6: /rules/0/unless/message_age: message_age is not built yet"},
+        Case{"affected_mailboxes", rule("when: { affected_mailboxes: { any_in: x } }"),
+             "rules.yaml:6: /rules/0/when/affected_mailboxes: affected_mailboxes is not built yet"},
+        Case{"stages",
+             "rules:\n  - id: r\n    effect: require_approval\n    approve:\n      stages: []\n",
+             "rules.yaml:7: /rules/0/approve/stages: stages is not built yet"},
+        Case{
+            "in_a_test",
+            "rules: []\ntests:\n  - name: t\n    given: { action: recall, resource: message,\n"
+            "             affected_mailboxes: [a@b.c] }\n    expect: { effect: deny }\n",
+            "rules.yaml:7: /tests/0/given/affected_mailboxes: affected_mailboxes is not built yet"},
+        Case{"several_at_once",
+             rule("when: { affected_mailboxes: { any_in: x } }\n    limit: { count: 2 }\n"
+                  "    colour: red"),
+             "rules.yaml:6: /rules/0/when/affected_mailboxes: affected_mailboxes is not built "
+             "yet\nrules.yaml:7: /rules/0/limit: limit is not built yet\nrules.yaml:8: "
+             "/rules/0/colour: unknown key \"colour\""}),
+    case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    Lint, BadRules,
+    testing::Values(
+        Case{"duplicate_id", "rules:\n  - { id: a, effect: deny }\n  - { id: a, effect: allow }\n",
+             "rules.yaml:5: /rules/1/id: duplicate rule id \"a\" (also /rules/0)"},
+        Case{"unknown_list", rule("when: { mailbox: { in: nobody } }"),
+             "rules.yaml:6: /rules/0/when/mailbox/in: unknown list \"nobody\""},
+        Case{"unknown_calendar", rule("when: { time: { during: holidays } }"),
+             "rules.yaml:6: /rules/0/when/time/during: unknown calendar \"holidays\""},
+        Case{"unknown_action", rule("when: { action: [recall, delete] }"),
+             "rules.yaml:6: /rules/0/when/action/1: \"delete\" is not an action (permanentDelete, "
+             "recall, hardDelete, remediate, purgeData)"},
+        Case{
+            "unknown_kind", rule("when: { actor: { kind: robot } }"),
+            "rules.yaml:6: /rules/0/when/actor/kind: \"robot\" is not a kind of actor (user, app)"},
+        Case{"user_by_name", rule("when: { actor: { user: adele@contoso.com } }"),
+             "rules.yaml:6: /rules/0/when/actor/user: \"adele@contoso.com\" is not an id such as "
+             "6a1e55aa-0000-4000-8000-000000000004"},
+        Case{"mailbox_by_alias", rule("when: { mailbox: adele }"),
+             "rules.yaml:6: /rules/0/when/mailbox: \"adele\" is neither a mail address nor an "
+             "object id"},
+        Case{"bad_domain", rule("when: { mailbox: { domain: '@contoso.com' } }"),
+             "rules.yaml:6: /rules/0/when/mailbox/domain: \"@contoso.com\" is not a domain such as "
+             "contoso.com"},
+        Case{"bad_network", rule("when: { source_ip: 10.0.0.0/33 }"),
+             "rules.yaml:6: /rules/0/when/source_ip: \"10.0.0.0/33\" is not an IP address or CIDR "
+             "network"},
+        Case{"bits_after_prefix", rule("when: { source_ip: [10.0.0.1/8] }"),
+             "rules.yaml:6: /rules/0/when/source_ip/0: \"10.0.0.1/8\" has bits set after its "
+             "prefix"},
+        Case{"bad_zone", "timezone: Mars/Olympus\nrules: []\n",
+             "rules.yaml:3: /timezone: unknown time zone \"Mars/Olympus\""},
+        Case{"zone_is_no_path", "timezone: ../../../etc/passwd\nrules: []\n",
+             "rules.yaml:3: /timezone: unknown time zone \"../../../etc/passwd\""},
+        Case{"bad_calendar_zone",
+             "calendars: { c: { days: [mon], timezone: Berlin } }\n" +
+                 rule("when: { time: { during: c } }"),
+             "rules.yaml:3: /calendars/c/timezone: unknown time zone \"Berlin\""},
+        Case{"half_a_window", rule("when: { time: { from: '08:00' } }"),
+             "rules.yaml:6: /rules/0/when/time: from and to belong together"},
+        Case{"empty_window", rule("when: { time: { from: '08:00', to: '08:00' } }"),
+             "rules.yaml:6: /rules/0/when/time/from: from must be before to, or after it to run "
+             "over midnight"},
+        Case{"during_and_from",
+             "calendars: { c: { days: [mon] } }\n" +
+                 rule("when: { time: { during: c, days: [tue] } }"),
+             "rules.yaml:7: /rules/0/when/time: time has either during or from, to and days"},
+        Case{"require_on_deny", rule("require: { justification: 3 }"),
+             "rules.yaml:6: /rules/0/require: require is only for rules with effect: "
+             "require_approval"},
+        Case{"approve_on_deny", rule("approve: { use_within: 3h }"),
+             "rules.yaml:6: /rules/0/approve: approve is only for rules with effect: "
+             "require_approval"},
+        Case{"bad_regex",
+             "rules:\n  - { id: r, effect: require_approval, require: { ticket: '([a-z' } }\n",
+             "rules.yaml:4: /rules/0/require/ticket: \"([a-z\" is not a regular expression "
+             "(ECMAScript)"},
+        Case{"list_name", "lists: { 'a b': { values: [x] } }\nrules: []\n",
+             "rules.yaml:3: /lists: the name \"a b\" must be of at most 64 letters, digits, dots, "
+             "hyphens and underscores"},
+        Case{"list_without_source", "lists: { l: { max_age: 24h } }\nrules: []\n",
+             "rules.yaml:3: /lists/l: a list has either values or a file"},
+        Case{"list_with_two_sources", "lists: { l: { values: [x], file: y } }\nrules: []\n",
+             "rules.yaml:3: /lists/l: a list has either values or a file"},
+        Case{"age_of_values", "lists: { l: { values: [x], max_age: 24h } }\nrules: []\n",
+             "rules.yaml:3: /lists/l/max_age: max_age is only for lists with a file"},
+        Case{"missing_list_file", "lists: { l: { file: gone.csv } }\nrules: []\n",
+             "rules.yaml:3: /lists/l/file: cannot read \"gone.csv\": No such file or directory"},
+        Case{"list_file_is_a_directory", "lists: { l: { file: . } }\nrules: []\n",
+             "rules.yaml:3: /lists/l/file: cannot read \".\": not a regular file"},
+        Case{
+            "list_file_of_no_bytes", "lists: { l: { file: empty.csv } }\nrules: []\n",
+            "empty.csv:1: the list file has no bytes; a list of nobody needs at least a # comment"},
+        Case{"list_file_in_utf16", "lists: { l: { file: utf16.csv } }\nrules: []\n",
+             "utf16.csv:1: the list file is not UTF-8 text"},
+        Case{"list_file_with_open_quote", "lists: { l: { file: quote.csv } }\nrules: []\n",
+             "quote.csv:2: a quote is not closed"},
+        Case{"list_file_of_people",
+             "lists: { l: { file: people.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+             "people.csv:4: \"Jane Doe\" is neither a mail address nor an object id"},
+        Case{"list_of_wrong_kind",
+             "lists: { l: { values: [10.0.0.0/8, a@b.c] } }\n" +
+                 rule("when: { source_ip: { in: l } }"),
+             "rules.yaml:3: /lists/l/values/1: \"a@b.c\" is not an IP address or CIDR network"},
+        Case{"several_at_once",
+             rule("when: { mailbox: { in: nobody }, action: delete, source_ip: home }"),
+             "rules.yaml:6: /rules/0/when/action: \"delete\" is not an action (permanentDelete, "
+             "recall, hardDelete, remediate, purgeData)\nrules.yaml:6: /rules/0/when/mailbox/in: "
+             "unknown list \"nobody\"\nrules.yaml:6: /rules/0/when/source_ip: \"home\" is not an "
+             "IP address or CIDR network"}),
+    case_name);
+
+std::string test_of(const std::string& given, const std::string& expect) {
+  return "rules:\n  - { id: ok, effect: allow, when: { action: recall } }\ntests:\n"
+         "  - name: the test\n    given: { resource: message, " +
+         given + " }\n    expect: { " + expect + " }\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tests, BadRules,
+    testing::Values(
+        Case{"wrong_effect", test_of("action: recall", "effect: deny"),
+             "rules.yaml:6: /tests/0: test \"the test\" expected deny, got allow by [ok]"},
+        Case{"wrong_rule", test_of("action: recall", "effect: allow, by: [other, another]"),
+             "rules.yaml:6: /tests/0: test \"the test\" expected allow by [another, other], got "
+             "allow by [ok]"},
+        Case{"right_effect_by_nobody", test_of("action: permanentDelete", "effect: deny, by: [ok]"),
+             "rules.yaml:6: /tests/0: test \"the test\" expected deny by [ok], got deny by []"},
+        Case{"no_action", test_of("folder: inbox", "effect: deny"),
+             "rules.yaml:7: /tests/0/given: missing key action"},
+        Case{"bad_time", test_of("action: recall, at: noon", "effect: allow"),
+             "rules.yaml:7: /tests/0/given/at: \"noon\" is not a time such as "
+             "2026-10-05T10:00:00+02:00"},
+        Case{"bad_address", test_of("action: recall, source_ip: home", "effect: allow"),
+             "rules.yaml:7: /tests/0/given/source_ip: \"home\" is not an IP address"},
+        Case{"unknown_list", test_of("action: recall, stale_lists: [x]", "effect: allow"),
+             "rules.yaml:7: /tests/0/given/stale_lists/0: unknown list \"x\""},
+        Case{"unknown_given", test_of("action: recall, colour: red", "effect: allow"),
+             "rules.yaml:7: /tests/0/given/colour: unknown key \"colour\""}),
+    case_name);
+
+TEST(LoadRules, AMissingFileIsNotFound) {
+  const RuleFiles files;
+  const Result<RuleSet> rules = load_rules(files.path("gone.yaml"), at("2026-10-05T08:00:00Z"));
+  ASSERT_FALSE(rules.ok());
+  EXPECT_EQ(rules.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(rules.error().message, files.path("gone.yaml") + ": No such file or directory");
+}
+
+TEST(LoadRules, GivenFactsDecideTestsAndAllOthersAreUnknown) {
+  const RuleFiles files;
+  files.write("hold.csv", "held@contoso.com\n");
+  files.set_modified("hold.csv", at("2026-01-01T00:00:00Z"));
+  const Result<RuleSet> rules = files.load(R"(schema: 1
+revision: "7"
+default: deny
+lists: { hold: { file: hold.csv, max_age: 1h } }
+rules:
+  - { id: hold, effect: deny, when: { mailbox: { in: hold } } }
+  - id: night
+    effect: require_approval
+    when: { time: { from: "22:00", to: "06:00" }, actor: { group: 3f2c0a52-0000-4000-8000-000000000001 } }
+  - { id: own, effect: allow, when: { mailbox: { own: true }, actor: { role: R } } }
+tests:
+  - name: everything given, and lists count as fresh
+    given: { action: recall, resource: message, mailbox: a@b.c, own_mailbox: true, actor: { group: [], role: R }, at: "2026-10-05T10:00:00Z" }
+    expect: { effect: allow, by: [own] }
+  - name: no time
+    given: { action: recall, resource: message, mailbox: a@b.c, own_mailbox: true, actor: { group: 3f2c0a52-0000-4000-8000-000000000001, role: [R] } }
+    expect: { effect: require_approval }
+  - name: unknown in words
+    given: { action: recall, resource: message, mailbox: unknown, own_mailbox: unknown }
+    expect: { effect: deny, by: [hold] }
+  - name: stale where a test says so
+    given: { action: recall, resource: message, mailbox: a@b.c, stale_lists: [hold] }
+    expect: { effect: deny, by: [hold] }
+  - name: an app is not a user
+    given: { action: recall, resource: message, mailbox: a@b.c, actor: { app: x, group: [] }, at: "2026-10-05T10:00:00Z" }
+    expect: { effect: deny, by: [] }
+)");
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  EXPECT_EQ(rules->revision(), "7");
+  EXPECT_EQ(rules->data().tests, 5U);
+}
+
+TEST(LoadRules, TheHashCoversTheFileAndItsLists) {
+  const RuleFiles files;
+  const std::string plain = std::string(kHead) + kNoRules;
+  EXPECT_EQ(files.load(plain)->sha256(), to_hex(sha256(plain)));
+
+  files.write("b.csv", "b@contoso.com\n");
+  files.write("a.csv", "a@contoso.com\n");
+  const std::string text = plain + "lists: { b: { file: a.csv }, a: { file: b.csv } }\n";
+  const std::string expected =
+      to_hex(sha256(to_hex(sha256(text)) + "\n" + to_hex(sha256("b@contoso.com\n")) + "\n" +
+                    to_hex(sha256("a@contoso.com\n")) + "\n"));
+  EXPECT_EQ(files.load(text)->sha256(), expected);
+  files.write("a.csv", "a@contoso.com\nc@contoso.com\n");
+  EXPECT_NE(files.load(text)->sha256(), expected);
+}
+
+}  // namespace
+}  // namespace holdfast::approval

@@ -1,0 +1,131 @@
+// The small parts: networks, list files, the store, the examples that are shipped.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "approval/decide.h"
+#include "approval/explain.h"
+#include "approval/list_file.h"
+#include "approval/network.h"
+#include "approval/rule_store.h"
+#include "tests/unit/approval/rule_files.h"
+
+namespace holdfast::approval {
+namespace {
+
+TEST(Network, RefusesWhatIsNotOneNetwork) {
+  for (const char* text : {"", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0",
+                           "010.0.0.1", "2001:db8::/129", "fe80::1%eth0", "localhost", "10.0.0.1/8",
+                           "2001:db8::1/32", "10.0.0.0 /8"}) {
+    EXPECT_FALSE(parse_network(text).ok()) << text;
+  }
+}
+
+TEST(Network, HoldsItsAddresses) {
+  const auto holds = [](const char* network, const char* address) {
+    return contains(parse_network(network).value(), parse_ip(address).value());
+  };
+  EXPECT_TRUE(holds("10.0.0.0/9", "10.127.255.255"));
+  EXPECT_FALSE(holds("10.0.0.0/9", "10.128.0.0"));
+  EXPECT_TRUE(holds("0.0.0.0/0", "203.0.113.1"));
+  EXPECT_TRUE(holds("::ffff:10.0.0.0/104", "10.1.1.1"));
+  EXPECT_TRUE(holds("10.1.1.1", "::ffff:10.1.1.1"));
+  EXPECT_TRUE(holds("fe80::/10", "fe80::1%eth0"));
+  EXPECT_FALSE(holds("::/0", "10.1.1.1"));
+  EXPECT_FALSE(holds("0.0.0.0/0", "2001:db8::1"));
+}
+
+TEST(ListFile, TakesTheFirstColumnOfWhateverWasExported) {
+  const auto entries = parse_list(
+      "\xEF\xBB\xBF# holds\r\n\r\nUPN;Name\r\na@x.com;Adele\r\n \"b@x.com\" , B\r\nc@x.com\tC\r\n"
+      "\"d\"\"e@x.com\"\n,empty\nupn");
+  std::vector<std::string> texts;
+  for (const ListEntry& entry : entries.value()) texts.push_back(entry.text);
+  EXPECT_THAT(texts, testing::ElementsAre("a@x.com", "b@x.com", "c@x.com", "d\"e@x.com", "upn"));
+  EXPECT_EQ(entries->at(0).line, 4);
+}
+
+TEST(ListFile, AListOfNobodyIsWrittenDown) {
+  EXPECT_TRUE(parse_list("# nobody\n").value().empty());
+  EXPECT_FALSE(parse_list("").ok());
+}
+
+TEST(RuleStore, ReloadsWholeOrNotAtAll) {
+  const RuleFiles files;
+  const WallTime now = at("2026-10-05T08:00:00Z");
+  RuleStore store(files.path("rules.yaml"),
+                  files.load("schema: 1\nrevision: one\nrules: []\n").value());
+  const RuleSet held = store.current();
+
+  files.write("rules.yaml", "schema: 1\nrevision: two\nrules: []\n");
+  ASSERT_TRUE(store.reload(now).ok());
+  EXPECT_EQ(store.current().revision(), "two");
+  EXPECT_EQ(held.revision(), "one");
+
+  files.write("rules.yaml", "schema: 1\nrevision: three\nrules: [\n");
+  const Status broken = store.reload(now);
+  ASSERT_FALSE(broken.ok());
+  EXPECT_EQ(store.current().revision(), "two");
+}
+
+TEST(Explain, SaysWhyAndWhatWouldChangeIt) {
+  const RuleFiles files;
+  const RuleSet rules = files
+                            .load(
+                                "schema: 1\nrevision: a\nlists: { hold: { values: [h@x.com] } }\n"
+                                "rules:\n"
+                                "  - { id: hold, effect: deny, when: {mailbox: {in: hold}} }\n"
+                                "  - { id: own, effect: allow, when: {mailbox: {own: true}} }\n")
+                            .value();
+  Facts facts;
+  facts.action = "permanentDelete";
+  facts.resource = "message";
+  facts.actor_kind = identity::ActorKind::kUser;
+  facts.own_mailbox = true;
+  const nlohmann::json unknown = to_json(explain(rules, facts));
+  EXPECT_EQ(unknown["effect"], "deny");
+  EXPECT_EQ(unknown["by"], nlohmann::json({"hold"}));
+  EXPECT_EQ(unknown["rules"][0]["unknown_facts"], nlohmann::json({"mailbox"}));
+  EXPECT_EQ(unknown["changes"].size(), 1U);
+  EXPECT_EQ(unknown["changes"][0]["effect"], "allow");
+  EXPECT_EQ(unknown["changes"][0]["not_matching"], nlohmann::json({"hold"}));
+  EXPECT_EQ(unknown["changes"][0]["needs"][0], "mailbox is not in hold (now unknown)");
+
+  facts.mailbox = MailboxNames{{"a@x.com"}};
+  const nlohmann::json known = to_json(explain(rules, facts));
+  EXPECT_EQ(known["effect"], "allow");
+  EXPECT_EQ(known["rules"][0]["when"][0]["truth"], "false");
+  EXPECT_EQ(known["changes"][0]["effect"], "deny");
+  EXPECT_EQ(known["changes"][0]["matching"], nlohmann::json({"hold"}));
+  EXPECT_EQ(known["changes"][0]["needs"][0], "mailbox is in hold (now a@x.com)");
+}
+
+TEST(Examples, TheStarterLoads) {
+  const Result<RuleSet> rules =
+      load_rules(HOLDFAST_SOURCE_DIR "/config/rules.example.yaml", system_clock().now());
+  EXPECT_TRUE(rules.ok()) << rules.error().message;
+}
+
+// Every ```yaml block of the reference is a whole rule file or the rules of one.
+TEST(Examples, TheReferenceLoads) {
+  std::ifstream file(HOLDFAST_SOURCE_DIR "/docs/rules.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  const std::string document = text.str();
+  int blocks = 0;
+  constexpr std::string_view kOpen = "```yaml\n";
+  for (std::size_t i = 0; (i = document.find(kOpen, i)) != std::string::npos; ++blocks) {
+    i += kOpen.size();
+    const std::string block = document.substr(i, document.find("```", i) - i);
+    const RuleFiles files;
+    files.write("hold.csv", "mailbox,case\nheld@contoso.com,CASE-17\n");
+    const Result<RuleSet> rules = files.load(block);
+    EXPECT_TRUE(rules.ok()) << rules.error().message << "\n" << block;
+  }
+  EXPECT_GE(blocks, 3);
+}
+
+}  // namespace
+}  // namespace holdfast::approval

@@ -122,7 +122,7 @@ class Exchange {
   Task<Result<Response>> run(BodyBlock& block, std::string_view first, std::uint64_t taken,
                              bool last) {
     Status sent = co_await write(first);
-    if (sent.ok() && !answered_ && !last) sent = co_await write_body(block, taken);
+    if (sent.ok() && !is_turned_away() && !last) sent = co_await write_body(block, taken);
     if (!sent.ok()) {
       // The answer may have come before the upstream closed, and then it counts.
       const Status polled = poll_answer();
@@ -142,7 +142,7 @@ class Exchange {
                                                lease_.pool().options().header_bytes_max);
   }
 
-  // Ends early, with answered_ set, when the upstream answers before it has read everything.
+  // Ends early when the upstream turns the rest of the request away.
   Task<Status> write(std::string_view bytes) {
     while (!bytes.empty()) {
       // What TLS has begun to write may leave later, whatever it returns now.
@@ -157,11 +157,19 @@ class Exchange {
         co_return Error{ErrorCode::kUnavailable, stream().failure()};
       }
       const auto deadline = from_now(lease_.pool().options().idle_timeout);
-      const Status ready = co_await stream().wait_for_any(deadline);
-      if (!ready.ok()) co_return ready.error();
-      const Status polled = poll_answer();
-      if (!polled.ok()) co_return polled.error();
+      // Bytes of an answer that is known already would only wake it for nothing.
+      Status ready;
       if (answered_) {
+        ready = co_await stream().wait(IoState::kWantWrite, deadline);
+      } else {
+        ready = co_await stream().wait_for_any(deadline);
+      }
+      if (!ready.ok()) co_return ready.error();
+      if (!answered_) {
+        const Status polled = poll_answer();
+        if (!polled.ok()) co_return polled.error();
+      }
+      if (is_turned_away()) {
         request_complete_ = false;
         co_return Status();
       }
@@ -180,12 +188,17 @@ class Exchange {
       Status sent = co_await write(block.frame(*read));
       if (sent.ok() && !answered_) sent = poll_answer();
       if (!sent.ok()) co_return sent;
-      if (answered_) {
+      if (is_turned_away()) {
         request_complete_ = request_complete_ && last;
         co_return Status();
       }
     }
     co_return Status();
+  }
+
+  // The upstream answered early and does not want the rest. After an early success it does.
+  bool is_turned_away() const {
+    return answered_ && (response_.status >= 300 || !parser_->keep_alive());
   }
 
   // Takes what has come without waiting.

@@ -305,8 +305,13 @@ void Connection::discard_body() {
 Task<Result<std::size_t>> Connection::read_body(std::span<char> buffer) {
   if (body_broken_) co_return Error{ErrorCode::kInvalid, "the request's body is broken"};
   if (body_complete() || buffer.empty()) co_return std::size_t{0};
-  Result<std::size_t> read =
-      framing_.chunked ? co_await read_chunked_body(buffer) : co_await read_length_body(buffer);
+  // Not as one conditional expression: g++ 12 destroys the result of a co_await in it twice.
+  Result<std::size_t> read = std::size_t{0};
+  if (framing_.chunked) {
+    read = co_await read_chunked_body(buffer);
+  } else {
+    read = co_await read_length_body(buffer);
+  }
   body_broken_ = !read.ok();
   co_return read;
 }

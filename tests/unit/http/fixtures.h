@@ -2,11 +2,13 @@
 // would, and certificates.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstdint>
 #include <exception>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,7 +17,6 @@
 #include <vector>
 
 #include "base/task.h"
-#include "http/server.h"
 
 namespace holdfast::http::test {
 
@@ -38,6 +39,9 @@ class Loop {
     return std::move(*value);
   }
 
+  // Lets `span` pass on the loop, with everything else on it going on.
+  void pass(std::chrono::milliseconds span);
+
  private:
   template <class T>
   static Task<void> store(Task<T> task, std::optional<T>& value) {
@@ -46,5 +50,56 @@ class Loop {
 
   boost::asio::io_context context_;
 };
+
+// One end of a TCP connection, blocking. Reads give up after ten seconds.
+class Raw {
+ public:
+  explicit Raw(int descriptor) : descriptor_(descriptor) {}
+  Raw(Raw&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  Raw& operator=(Raw&&) = delete;
+  ~Raw();
+
+  static Raw connect(std::uint16_t port);
+
+  void send(std::string_view bytes);
+  // Everything up to the end of the connection; "<reset>" or "<timeout>" stands for other ends.
+  std::string read_all();
+  // Up to and including `end`, or what came before the end of the connection.
+  std::string read_until(std::string_view end);
+  void finish();  // No more will be sent.
+  void reset();   // Closes with RST.
+
+ private:
+  int descriptor_;
+  std::string buffer_;
+};
+
+// Accepts connections and runs a script for each, one after the other.
+class RawServer {
+ public:
+  using Script = std::function<void(Raw&, int connection)>;
+  explicit RawServer(Script script);
+  ~RawServer();
+
+  std::string origin() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  int connections() const { return connections_; }
+
+ private:
+  int listening_ = -1;
+  std::uint16_t port_ = 0;
+  std::atomic<int> connections_{0};
+  std::thread thread_;
+};
+
+// A port that nobody listens on.
+std::uint16_t unused_port();
+
+// Self-signed, so each is its own authority. Made once a process.
+struct Certificate {
+  std::string certificate_file;
+  std::string key_file;
+};
+const Certificate& certificate_for_loopback();  // 127.0.0.1 and localhost.
+const Certificate& certificate_for_others();    // other.example.
 
 }  // namespace holdfast::http::test

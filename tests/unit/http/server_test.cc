@@ -1,0 +1,401 @@
+#include "http/server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <future>
+#include <semaphore>
+
+#include "tests/unit/http/fixtures.h"
+
+namespace holdfast::http::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Content of unknown length, in blocks; fails after the last one when told to.
+class Blocks : public Body {
+ public:
+  Blocks(int count, bool fail) : left_(count), fail_(fail) {}
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    if (left_ == 0 && fail_) co_return Error{ErrorCode::kUnavailable, "lost"};
+    if (left_ == 0) co_return std::size_t{0};
+    --left_;
+    std::ranges::fill(buffer.first(4), 'b');
+    co_return std::size_t{4};
+  }
+  std::optional<std::uint64_t> remaining() const override { return std::nullopt; }
+
+ private:
+  int left_;
+  bool fail_;
+};
+
+// What the tests see of the handlers.
+struct Seen {
+  std::atomic<int> handled{0};
+  std::counting_semaphore<> entered{0};
+  std::counting_semaphore<> ended{0};
+  std::function<void()> release;  // Lets what waits at /wait go on. Set before `entered`.
+};
+
+class TestHandler : public Handler {
+ public:
+  TestHandler(boost::asio::any_io_executor worker, Seen& seen) : worker_(worker), seen_(seen) {}
+
+  Task<Response> handle(Request request) override {
+    ++seen_.handled;
+    const std::string target = request.head.target;
+    Response response;
+    response.headers.add("Target", target);
+    if (target == "/echo") {
+      const auto content = co_await read_all(*request.body, 10'000'000);
+      response.content = content.ok() ? *content : "error: " + content.error().message;
+    } else if (target == "/echo-stream") {
+      response.stream = std::move(request.body);
+    } else if (target == "/blocks") {
+      response.stream = std::make_unique<Blocks>(3, false);
+    } else if (target == "/broken") {
+      response.stream = std::make_unique<Blocks>(3, true);
+    } else if (target == "/throw") {
+      throw std::runtime_error("on purpose");
+    } else if (target == "/wait") {
+      boost::asio::steady_timer gate(worker_, 1h);
+      seen_.release = [this, &gate] { boost::asio::post(worker_, [&gate] { gate.cancel(); }); };
+      seen_.entered.release();
+      co_await gate.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      seen_.ended.release();
+    } else if (target == "/none") {
+      response.status = 204;
+    } else {
+      response.content = "hello";
+    }
+    co_return response;
+  }
+
+  Response refuse(int status, const std::string& why) override {
+    Response response;
+    response.status = status;
+    response.content = why;
+    return response;
+  }
+
+ private:
+  const boost::asio::any_io_executor worker_;
+  Seen& seen_;
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  void start(ServerOptions options = {}) {
+    auto started = Server::start(std::move(options), [this](auto worker) {
+      return std::make_unique<TestHandler>(worker, seen_);
+    });
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    server_ = std::move(*started);
+  }
+
+  Raw connect() { return Raw::connect(server_->port()); }
+
+  static std::string get(const std::string& target, const std::string& fields = "") {
+    return "GET " + target + " HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n";
+  }
+  static std::string last(const std::string& target) {
+    return get(target, "Connection: close\r\n");
+  }
+  static std::string post(const std::string& target, const std::string& fields,
+                          const std::string& body) {
+    return "POST " + target + " HTTP/1.1\r\nHost: h\r\n" + fields + "\r\n" + body;
+  }
+
+  // What the server answers to these bytes until it closes, without its Date lines.
+  std::string exchange(std::string_view bytes) {
+    Raw raw = connect();
+    raw.send(bytes);
+    return without_dates(raw.read_all());
+  }
+
+  static std::string without_dates(std::string text) {
+    for (std::size_t at; (at = text.find("Date: ")) != std::string::npos;) {
+      text.erase(at, text.find("\r\n", at) + 2 - at);
+    }
+    return text;
+  }
+
+  static std::size_t count(std::string_view text, std::string_view what) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(what, at)) != std::string_view::npos; ++at) ++found;
+    return found;
+  }
+
+  Seen seen_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(ServerTest, AnswersAndSaysWhenItCloses) {
+  start();
+  EXPECT_EQ(exchange(get("/a") + last("/b")),
+            "HTTP/1.1 200 OK\r\nTarget: /a\r\nContent-Length: 5\r\n\r\nhello"
+            "HTTP/1.1 200 OK\r\nTarget: /b\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
+}
+
+TEST_F(ServerTest, DatesItsAnswers) {
+  start();
+  Raw raw = connect();
+  raw.send(get("/a"));
+  EXPECT_NE(raw.read_until("\r\n\r\n").find("\r\nDate: "), std::string::npos);
+}
+
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
+  start();
+  std::string requests, expected;
+  for (int each = 0; each < 50; ++each) {
+    const std::string body = "body " + std::to_string(each);
+    requests += post("/echo", "Content-Length: " + std::to_string(body.size()) + "\r\n", body);
+    expected += body + ";";
+  }
+  const std::string answers = exchange(requests + last("/end"));
+  std::string bodies;
+  for (std::size_t at = 0; (at = answers.find("body ", at)) != std::string::npos;) {
+    const std::size_t end = std::min(answers.find("HTTP", at), answers.size());
+    bodies += answers.substr(at, end - at) + ";";
+    at = end;
+  }
+  EXPECT_EQ(bodies, expected);
+}
+
+TEST_F(ServerTest, TakesRequestsCutAnywhere) {
+  start();
+  const std::string request =
+      post("/echo", "Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n") +
+      last("/b");
+  const std::string expected = exchange(request);
+  EXPECT_EQ(count(expected, "abcde"), 1u);
+  for (std::size_t cut = 1; cut < request.size(); cut += 3) {
+    Raw raw = connect();
+    raw.send(request.substr(0, cut));
+    raw.send(request.substr(cut));
+    EXPECT_EQ(without_dates(raw.read_all()), expected) << "cut at " << cut;
+  }
+}
+
+TEST_F(ServerTest, AnswersHeadWithoutBody) {
+  start();
+  EXPECT_EQ(exchange("HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n" + last("/none")),
+            "HTTP/1.1 200 OK\r\nTarget: /a\r\n\r\n"
+            "HTTP/1.1 204 No Content\r\nTarget: /none\r\nConnection: close\r\n\r\n");
+}
+
+TEST_F(ServerTest, AsksToContinueOnlyWhenTheBodyIsRead) {
+  start();
+  Raw raw = connect();
+  raw.send(post("/echo", "Content-Length: 3\r\nExpect: 100-continue\r\n", ""));
+  EXPECT_EQ(raw.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  raw.send("abc");
+  EXPECT_NE(raw.read_until("abc").find("200 OK"), std::string::npos);
+  raw.send(post("/a", "Content-Length: 3\r\nExpect: 100-continue\r\n", ""));
+  const std::string unread = raw.read_all();
+  EXPECT_EQ(count(unread, "100 Continue"), 0u);
+  EXPECT_EQ(count(unread, "Connection: close"), 1u);
+}
+
+TEST_F(ServerTest, SpeaksToHttp10) {
+  start();
+  EXPECT_EQ(exchange("GET /blocks HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nTarget: /blocks\r\nConnection: close\r\n\r\nbbbbbbbbbbbb");
+  EXPECT_EQ(exchange("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /b HTTP/1.0\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nTarget: /a\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n"
+            "helloHTTP/1.1 200 OK\r\nTarget: /b\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"
+            "hello");
+}
+
+TEST_F(ServerTest, StreamsBothWays) {
+  start();
+  EXPECT_EQ(exchange(last("/blocks")),
+            "HTTP/1.1 200 OK\r\nTarget: /blocks\r\nConnection: close\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n4\r\nbbbb\r\n4\r\nbbbb\r\n4\r\nbbbb\r\n0\r\n\r\n");
+  const std::string large(1'000'000, 'x');
+  const std::string echoed =
+      exchange(post("/echo-stream", "Content-Length: 1000000\r\nConnection: close\r\n", large));
+  EXPECT_EQ(count(echoed, "Content-Length: 1000000\r\n"), 1u);
+  EXPECT_TRUE(echoed.ends_with("\r\n\r\n" + large));
+}
+
+TEST_F(ServerTest, ResetsAnAnswerThatItCannotComplete) {
+  start();
+  const std::string broken = exchange(get("/broken"));
+  EXPECT_TRUE(broken.ends_with("<reset>")) << broken;
+  EXPECT_EQ(count(broken, "0\r\n\r\n"), 0u);
+}
+
+TEST_F(ServerTest, ReadsAwayABodyThatNobodyWants) {
+  start();
+  const std::string answers =
+      exchange(post("/a", "Content-Length: 3\r\n", "abc") +
+               post("/a", "Transfer-Encoding: chunked\r\n", "1\r\na\r\n0\r\n\r\n") + last("/b"));
+  EXPECT_EQ(count(answers, "200 OK"), 3u);
+  EXPECT_EQ(count(answers, "Connection: close"), 1u);
+}
+
+TEST_F(ServerTest, ClosesOverABodyThatDoesNotEnd) {
+  start();
+  const std::string answer = exchange(post("/a", "Content-Length: 100000000\r\n", "abc"));
+  EXPECT_EQ(count(answer, "Connection: close"), 1u) << answer;
+  EXPECT_TRUE(answer.ends_with("hello")) << answer;
+}
+
+TEST_F(ServerTest, NeverTakesAUnreadBodyForARequest) {
+  start();
+  const std::string smuggled = get("/smuggled");
+  const std::string answers =
+      exchange(post("/a", "Content-Length: " + std::to_string(smuggled.size()) + "\r\n", smuggled) +
+               last("/b"));
+  EXPECT_EQ(count(answers, "/smuggled"), 0u);
+  EXPECT_EQ(seen_.handled, 2);
+}
+
+TEST_F(ServerTest, RefusesOnceAndServesNothingBehind) {
+  start();
+  const std::string answer = exchange("GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n" + get("/a"));
+  EXPECT_EQ(answer,
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 37\r\n\r\n"
+            "there must be exactly one Host header");
+  EXPECT_EQ(seen_.handled, 0);
+}
+
+TEST_F(ServerTest, RefusesABrokenChunkedBodyAndCloses) {
+  start();
+  const std::string answer = exchange(
+      post("/echo", "Transfer-Encoding: chunked\r\n", "3;x\r\nabc\r\n0\r\n\r\n") + get("/a"));
+  EXPECT_EQ(count(answer, "HTTP/1.1"), 1u) << answer;
+  EXPECT_EQ(count(answer, "Connection: close"), 1u) << answer;
+  EXPECT_EQ(seen_.handled, 1);
+}
+
+TEST_F(ServerTest, AnswersWhatWasThrownWith500AndCloses) {
+  start();
+  const std::string answer = exchange(get("/throw") + get("/a"));
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 500 ")) << answer;
+  EXPECT_EQ(count(answer, "HTTP/1.1"), 1u);
+  EXPECT_EQ(count(answer, "on purpose"), 0u);
+}
+
+TEST_F(ServerTest, RefusesARequestThatDoesNotCome) {
+  start({.header_timeout = 50ms, .idle_timeout = 10s});
+  Raw raw = connect();
+  raw.send("GET / HTT");
+  EXPECT_TRUE(raw.read_all().starts_with("HTTP/1.1 408 Request Timeout\r\n"));
+}
+
+TEST_F(ServerTest, ClosesIdleConnectionsWithoutAWord) {
+  start({.idle_timeout = 50ms});
+  Raw raw = connect();
+  EXPECT_EQ(raw.read_all(), "");
+}
+
+TEST_F(ServerTest, GivesUpOnABodyThatDoesNotCome) {
+  start({.body_timeout = 50ms});
+  const std::string answer = exchange(post("/echo", "Content-Length: 9\r\n", "abc"));
+  EXPECT_EQ(count(answer, "error: the peer was too slow"), 1u) << answer;
+  EXPECT_EQ(count(answer, "Connection: close"), 1u);
+}
+
+TEST_F(ServerTest, GivesUpOnASilentHandshake) {
+  const Certificate& own = certificate_for_loopback();
+  start({.tls_certificate_file = own.certificate_file,
+         .tls_key_file = own.key_file,
+         .handshake_timeout = 50ms});
+  Raw raw = connect();
+  EXPECT_EQ(raw.read_all(), "");
+}
+
+TEST_F(ServerTest, GivesUpOnAClientThatDoesNotRead) {
+  start({.write_timeout = 50ms});
+  const std::string large(9'000'000, 'x');
+  Raw raw = connect();
+  raw.send(post("/echo", "Content-Length: 9000000\r\n", large));
+  // Only now, after the server has given up, is the answer read.
+  EXPECT_TRUE(server_->drain(10s));
+  EXPECT_TRUE(raw.read_all().ends_with("<reset>"));
+}
+
+TEST_F(ServerTest, FinishesARequestWhoseClientIsGone) {
+  start();
+  {
+    Raw raw = connect();
+    raw.send(get("/wait"));
+    seen_.entered.acquire();
+    raw.reset();
+  }
+  seen_.release();
+  EXPECT_TRUE(seen_.ended.try_acquire_for(10s));
+}
+
+TEST_F(ServerTest, DrainsWhatIsInFlight) {
+  start();
+  Raw busy = connect();
+  busy.send(get("/wait") + get("/never"));
+  seen_.entered.acquire();
+  Raw idle = connect();
+  idle.send(get("/a"));
+  EXPECT_NE(idle.read_until("hello").find("200 OK"), std::string::npos);
+  auto drained = std::async(std::launch::async, [&] { return server_->drain(10s); });
+  EXPECT_EQ(idle.read_all(), "");
+  seen_.release();
+  const std::string answer = busy.read_all();
+  EXPECT_EQ(count(answer, "200 OK"), 1u) << answer;
+  EXPECT_EQ(count(answer, "Connection: close"), 1u) << answer;
+  EXPECT_TRUE(drained.get());
+  EXPECT_EQ(seen_.handled, 2);
+  EXPECT_THROW(connect(), std::runtime_error);
+}
+
+TEST_F(ServerTest, SaysWhenItCouldNotDrain) {
+  start();
+  Raw busy = connect();
+  busy.send(get("/wait"));
+  seen_.entered.acquire();
+  EXPECT_FALSE(server_->drain(50ms));
+  // Destroyed with a request in flight: it ends, and nothing is touched after it.
+  server_.reset();
+  EXPECT_EQ(count(busy.read_all(), "200 OK"), 0u);
+}
+
+TEST_F(ServerTest, RefusesConnectionsBeyondTheLimit) {
+  start({.connections_max = 1});
+  Raw first = connect();
+  first.send(get("/a"));
+  first.read_until("hello");
+  Raw second = connect();
+  EXPECT_EQ(second.read_until("x").find("200"), std::string::npos);
+  first.send(get("/a"));
+  EXPECT_NE(first.read_until("hello").find("200 OK"), std::string::npos);
+}
+
+TEST_F(ServerTest, NamesWhatItCannotUse) {
+  const auto handler = [this](auto worker) { return std::make_unique<TestHandler>(worker, seen_); };
+  start();
+  const auto busy = Server::start({.port = server_->port()}, handler);
+  ASSERT_FALSE(busy.ok());
+  EXPECT_EQ(busy.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(busy.error().message.find("127.0.0.1 port " + std::to_string(server_->port())),
+            std::string::npos);
+  const Certificate& own = certificate_for_loopback();
+  const auto missing = Server::start(
+      {.tls_certificate_file = "/nowhere.crt", .tls_key_file = own.key_file}, handler);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().code, ErrorCode::kInvalid);
+  EXPECT_TRUE(missing.error().message.starts_with("/nowhere.crt: ")) << missing.error().message;
+  const auto foreign = Server::start({.tls_certificate_file = own.certificate_file,
+                                      .tls_key_file = certificate_for_others().key_file},
+                                     handler);
+  ASSERT_FALSE(foreign.ok());
+  EXPECT_EQ(foreign.error().code, ErrorCode::kInvalid);
+}
+
+}  // namespace
+}  // namespace holdfast::http::test

@@ -283,13 +283,14 @@ LogPostgres::Batch LogPostgres::next_batch() {
 
 void LogPostgres::append_batch(Batch batch) {
   const SteadyTime now = clock_.steady_now();
-  const auto overdue = std::stable_partition(batch.begin(), batch.end(), [now](const Pending& p) {
-    return must_be_kept(p.entry.kind) || p.deadline > now;
-  });
-  for (auto late = overdue; late != batch.end(); ++late) {
-    late->done(unavailable("the database is too slow"));
+  Batch waiting = std::exchange(batch, {});
+  for (Pending& pending : waiting) {
+    if (must_be_kept(pending.entry.kind) || pending.deadline > now) {
+      batch.push_back(std::move(pending));
+    } else {
+      pending.done(unavailable("the database is too slow"));
+    }
   }
-  batch.erase(overdue, batch.end());
   if (batch.empty()) return;
   if (connection_ == nullptr) return decline(std::move(batch), unavailable("connection lost"));
 

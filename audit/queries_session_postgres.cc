@@ -68,6 +68,8 @@ void DatabaseSession::open() {
   connection_ = std::move(connection);
   pqxx::nontransaction setup(*connection_);
   setup.exec("SET search_path = pg_catalog, pg_temp");
+  // The planner cannot know how few records are not derived yet; compiling for more takes a second.
+  setup.exec("SET jit = off");
   setup.exec("SET statement_timeout = " + std::to_string(access_.statement_timeout.count()));
 }
 

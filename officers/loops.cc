@@ -13,11 +13,12 @@ Loop::~Loop() {
 void Loop::stop() {
   {
     MutexLock lock(mutex_);
+    if (stopping_) return;
     stopping_ = true;
   }
   stopped_.notify_all();
   work_.interrupt();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
 }
 
 std::optional<std::string> Loop::problem() const {

@@ -30,7 +30,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Interrupts the step that runs, and joins.
+  // Interrupts the step that runs, and joins. From one thread.
   void stop();
 
   // Why the last step failed, one line; empty when it did not.

@@ -75,7 +75,6 @@ CREATE FUNCTION holdfast.search_row(index bigint, entry bytea) RETURNS holdfast.
   LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  json text;
   document jsonb;
   request jsonb;
   operation jsonb;
@@ -85,12 +84,7 @@ DECLARE
   actors text[];
   mailboxes text[];
 BEGIN
-  json := convert_from(entry, 'UTF8');
-  -- PostgreSQL has no NUL in texts. A caller can put one into a path, and must not hide by it.
-  IF strpos(json, '\u0000') > 0 THEN
-    json := regexp_replace(json, '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g');
-  END IF;
-  document := json::jsonb;
+  document := convert_from(entry, 'UTF8')::jsonb;
   -- Stricter than a cast to timestamptz, which takes 'now' for a time. The index is the log's to
   -- give, and readers are shown it beside the entry's members.
   IF document ->> 'id' IS NULL OR document ->> 'kind' IS NULL OR document ? 'index'

@@ -1,0 +1,71 @@
+// The officers' API over fakes: one request in, one answer out.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/crypto.h"
+#include "officers/api.h"
+#include "tests/support/fake_audit_log.h"
+#include "tests/support/fake_clock.h"
+#include "tests/unit/officers/fake_record_source.h"
+
+namespace holdfast::officers {
+
+class ApiTest : public ::testing::Test {
+ protected:
+  ApiTest() {
+    const auto tokens = Tokens::parse("tokens:\n  - name: alice\n    sha256: \"" +
+                                          to_hex(sha256("secret")) + "\"\n    roles: [auditor]\n",
+                                      "tokens.yaml");
+    tokens_ = *tokens;
+    records_.page.records = {{.index = 1, .entry = R"({"id":"x","kind":"intent"})"},
+                             {.index = 0, .entry = "\xff", .malformed = true}};
+    records_.page.complete_to = 2;
+    records_.page.log_size = 3;
+  }
+
+  http::Response send(http::RequestHead head) {
+    const std::unique_ptr<http::Handler> api = make_api(
+        {.records = records_, .log = log_, .tokens = tokens_, .clock = clock_, .problems = [this] {
+           return problems_;
+         }});
+    http::Request request;
+    request.head = std::move(head);
+    request.peer = {.address = "10.1.2.3", .port = 4711, .tls = true};
+    request.body = http::empty_body();
+    boost::asio::io_context context;
+    http::Response answer;
+    boost::asio::co_spawn(context, api->handle(std::move(request)),
+                          [&answer](std::exception_ptr thrown, http::Response response) {
+                            if (thrown) std::rethrow_exception(thrown);
+                            answer = std::move(response);
+                          });
+    context.run();
+    return answer;
+  }
+  http::Response get(const std::string& target, const std::string& token = "secret",
+                     const std::string& method = "GET") {
+    http::RequestHead head;
+    head.method = method;
+    head.target = target;
+    head.headers.add("Host", "audit.example:8444");
+    if (!token.empty()) head.headers.add("Authorization", "Bearer " + token);
+    return send(std::move(head));
+  }
+  static nlohmann::json body(const http::Response& response) {
+    return nlohmann::json::parse(response.content);
+  }
+
+  testing::FakeClock clock_;
+  audit::FakeRecordSource records_;
+  audit::FakeAuditLog log_;
+  Tokens tokens_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace holdfast::officers

@@ -1,0 +1,81 @@
+// The OpenAPI document says what the server does: the same paths, parameters and values.
+#include "config/yaml.h"
+#include "tests/unit/officers/api_fixture.h"
+
+namespace holdfast::officers {
+namespace {
+
+using nlohmann::json;
+
+class OpenApiTest : public ApiTest {
+ protected:
+  void SetUp() override {
+    const auto document = config::load_yaml(HOLDFAST_SOURCE_DIR "/schema/openapi.yaml");
+    ASSERT_TRUE(document.ok()) << document.error().message;
+    openapi_ = document->value;
+  }
+
+  json parameters() const {
+    return openapi_.at("paths").at("/api/v1/records").at("get").at("parameters");
+  }
+
+  json openapi_;
+};
+
+TEST_F(OpenApiTest, paths_are_those_of_the_server) {
+  std::vector<std::string> documented;
+  for (const auto& [path, item] : openapi_.at("paths").items()) {
+    documented.push_back(path);
+    std::string target = path;
+    const std::size_t reference = target.find("{reference}");
+    if (reference != std::string::npos) target.replace(reference, target.size(), "1");
+    EXPECT_EQ(get(target).status, 200) << path;
+    const bool open = item.at("get").contains("security");
+    EXPECT_EQ(get(target, "").status, open ? 200 : 401) << path;
+    EXPECT_EQ(get(target, "secret", "DELETE").status, 405) << path;
+  }
+  EXPECT_THAT(documented, ::testing::UnorderedElementsAreArray(api_paths()));
+}
+
+TEST_F(OpenApiTest, parameters_are_those_of_the_server) {
+  std::vector<std::string> documented;
+  for (const json& parameter : parameters()) documented.push_back(parameter.at("name"));
+  const auto& known = audit::record_query_parameters();
+  EXPECT_EQ(documented, std::vector<std::string>(known.begin(), known.end()));
+}
+
+TEST_F(OpenApiTest, values_are_those_of_the_server) {
+  for (const json& parameter : parameters()) {
+    const std::string name = parameter.at("name");
+    const json& schema = parameter.at("schema");
+    for (const json& value : schema.value("enum", json::array())) {
+      EXPECT_EQ(get("/api/v1/records?" + name + "=" + value.get<std::string>()).status, 200);
+    }
+    if (schema.contains("enum")) {
+      EXPECT_EQ(get("/api/v1/records?" + name + "=other").status, 400) << name;
+    }
+    if (!schema.contains("maximum")) continue;
+    const int most = schema.at("maximum");
+    EXPECT_EQ(get("/api/v1/records?limit=" + std::to_string(most)).status, 200);
+    EXPECT_EQ(get("/api/v1/records?limit=" + std::to_string(most + 1)).status, 400);
+    EXPECT_EQ(schema.at("default"), audit::RecordQuery().limit);
+  }
+}
+
+TEST_F(OpenApiTest, answers_have_the_members_it_promises) {
+  records_.page.next = audit::Cursor{};
+  const json page = body(get("/api/v1/records"));
+  const json& schema = openapi_.at("components").at("schemas").at("Page");
+  for (const json& name : schema.at("required")) EXPECT_TRUE(page.contains(name)) << name;
+  for (const auto& [name, value] : page.items()) {
+    EXPECT_TRUE(schema.at("properties").contains(name)) << name;
+  }
+  const json problem = body(get("/api/v1/records?x=1"));
+  const json& problem_schema = openapi_.at("components").at("schemas").at("Problem");
+  for (const auto& [name, value] : problem.items()) {
+    EXPECT_TRUE(problem_schema.at("properties").contains(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::officers

@@ -195,7 +195,13 @@ bool RequestParser::check_connection() {
   if (head_.headers.find("Upgrade") != nullptr) return refuse(400, "Upgrade is not offered");
   bool close = false, keep = false;
   for (const Header& field : head_.headers) {
-    if (!ascii_iequals(field.name, "Connection")) continue;
+    const bool connection = ascii_iequals(field.name, "Connection");
+    if (!connection && !ascii_iequals(field.name, "Proxy-Connection")) continue;
+    // It names the headers that must not be passed on: a list read in two ways hides some.
+    bool tokens = true;
+    for_each_token(field.value, [&](std::string_view token) { tokens &= is_token(token); });
+    if (!tokens) return refuse(400, "the Connection header is not a list of names");
+    if (!connection) continue;
     close = close || list_contains(field.value, "close");
     keep = keep || list_contains(field.value, "keep-alive");
   }

@@ -223,6 +223,8 @@ const Case kRefused[] = {
     {"coding_on_1_0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
      "400 Transfer-Encoding is not"},
     {"upgrade", get("Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"), "400 Upgrade"},
+    {"connection_not_tokens", get("Connection: close, :\r\n\r\n"), "400 the Connection"},
+    {"proxy_connection_not_tokens", get("Proxy-Connection: a b\r\n\r\n"), "400 the Connection"},
     {"expect_unknown", get("Expect: 200-ok\r\n\r\n"), "417"},
 };
 INSTANTIATE_TEST_SUITE_P(RequestParser, Refused, testing::ValuesIn(kRefused), name_of);

@@ -3,10 +3,10 @@
 Holdfast's side does more a record: a hash checked by the database, a gap-free index, the writer's
 lease and the open operations are all kept in the same statement.
 """
+import json
 import pathlib
 import statistics
 import subprocess
-import json
 
 import load
 import report
@@ -15,7 +15,6 @@ import sides
 COMMIT_P99_MS_MAX = 10.0
 IN_FLIGHT = 64
 RECORD_BYTES = 1_400  # What an intent of the bench "guarded" has.
-PROGRAM = sides.ROOT / "build" / "release" / "bench" / "append_bench"
 TABLE = """CREATE TABLE records (
   index bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   operation_id uuid NOT NULL, kind text NOT NULL, entry bytea NOT NULL)"""
@@ -27,7 +26,7 @@ INSERT = (r"\set id random(1, 1000000000)" "\n"
 
 def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     with bed.cluster() as cluster:
-        sides.migrate(bed.root, cluster)
+        sides.migrate(bed, cluster)
         cluster.sql("CREATE DATABASE pgbench", database="postgres")
         cluster.sql(TABLE, database="pgbench")
         script = bed.root / "insert.sql"
@@ -35,7 +34,7 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
         ours, theirs = [], []
         for number in range(rounds):
             cluster.sql("CHECKPOINT")
-            ours.append(_holdfast(bed.root, cluster, seconds))
+            ours.append(_holdfast(bed, cluster, seconds))
             cluster.sql("CHECKPOINT")
             theirs.append(_pgbench(bed.root, cluster, script, seconds))
             report.note(f"round {number + 1}: holdfast {ours[-1].per_second:,.0f} records/s, "
@@ -49,9 +48,9 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     return [row, commit]
 
 
-def _holdfast(root: pathlib.Path, cluster, seconds: float) -> load.Measured:
+def _holdfast(bed, cluster, seconds: float) -> load.Measured:
     done = subprocess.run(
-        [PROGRAM, "--database", cluster.url("holdfast_proxy"), "--spool", root / "spool",
+        [bed.build / "bench" / "append_bench", "--database", cluster.url("holdfast_proxy"), "--spool", bed.root / "spool",
          "--in-flight", str(IN_FLIGHT), "--seconds", str(seconds),
          "--record-bytes", str(RECORD_BYTES)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)

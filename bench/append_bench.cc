@@ -57,8 +57,10 @@ Task<void> call_until(audit::AuditLog& log, steady_clock::time_point end, std::s
   while (steady_clock::now() < end && measured.problem.empty()) {
     const Uuid operation = make_uuid_v7(system_clock().now());
     audit::Record intent = make_record(audit::Kind::kIntent, operation, bytes);
+    audit::OutboundRequest unsent;  // Named: g++ 12 destroys a temporary in co_await twice.
     const auto begun = steady_clock::now();
-    Result<audit::Receipt> receipt = co_await log.append_intent(std::move(intent), {});
+    Result<audit::Receipt> receipt =
+        co_await log.append_intent(std::move(intent), std::move(unsent));
     if (!receipt.ok()) {
       measured.problem = "intent: " + receipt.error().message;
       co_return;

@@ -15,8 +15,8 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     token = upstream.token(int(time.time()) + 86_400)
     with upstream.graph(bed.root / "graph") as origin, \
          bed.cluster() as cluster, \
-         sides.holdfast(bed.root / "holdfast", cluster, origin) as (our_port, _), \
-         sides.fastify_pg(bed.root / "gateway", cluster, origin) as (their_port, _):
+         sides.holdfast(bed, cluster, origin) as (our_port, _), \
+         sides.fastify_pg(bed, cluster, origin) as (their_port, _):
         def measure(port: int, length: float) -> load.Measured:
             cluster.sql("CHECKPOINT")  # So that nobody pays for the other's writes.
             return load.run(f"http://127.0.0.1:{port}", token, upstream.USER_ID, CONNECTIONS,

@@ -20,7 +20,7 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with upstream.graph(bed.root / "graph") as origin, bed.cluster() as cluster, \
-         sides.holdfast(bed.root / "holdfast", cluster, origin, tls=True) as (port, process), \
+         sides.holdfast(bed, cluster, origin, tls=True) as (port, process), \
          contextlib.ExitStack() as clients:
         time.sleep(SETTLE_SECONDS)
         idle = processes.resident_mb(process.pid)

@@ -23,6 +23,7 @@ import guarded
 import memory
 import postgres
 import report
+import sides
 
 BENCHES = {"guarded": guarded.run, "append": append.run, "memory": memory.run}
 
@@ -30,8 +31,9 @@ BENCHES = {"guarded": guarded.run, "append": append.run, "memory": memory.run}
 class Bed:
     """Where one bench runs: a directory and, when it asks, a database cluster that keeps its word."""
 
-    def __init__(self, root: pathlib.Path):
+    def __init__(self, root: pathlib.Path, build: pathlib.Path):
         self.root = root
+        self.build = build  # Where holdfast and the bench programs are.
 
     @staticmethod
     def cluster() -> postgres.Cluster:
@@ -41,11 +43,12 @@ class Bed:
             "max_connections": "200"})
 
 
-def measure(name: str, rounds: int, seconds: float) -> list[report.Row]:
+def measure(name: str, arguments: argparse.Namespace) -> list[report.Row]:
     report.note(f"bench {name}")
     root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-bench-"))
     try:
-        return BENCHES[name](Bed(root), rounds, seconds)
+        return BENCHES[name](Bed(root, arguments.build.resolve()), arguments.rounds,
+                             arguments.seconds)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -56,6 +59,7 @@ def main() -> int:
                         help=f"any of {', '.join(BENCHES)}; all without one")
     parser.add_argument("--rounds", type=int, default=3, help="of each side, in turns")
     parser.add_argument("--seconds", type=float, default=6, help="of each round")
+    parser.add_argument("--build", type=pathlib.Path, default=sides.ROOT / "build" / "release")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(BENCHES))
@@ -64,7 +68,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows = []
     for name in arguments.names or BENCHES:
-        rows += measure(name, arguments.rounds, arguments.seconds)
+        rows += measure(name, arguments)
     report.show(rows)
     return 1 if arguments.strict and any(row.met is False for row in rows) else 0
 

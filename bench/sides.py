@@ -10,7 +10,6 @@ import processes
 import upstream
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-HOLDFAST = ROOT / "build" / "release" / "holdfast"
 GATEWAY = ROOT / "bench" / "peers" / "fastify-pg"
 WORKERS = 2  # Of either side.
 RULES = """
@@ -69,22 +68,22 @@ def _make_certificate(root: pathlib.Path) -> None:
          "-out", root / "proxy.crt"], check=True, capture_output=True)
 
 
-def migrate(root: pathlib.Path, cluster) -> None:
+def migrate(bed, cluster) -> None:
     """Holdfast's tables in the cluster's database "holdfast"."""
-    config = root / "migrate.yaml"
+    config = bed.root / "migrate.yaml"
     config.write_text(f'migrate: {{ database: {{ url: "{cluster.url()}" }} }}\n')
-    done = subprocess.run([HOLDFAST, "migrate", "--config", config], capture_output=True, text=True,
+    done = subprocess.run([bed.build / "holdfast", "migrate", "--config", config], capture_output=True, text=True,
                           check=False)
     if done.returncode != 0:
         raise RuntimeError("holdfast migrate: " + done.stderr.strip())
 
 
 @contextlib.contextmanager
-def holdfast(root: pathlib.Path, cluster, origin: str, tls: bool = False):
+def holdfast(bed, cluster, origin: str, tls: bool = False):
     """A migrated database and a proxy with its records in it. Yields (port, process)."""
-    root.mkdir()
-    (root / "spool").mkdir()
-    migrate(root, cluster)
+    root = bed.root / "holdfast"
+    (root / "spool").mkdir(parents=True)
+    migrate(bed, cluster)
     if tls:
         _make_certificate(root)
     port = processes.free_port()
@@ -94,7 +93,7 @@ def holdfast(root: pathlib.Path, cluster, origin: str, tls: bool = False):
         root=root, port=port, workers=WORKERS, origin=origin,
         url=cluster.url("holdfast_proxy"), tls=TLS.format(root=root) if tls else ""))
     log = root / "log"
-    with processes.running([HOLDFAST, "proxy", "--config", config], log) as process:
+    with processes.running([bed.build / "holdfast", "proxy", "--config", config], log) as process:
         if tls:
             processes.wait_for_port(port, process, log)
         else:
@@ -103,8 +102,9 @@ def holdfast(root: pathlib.Path, cluster, origin: str, tls: bool = False):
 
 
 @contextlib.contextmanager
-def fastify_pg(root: pathlib.Path, cluster, origin: str):
+def fastify_pg(bed, cluster, origin: str):
     """The gateway with a database of its own in the same cluster. Yields (port, process)."""
+    root = bed.root / "gateway"
     root.mkdir()
     _install_gateway()
     cluster.sql("CREATE DATABASE gateway", database="postgres")

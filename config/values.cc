@@ -111,10 +111,18 @@ bool is_cidr(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) return false;
   const auto bits = parse_number<std::uint8_t>(text.substr(slash + 1));
-  if (!bits) return false;
-  const std::string_view address = text.substr(0, slash);
-  return (*bits <= 32 && is_address(AF_INET, address)) ||
-         (*bits <= 128 && is_address(AF_INET6, address));
+  const std::string address(text.substr(0, slash));
+  std::array<std::uint8_t, sizeof(in6_addr)> bytes{};
+  std::size_t size = sizeof(in_addr);
+  if (inet_pton(AF_INET, address.c_str(), bytes.data()) != 1) {
+    size = sizeof(in6_addr);
+    if (inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1) return false;
+  }
+  if (!bits || *bits > size * 8) return false;
+  for (std::size_t bit = *bits; bit < size * 8; ++bit) {
+    if ((bytes[bit / 8] & (0x80U >> (bit % 8))) != 0) return false;
+  }
+  return true;
 }
 
 bool is_origin(std::string_view text) {

@@ -24,7 +24,7 @@ std::string bytes_text(std::size_t bytes);
 std::optional<Endpoint> parse_endpoint(std::string_view text);
 std::string endpoint_text(const Endpoint& endpoint);
 
-// 10.0.0.0/8, 2001:db8::/32.
+// 10.0.0.0/8, 2001:db8::/32. Not 10.0.0.1/8: bits set after the prefix are nearly always a slip.
 bool is_cidr(std::string_view text);
 
 // https://host or https://host:port, without a path. Plain http only to this machine: it would show

@@ -83,5 +83,5 @@ Ready in $HOME_FOLDER:
   secrets/       passwords, certificates and digests for the containers
   *.token        officers' API tokens, for you
   secrets/ca     what clients must trust to talk to https://localhost:8443 and :8444
-  rules/         the approval rules; edit them, then restart the proxy
+  rules/         the approval rules; edit them, then: docker-compose kill -s HUP proxy
 TEXT

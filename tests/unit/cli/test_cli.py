@@ -1,0 +1,84 @@
+"""What the shell sees of `holdfast`: one clear line, the right exit status, nothing started."""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
+BINARY = os.environ["BINARY_UNDER_TEST"]
+
+
+def holdfast(*arguments, **environment):
+    """(exit status, standard output, error output)"""
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith("HOLDFAST_")}
+    done = subprocess.run([BINARY, *arguments], env={**clean, **environment}, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+class CommandLine(unittest.TestCase):
+    def refuses(self, message, *arguments, **environment):
+        status, output, error = holdfast(*arguments, **environment)
+        self.assertEqual((status, output, error), (2, "", f"holdfast: {message}\n"))
+
+    def test_help_names_every_command_and_shows_how(self):
+        status, output, _ = holdfast("--help")
+        self.assertEqual(status, 0)
+        for command in ("proxy", "audit", "check", "classify", "explain", "migrate", "records",
+                        "config"):
+            self.assertRegex(output, rf"(?m)^  {command} +\S")
+            self.assertEqual(holdfast(command, "--help")[0], 0)
+        self.assertIn("Examples:", output)
+        self.assertIn("Exit status:", output)
+
+    def test_version(self):
+        self.assertRegex(holdfast("--version")[1], r"^holdfast \d+\.\d+\.\d+\n$")
+
+    def test_wrong_command_lines(self):
+        self.refuses("A subcommand is required (see holdfast --help)")
+        self.refuses("unknown: destroy (see holdfast --help)", "destroy")
+        self.refuses("unknown: --rulez (see holdfast --help)", "check", "--rulez", "x")
+
+    def test_wrong_configuration_starts_no_role(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "holdfast.yaml"
+            path.write_text("proxy:\n  lisen: 127.0.0.1:0\n", encoding="utf-8")
+            problem = f'{path}:2: proxy.lisen: unknown key "lisen"'
+            for command in (["proxy"], ["audit"], ["migrate"], ["check"], ["records", "search"],
+                            ["config", "dump"]):
+                with self.subTest(command):
+                    self.refuses(problem, *command, "--config", str(path))
+                    self.refuses(problem, *command, HOLDFAST_CONFIG=str(path))
+                    self.refuses("HOLDFAST_PROXY__LISEN: unknown environment variable", *command,
+                                 HOLDFAST_PROXY__LISEN="x")
+                    self.refuses("/nonexistent: the file is missing or cannot be read", *command,
+                                 "--config", "/nonexistent")
+
+    def test_roles_name_the_key_they_miss(self):
+        for command, key in ((["proxy"], "proxy.spool_dir"), (["audit"], "audit.tokens_file"),
+                             (["migrate"], "migrate.database.url"), (["check"], "rules.file"),
+                             (["records", "search"], "records.token_file")):
+            status, output, error = holdfast(*command)
+            self.assertEqual((status, output), (2, ""))
+            self.assertTrue(error.startswith(f"holdfast: {key}: missing; "), error)
+            self.assertEqual(error.count("\n"), 1)
+
+    def test_options_may_stand_after_the_command(self):
+        status, output, _ = holdfast("config", "dump", "--set", "proxy.threads=7",
+                                     HOLDFAST_PROXY__THREADS="6")
+        self.assertEqual(status, 0)
+        self.assertIn("  threads: 7  # --set\n", output)
+
+    def test_example_and_schema_are_the_ones_in_the_tree(self):
+        self.assertEqual(holdfast("config", "example")[1],
+                         (ROOT / "config/holdfast.example.yaml").read_text(encoding="utf-8"))
+        schema = holdfast("config", "schema")[1]
+        self.assertEqual(schema, (ROOT / "schema/config.schema.json").read_text(encoding="utf-8"))
+        self.assertFalse(json.loads(schema)["additionalProperties"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -392,6 +392,16 @@ class FaultsStrike(Case):
         simulator.fault("delay", 5)
         self.assertEqual(self.call("GET", "/v1.0/me")[0], 200)
 
+    def test_a_reset_forgets_requests_that_wait(self):
+        simulator.fault("delay", 300, method="POST")
+        with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as waiting:
+            waiting.sendall(self.delete_bytes())
+            while not simulator.requests():
+                pass
+            simulator.reset()
+            self.assertEqual(waiting.recv(1), b"")
+        self.assertEqual(self.purged(), 0)
+
     def test_only_matching_requests_are_struck(self):
         simulator.fault("status", 503, method="POST", target_contains="recall")
         self.assertEqual(self.call("GET", "/v1.0/me")[0], 200)

@@ -43,9 +43,10 @@ function steps(demo) {
       { expected: "allowed", status: recall ? 202 : 204, result: "executed" });
     step(HELD, `users/${HELD}`, held[kind.list][0],
       { expected: "denied", status: 403, code: "HoldfastDenied", effect: "deny" });
-    step(REQUESTER, "me", goneId(own[kind.list][1]),
-      recall ? { expected: "bad id", status: 400, code: "ErrorInvalidIdMalformed", result: "refused" }
-        : { expected: "bad id", status: 404, code: "ErrorItemNotFound", result: "refused" });
+    step(REQUESTER, "me", goneId(own[kind.list][1]), {
+      expected: "bad id", status: recall ? 400 : 404, result: "refused",
+      code: recall ? "ErrorInvalidIdMalformed" : "ErrorItemNotFound",
+    });
   }
   const executive = demo.mailboxes[EXECUTIVE].messages[0];
   all.push({

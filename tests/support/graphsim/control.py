@@ -49,12 +49,13 @@ def mailbox_ids(user, immutable=False):
 
 
 class Control:
-    def __init__(self, tenant, tokens, faults, log, on_refuse):
+    def __init__(self, tenant, tokens, faults, log, on_refuse, on_reset):
         self.tenant = tenant
         self.tokens = tokens
         self.faults = faults
         self.log = log
         self.on_refuse = on_refuse  # Closes the idle connections.
+        self.on_reset = on_reset    # Drops the requests that wait out a delay.
 
     def answer(self, request):
         path, _, query = request.target.partition("?")
@@ -68,6 +69,7 @@ class Control:
             if name == "faults":
                 return self.on_faults(request)
             if name == "reset" and request.method == "POST":
+                self.on_reset()
                 self.tenant.reset()
                 self.log.clear()
                 self.faults.clear()

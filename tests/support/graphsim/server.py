@@ -29,9 +29,11 @@ class Server:
         self.faults = Faults()
         self.log = RequestLog(requests_kept)
         self.service = Service(tenant, tokens)
-        self.control = Control(tenant, tokens, self.faults, self.log, self.close_idle)
+        self.control = Control(tenant, tokens, self.faults, self.log, self.close_idle,
+                               self.forget_delayed)
         self.idle = set()  # Writers of connections that wait for their next request.
         self.connections = 0
+        self.resets = 0
         self.tasks = set()
 
     async def serve(self, listening, tls):
@@ -71,6 +73,10 @@ class Server:
         finally:
             self.idle.discard(writer)
             writer.close()
+
+    def forget_delayed(self):
+        """A request that waits out a delay must not act on the mailboxes made after it."""
+        self.resets += 1
 
     def close_idle(self):
         for writer in list(self.idle):
@@ -129,7 +135,11 @@ class Server:
         """Acts on a request and answers it; False when the connection is over."""
         entry = self.record(request, number, fault)
         if fault and fault.kind == "delay":
+            before = self.resets
             await asyncio.sleep(fault.value / 1000)
+            if self.resets != before:
+                await self.drop(writer)
+                return False
         answer = self.act(request, fault)
         entry.did, entry.acted, entry.notes = answer.did, answer.acted, answer.notes
         closes = request.fields.get("connection", "").lower() == "close"

@@ -79,6 +79,12 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(schema, (ROOT / "schema/config.schema.json").read_text(encoding="utf-8"))
         self.assertFalse(json.loads(schema)["additionalProperties"])
 
+    def test_the_containers_configuration_loads(self):
+        status, output, error = holdfast("config", "dump", "--config",
+                                         str(ROOT / "docker/holdfast.yaml"))
+        self.assertEqual((status, error), (0, ""))
+        self.assertIn(f"  file: {ROOT}/docker/rules/rules.yaml  # ", output)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -37,7 +37,7 @@ int run_audit(const Invocation& invocation) {
     print_error(database.error().message);
     return kUsageError;
   }
-  const sigset_t signals = prepare_to_serve();
+  const sigset_t signals = block_role_signals();
   auto service =
       officers::Service::start(service_options(*config, *std::move(database), *std::move(tokens)));
   if (!service.ok()) {

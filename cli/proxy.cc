@@ -71,7 +71,7 @@ void reload_rules(approval::RuleStore& rules) {
 }
 
 int serve(const config::Config& config, approval::RuleStore& rules) {
-  const sigset_t signals = prepare_to_serve();
+  const sigset_t signals = block_role_signals();
   Result<std::unique_ptr<audit::LogPostgres>> log = open_log(config);
   if (!log.ok()) {
     print_error(log.error().message);

@@ -1,23 +1,16 @@
 #include "cli/serve.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include "base/log.h"
 
 namespace holdfast::cli {
 
-sigset_t prepare_to_serve() {
+sigset_t block_role_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  rlimit descriptors{};
-  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
-    descriptors.rlim_cur = descriptors.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &descriptors);
-  }
   return signals;
 }
 

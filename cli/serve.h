@@ -9,10 +9,9 @@
 
 namespace holdfast::cli {
 
-// SIGTERM, SIGINT and SIGHUP: blocked in every thread started after this, to be waited for. Ignores
-// SIGPIPE, and raises the soft limit of file descriptors to the hard one, since every connection
-// takes one. To be called before the first thread starts.
-sigset_t prepare_to_serve();
+// SIGTERM, SIGINT and SIGHUP: blocked in every thread started after this, to be waited for. To be
+// called before the first thread starts.
+sigset_t block_role_signals();
 
 // Logs that the role is listening and waits until SIGTERM or SIGINT; SIGHUP calls `on_hangup`.
 void serve_until_ended(const sigset_t& signals, std::string_view role,

@@ -102,7 +102,9 @@ Task<Connection::Next> Connection::serve_one() {
   if (received == Received::kRefused) {
     framing_ = {.keep_alive = false};
     const Refusal& refused = parser_.refusal();
-    Response response = refusal(refused.status, refused.why);
+    Unreadable unreadable{
+        .status = refused.status, .why = refused.why, .head = parser_.take_head(), .peer = peer_};
+    Response response = co_await refusal(std::move(unreadable));
     const RequestHead unread{.method = "GET"};
     const Next next = co_await respond(std::move(response), unread);
     co_return next == Next::kAbort ? next : Next::kLinger;
@@ -180,16 +182,18 @@ Task<Response> Connection::answer(Request request) {
     log_error("a request handler failed", {{"reason", failure.what()}});
   }
   framing_.keep_alive = false;
-  co_return refusal(500, "internal error");
+  Unreadable failed{.status = 500, .why = "internal error", .head = {}, .peer = peer_};
+  co_return co_await refusal(std::move(failed));
 }
 
-Response Connection::refusal(int status, const std::string& why) {
+Task<Response> Connection::refusal(Unreadable unreadable) {
+  const int status = unreadable.status;
   try {
-    return host_.handler->refuse(status, why);
+    co_return co_await host_.handler->refuse(std::move(unreadable));
   } catch (const std::exception& failure) {
     log_error("a refusal could not be made", {{"reason", failure.what()}});
-    return {.status = status};
   }
+  co_return Response{.status = status};
 }
 
 Task<Connection::Next> Connection::respond(Response response, const RequestHead& head) {

@@ -42,7 +42,7 @@ class Connection : public boost::intrusive::list_base_hook<
   Task<Received> receive_head();
   RequestParser::State parse_received(std::string_view fresh);
   Task<Response> answer(Request request);
-  Response refusal(int status, const std::string& why);
+  Task<Response> refusal(Unreadable unreadable);
 
   Task<Next> respond(Response response, const RequestHead& head);
   Task<Next> respond_with_stream(Response response, BodyPlan plan, std::string head);

@@ -98,8 +98,10 @@ bool RequestParser::take_request_line(std::string_view line) {
   if (first == std::string_view::npos || first == last) {
     return refuse(400, "the request line needs a method, a target and a version");
   }
-  return take_version(line.substr(last + 1)) && take_method(line.substr(0, first)) &&
-         take_target(line.substr(first + 1, last - first - 1));
+  // Kept even if refused: what was asked for matters to whoever records the refusal.
+  head_.method = line.substr(0, first);
+  head_.target = line.substr(first + 1, last - first - 1);
+  return take_version(line.substr(last + 1)) && check_method() && check_target();
 }
 
 bool RequestParser::take_version(std::string_view version) {
@@ -113,24 +115,24 @@ bool RequestParser::take_version(std::string_view version) {
   return true;
 }
 
-bool RequestParser::take_method(std::string_view method) {
+bool RequestParser::check_method() {
+  const std::string& method = head_.method;
   if (!std::ranges::all_of(method, is_upper) || method.empty()) {
     return refuse(400, "the method is not valid");
   }
   if (std::ranges::find(kMethods, method) == kMethods.end()) {
     return refuse(501, "the method is not offered");
   }
-  head_.method = method;
   return true;
 }
 
-bool RequestParser::take_target(std::string_view target) {
+bool RequestParser::check_target() {
+  const std::string& target = head_.target;
   if (target.size() > limits_.target_bytes_max) return refuse(414, "the target is too long");
   if (!target.starts_with('/')) return refuse(400, "the target is not a path");
   if (!std::ranges::all_of(target, is_target_byte)) {
     return refuse(400, "the target holds a byte that must be percent-encoded");
   }
-  head_.target = target;
   return true;
 }
 

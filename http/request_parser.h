@@ -53,7 +53,7 @@ class RequestParser {
 
   // After kDone: how many bytes the head took; the body starts there.
   std::size_t consumed() const { return position_; }
-  // After kDone. The head is handed over once.
+  // After kDone, handed over once. After kRefused: as much of it as was read, valid or not.
   RequestHead take_head() { return std::move(head_); }
   const Framing& framing() const { return framing_; }
 
@@ -73,8 +73,8 @@ class RequestParser {
   bool take_line(std::string_view line);
   bool take_request_line(std::string_view line);
   bool take_version(std::string_view version);
-  bool take_method(std::string_view method);
-  bool take_target(std::string_view target);
+  bool check_method();
+  bool check_target();
   bool take_field(std::string_view line);
   bool within_limits(std::size_t bytes);
   bool finish();

@@ -20,6 +20,16 @@
 
 namespace holdfast::http {
 
+// Bytes that were not a request, or not a whole one.
+struct Unreadable {
+  int status = 400;  // 400, 408, 413, 414, 417, 431, 501 or 505; 500 when the handler threw.
+  std::string why;   // One line for the client, with no byte of the request in it.
+  // As far as it was read, byte for byte: method and target are empty where there was no request
+  // line, and need not be valid where there was one.
+  RequestHead head;
+  Peer peer;
+};
+
 // Answers requests of one worker's connections, many at a time, all on that worker's thread.
 class Handler {
  public:
@@ -30,9 +40,8 @@ class Handler {
   // connection.
   virtual Task<Response> handle(Request request) = 0;
 
-  // The answer to bytes that were not a request: 400, 408, 413, 414, 431, 501 or 505. The
-  // connection closes after it.
-  virtual Response refuse(int status, const std::string& why) = 0;
+  // The answer to what could not be read. The connection closes after it.
+  virtual Task<Response> refuse(Unreadable request) = 0;
 };
 
 using HandlerFactory = std::function<std::unique_ptr<Handler>(boost::asio::any_io_executor worker)>;

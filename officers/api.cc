@@ -96,8 +96,8 @@ class Api final : public http::Handler {
     co_return welcome();
   }
 
-  http::Response refuse(int status, const std::string& why) override {
-    return problem(status, why);
+  Task<http::Response> refuse(http::Unreadable request) override {
+    co_return problem(request.status, request.why);
   }
 
  private:

@@ -3,20 +3,6 @@
 #include "graph/error.h"
 
 namespace holdfast::proxy {
-namespace {
-
-http::Response graph_error_response(int status, const graph::GraphError& error, WallTime now) {
-  http::Response response{.status = status, .content = graph::error_body(error, now)};
-  response.headers.add("Content-Type", "application/json");
-  response.headers.add("request-id", error.request_id);
-  if (!error.client_request_id.empty()) {
-    response.headers.add("client-request-id", error.client_request_id);
-  }
-  response.headers.add("Date", to_http_date(now));
-  return response;
-}
-
-}  // namespace
 
 http::Response error_response(const ErrorAnswer& answer, const Call& call, WallTime now) {
   const graph::GraphError error{
@@ -25,20 +11,17 @@ http::Response error_response(const ErrorAnswer& answer, const Call& call, WallT
       .request_id = call.request_id,
       .client_request_id = call.client_sent_request_id ? call.client_request_id : std::string(),
       .holdfast = answer.holdfast};
-  http::Response response = graph_error_response(answer.status, error, now);
+  http::Response response{.status = answer.status, .content = graph::error_body(error, now)};
+  response.headers.add("Content-Type", "application/json");
+  response.headers.add("request-id", error.request_id);
+  if (call.client_sent_request_id) {
+    response.headers.add("client-request-id", error.client_request_id);
+  }
+  response.headers.add("Date", to_http_date(now));
   for (const http::Header& header : answer.headers) {
     response.headers.add(header.name, header.value);
   }
   return response;
-}
-
-http::Response unreadable_request_response(int status, const std::string& why, WallTime now) {
-  const graph::GraphError error{.code = "HoldfastBadRequest",
-                                .message = "The request could not be read: " + why,
-                                .request_id = to_string(make_uuid_v4()),
-                                .client_request_id = {},
-                                .holdfast = nullptr};
-  return graph_error_response(status, error, now);
 }
 
 http::Response json_response(int status, const nlohmann::json& body) {

@@ -21,9 +21,6 @@ struct ErrorAnswer {
 
 http::Response error_response(const ErrorAnswer& answer, const Call& call, WallTime now);
 
-// For bytes that never became a request.
-http::Response unreadable_request_response(int status, const std::string& why, WallTime now);
-
 http::Response json_response(int status, const nlohmann::json& body);
 
 }  // namespace holdfast::proxy

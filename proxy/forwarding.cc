@@ -1,7 +1,11 @@
 #include "proxy/forwarding.h"
 
 #include <array>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/encoding.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -13,6 +17,17 @@ constexpr std::array<std::string_view, 3> kMethodOverrides{"X-HTTP-Method-Overri
 constexpr std::array<std::string_view, 2> kApprovalHeaders{"x-msft-approval-justification",
                                                            "x-msft-approval-code"};
 
+// What is meant for Holdfast is nobody else's business.
+void remove_prefixed(http::Headers& headers, std::string_view prefix) {
+  std::vector<std::string> names;
+  for (const http::Header& header : headers) {
+    if (ascii_iequals(std::string_view(header.name).substr(0, prefix.size()), prefix)) {
+      names.push_back(header.name);
+    }
+  }
+  for (const std::string& name : names) headers.remove(name);
+}
+
 }  // namespace
 
 http::RequestHead forwarded_head(const http::RequestHead& head) {
@@ -23,7 +38,7 @@ http::RequestHead forwarded_head(const http::RequestHead& head) {
   headers.remove("Expect");  // Answered here: it asks the next hop, which is us.
   headers.remove("Host");
   headers.remove("Content-Length");
-  headers.remove("Holdfast-Ticket");
+  remove_prefixed(headers, "Holdfast-");
   for (const std::string_view name : kMethodOverrides) headers.remove(name);
   return forwarded;
 }

@@ -8,7 +8,8 @@
 
 namespace holdfast::proxy {
 
-// The head of a request that is passed through: hop-by-hop and method-override fields removed.
+// The head of a request that is passed through: without hop-by-hop, method-override
+// and Holdfast-* fields.
 http::RequestHead forwarded_head(const http::RequestHead& head);
 
 // A guarded call as it will be sent, which is what the receipt binds: also without the approval

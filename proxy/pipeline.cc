@@ -15,7 +15,7 @@ using nlohmann::json;
 
 constexpr std::string_view kLocalPrefix = "/holdfast/";
 
-Result<graph::Classification> classify_head(const Call& call) {
+graph::Classification classify_call_head(const Call& call) {
   const http::RequestHead& head = call.request.head;
   std::vector<graph::HeaderView> headers;
   headers.reserve(head.headers.size());
@@ -117,20 +117,34 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   co_return answer_forwarded(subject, intent, std::move(result), ended);
 }
 
-http::Response Pipeline::refuse(int status, const std::string& why) {
-  return unreadable_request_response(status, why, parts_.clock.now());
+Task<http::Response> Pipeline::refuse(http::Unreadable request) {
+  http::Request seen{
+      .head = std::move(request.head), .peer = std::move(request.peer), .body = http::empty_body()};
+  std::string source = seen.peer.address;
+  const Call call = begin_call(std::move(seen), std::move(source), parts_.clock.now());
+  const Refusal refusal =
+      bad_request("The request could not be read: " + request.why + ".", request.status);
+  if (!call.request.head.target.empty()) {
+    const graph::Classification what = classify_call_head(call);
+    if (what.request_class != RequestClass::kPassThrough) {
+      const Subject subject{
+          .call = call, .operation = what.operation, .actor = std::nullopt, .mailbox_names = {}};
+      co_return co_await refuse_call(subject, refusal, nullptr);
+    }
+  }
+  co_return error_response(refusal.answer, call, parts_.clock.now());
 }
 
 Task<Result<graph::Classification>> Pipeline::classify_call(Call& call) {
-  Result<graph::Classification> what = classify_head(call);
-  const bool wants_body = what->needs_body || what->request_class == RequestClass::kGuarded ||
-                          what->request_class == RequestClass::kBatch;
+  const graph::Classification what = classify_call_head(call);
+  const bool wants_body = what.needs_body || what.request_class == RequestClass::kGuarded ||
+                          what.request_class == RequestClass::kBatch;
   if (!wants_body) co_return what;
   Result<std::string> content =
       co_await http::read_all(*call.request.body, parts_.buffered_body_bytes_max);
   if (!content.ok()) co_return content.error();
   call.content = std::move(*content);
-  if (what->needs_body) co_return classify_head(call);
+  if (what.needs_body) co_return classify_call_head(call);
   co_return what;
 }
 

@@ -50,7 +50,8 @@ class Pipeline final : public http::Handler {
            std::unique_ptr<identity::GraphLookup> lookup);
 
   Task<http::Response> handle(http::Request request) override;
-  http::Response refuse(int status, const std::string& why) override;
+  // Recorded where what was asked for, by any reading of what could be read, may have been guarded.
+  Task<http::Response> refuse(http::Unreadable request) override;
 
  private:
   struct Caller {

@@ -16,14 +16,33 @@ using nlohmann::json;
 
 constexpr std::size_t kHeaderTextBytesMax = 256;
 
-// Header values are bytes from outside; records hold UTF-8 of bounded length.
-std::string text_for_record(std::string_view value) {
-  std::string text(value.substr(0, kHeaderTextBytesMax));
-  if (is_utf8(text)) return text;
+// Bytes from outside as text that PostgreSQL's JSON takes: UTF-8 without NUL.
+std::string as_text(std::string text) {
+  const bool utf8 = is_utf8(text);
   for (char& c : text) {
-    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+    if (c == '\0' || (!utf8 && static_cast<unsigned char>(c) >= 0x80)) c = '?';
   }
   return text;
+}
+
+json as_texts(const std::vector<std::string>& texts) {
+  json array = json::array();
+  for (const std::string& text : texts) array.push_back(as_text(text));
+  return array;
+}
+
+std::string text_for_record(std::string_view value) {
+  return as_text(std::string(value.substr(0, kHeaderTextBytesMax)));
+}
+
+// The request line may not even have been valid; what a URL cannot hold is percent-encoded.
+std::string printable(std::string_view text) {
+  std::string printed;
+  for (const char c : text) {
+    const bool plain = c > ' ' && c < '\x7f';
+    printed += plain ? std::string(1, c) : "%" + to_hex(std::string_view(&c, 1));
+  }
+  return printed;
 }
 
 void set_if_present(json& object, const char* key, std::string_view value) {
@@ -33,15 +52,15 @@ void set_if_present(json& object, const char* key, std::string_view value) {
 // Some Graph clients may put a token into the query. It is refused, and it must not be recorded.
 std::string target_for_record(const std::string& target) {
   const std::size_t query = target.find('?');
-  if (query == std::string::npos) return target;
+  if (query == std::string::npos) return printable(target);
   const std::string decoded = percent_decode(target.substr(query)).value_or("access_token");
-  if (ascii_lower(decoded).find("access_token") == std::string::npos) return target;
-  return target.substr(0, query) + "?(removed: it may hold a token)";
+  if (ascii_lower(decoded).find("access_token") == std::string::npos) return printable(target);
+  return printable(target.substr(0, query)) + "?(removed: it may hold a token)";
 }
 
 json request_content(const Call& call) {
   const http::RequestHead& head = call.request.head;
-  json content = {{"method", head.method},
+  json content = {{"method", text_for_record(printable(head.method))},
                   {"target", target_for_record(head.target)},
                   {"request_id", call.request_id},
                   {"client_request_id", call.client_request_id},
@@ -58,14 +77,14 @@ json request_content(const Call& call) {
 
 json operation_content(const graph::Operation& operation, const std::vector<std::string>& names) {
   json mailbox = {{"kind", graph::to_string(operation.mailbox.kind)}};
-  set_if_present(mailbox, "key", operation.mailbox.key);
-  if (!names.empty()) mailbox["names"] = names;
+  if (!operation.mailbox.key.empty()) mailbox["key"] = as_text(operation.mailbox.key);
+  if (!names.empty()) mailbox["names"] = as_texts(names);
   json content = {{"action", operation.action},
                   {"mailbox", std::move(mailbox)},
-                  {"path", operation.canonical_path}};
+                  {"path", as_text(operation.canonical_path)}};
   set_if_present(content, "resource", operation.resource);
-  if (operation.item) content["item"] = *operation.item;
-  if (operation.folder) content["folder"] = *operation.folder;
+  if (operation.item) content["item"] = as_text(*operation.item);
+  if (operation.folder) content["folder"] = as_text(*operation.folder);
   if (operation.version) content["version"] = *operation.version;
   if (operation.may_be_shared) content["may_be_shared"] = true;
   return content;
@@ -97,12 +116,13 @@ json match_content(const std::vector<approval::RuleMatch>& matches) {
 // The facts the rules saw, unknown ones as null, so that a reader can decide again.
 json facts_content(const approval::Facts& facts) {
   const auto known = [](const auto& fact) { return fact ? json(*fact) : json(); };
+  const auto known_texts = [](const auto& fact) { return fact ? as_texts(*fact) : json(); };
   return {{"actor_kind", identity::to_string(facts.actor_kind)},
-          {"groups", known(facts.groups)},
-          {"roles", known(facts.roles)},
-          {"mailbox", facts.mailbox ? json(facts.mailbox->names) : json()},
+          {"groups", known_texts(facts.groups)},
+          {"roles", known_texts(facts.roles)},
+          {"mailbox", facts.mailbox ? as_texts(facts.mailbox->names) : json()},
           {"own_mailbox", known(facts.own_mailbox)},
-          {"folder", known(facts.folder)},
+          {"folder", facts.folder ? json(as_text(*facts.folder)) : json()},
           {"source_ip", known(facts.source_ip)},
           {"at", to_rfc3339(facts.now)}};
 }

@@ -45,8 +45,8 @@ class Worker final : public http::Handler {
   Task<http::Response> handle(http::Request request) override {
     return pipeline_.handle(std::move(request));
   }
-  http::Response refuse(int status, const std::string& why) override {
-    return pipeline_.refuse(status, why);
+  Task<http::Response> refuse(http::Unreadable request) override {
+    return pipeline_.refuse(std::move(request));
   }
 
  private:

@@ -42,7 +42,8 @@ TEST(CanonicalJson, SortsKeysAndWritesNoSpace) {
 
 // RFC 8785, 3.2.3: the order of this example is that of UTF-16 code units, not of code points.
 TEST(CanonicalJson, SortsByUtf16CodeUnits) {
-  const json value = {{"€", 1}, {"\r", 2}, {"\uFB33", 3}, {"1", 4}, {"😀", 5}, {"\u0080", 6}, {"ö", 7}};
+  const json value = {{"€", 1},  {"\r", 2},     {"\uFB33", 3}, {"1", 4},
+                      {"😀", 5}, {"\u0080", 6}, {"ö", 7}};
   EXPECT_EQ(*canonical_json(value),
             "{\"\\r\":2,\"1\":4,\"\u0080\":6,\"ö\":7,\"€\":1,\"😀\":5,\"\uFB33\":3}");
 }

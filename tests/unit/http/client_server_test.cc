@@ -31,10 +31,10 @@ class Echo : public Handler {
     if (!stream) response.content = std::move(*content);
     co_return response;
   }
-  Response refuse(int status, const std::string&) override {
+  Task<Response> refuse(Unreadable request) override {
     Response response;
-    response.status = status;
-    return response;
+    response.status = request.status;
+    co_return response;
   }
 };
 

@@ -40,6 +40,7 @@ struct Seen {
   std::atomic<int> handled{0};
   std::counting_semaphore<> entered{0};
   std::counting_semaphore<> ended{0};
+  std::string refused_target;
   std::function<void()> release;  // Lets what waits at /wait go on. Set before `entered`.
 };
 
@@ -77,11 +78,12 @@ class TestHandler : public Handler {
     co_return response;
   }
 
-  Response refuse(int status, const std::string& why) override {
+  Task<Response> refuse(Unreadable request) override {
     Response response;
-    response.status = status;
-    response.content = why;
-    return response;
+    response.status = request.status;
+    response.content = request.why;
+    seen_.refused_target = request.head.target;
+    co_return response;
   }
 
  private:
@@ -265,6 +267,12 @@ TEST_F(ServerTest, RefusesOnceAndServesNothingBehind) {
             "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 37\r\n\r\n"
             "there must be exactly one Host header");
   EXPECT_EQ(seen_.handled, 0);
+}
+
+TEST_F(ServerTest, TellsItsHandlerWhatARefusedRequestAskedFor) {
+  start();
+  EXPECT_TRUE(exchange("POST /a#b HTTP/1.1\r\nHost: h\r\n\r\n").starts_with("HTTP/1.1 400 "));
+  EXPECT_EQ(seen_.refused_target, "/a#b");
 }
 
 TEST_F(ServerTest, RefusesABrokenChunkedBodyAndCloses) {

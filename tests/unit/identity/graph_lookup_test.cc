@@ -30,10 +30,10 @@ class OneAnswer final : public http::Handler {
     response.content = body_;
     co_return response;
   }
-  http::Response refuse(int status, const std::string&) override {
+  Task<http::Response> refuse(http::Unreadable request) override {
     http::Response response;
-    response.status = status;
-    return response;
+    response.status = request.status;
+    co_return response;
   }
 
  private:

@@ -265,6 +265,33 @@ TEST(Verifier, RemembersUntilTheTokenExpiresAndNotLonger) {
   EXPECT_EQ(graph.asked().size(), 2U);
 }
 
+TEST(Verifier, RemembersWhomATokenIsOf) {
+  FakeClock clock;
+  Verifier verifier(clock);
+  FakeGraph graph;
+  graph.answer(kAskUser, 200, me(kAdele));
+  const BearerToken token = token_of(user_claims());
+  EXPECT_FALSE(verifier.remembered(token));
+  ASSERT_TRUE(verify(verifier, graph, user_claims())->actor.verified());
+  const std::optional<Actor> known = verifier.remembered(token);
+  ASSERT_TRUE(known);
+  EXPECT_TRUE(known->verified());
+  EXPECT_EQ(known->object_id, kAdele);
+  EXPECT_EQ(known->token_sha256, read_claims(token)->token_sha256);
+  EXPECT_FALSE(verifier.remembered(BearerToken{token.text + "x"}));
+  clock.advance(std::chrono::hours(1));
+  EXPECT_FALSE(verifier.remembered(token));
+}
+
+TEST(Verifier, DoesNotRememberWhomGraphRefused) {
+  FakeClock clock;
+  Verifier verifier(clock);
+  FakeGraph graph;
+  graph.answer(kAskUser, 401, "{}");
+  ASSERT_TRUE(verify(verifier, graph, user_claims())->refusal);
+  EXPECT_FALSE(verifier.remembered(token_of(user_claims())));
+}
+
 TEST(Verifier, attack_another_payload_under_a_known_signature) {
   FakeClock clock;
   Verifier verifier(clock);

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/encoding.h"
+#include "base/json.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_graph.h"
@@ -148,6 +149,13 @@ class PipelineTest : public ::testing::Test {
                           .peer = {.address = "192.0.2.1", .port = 1, .tls = true},
                           .body = http::string_body(body)};
     return testing::run(pipeline_->handle(std::move(request)));
+  }
+  http::Response refuse(const std::string& target) {
+    http::Unreadable unreadable{.status = 400,
+                                .why = "test",
+                                .head = {.method = target.empty() ? "" : "POST", .target = target},
+                                .peer = {.address = "192.0.2.1"}};
+    return testing::run(pipeline_->refuse(std::move(unreadable)));
   }
   http::Response purge(http::Headers headers = {}) {
     return send("POST", "/v1.0/me/messages/m1/permanentDelete", std::move(headers));
@@ -466,6 +474,24 @@ TEST_F(PipelineTest, BodyBeyondTheLimitIsRefused) {
       send("POST", "/v1.0/me/messages/m1/permanentDelete", {}, std::string(1001, 'x'));
   EXPECT_EQ(response.status, 413);
   EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, UnreadableRequestIsRecordedWhereItMayHaveBeenGuarded) {
+  const http::Response response = refuse("/v1.0/me/messages/m1%00/permanentDelete#\xff\x01");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
+  EXPECT_EQ(response.headers.count("Holdfast-Record"), 1U);
+  ASSERT_EQ(log_.entries().size(), 1U);
+  EXPECT_EQ(content(0)["request"]["target"], "/v1.0/me/messages/m1%00/permanentDelete#%ff%01");
+  // PostgreSQL's JSON has no NUL.
+  EXPECT_EQ(content(0).dump().find("u0000"), std::string::npos);
+  EXPECT_TRUE(canonical_json(content(0)).ok());
+}
+
+TEST_F(PipelineTest, UnreadableOrdinaryRequestIsNot) {
+  EXPECT_EQ(refuse("/v1.0/me/messages\"").status, 400);
+  EXPECT_EQ(refuse("").status, 400);
+  EXPECT_TRUE(log_.entries().empty());
 }
 
 TEST_F(PipelineTest, HoldfastsOwnPathsNeverReachGraph) {

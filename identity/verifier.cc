@@ -56,13 +56,17 @@ Status judge(const GraphAnswer& answer, const Actor& claimed) {
 
 }  // namespace
 
+std::optional<Actor> Verifier::remembered(const BearerToken& token) {
+  return accepted_.find(to_hex(sha256(token.text)), clock_.now());
+}
+
 Task<Result<Verdict>> Verifier::verify(GraphLookup& graph, const BearerToken& token,
                                        const Actor& claimed) {
   assert(claimed.token_sha256 == to_hex(sha256(token.text)));
   Verdict verdict{claimed, std::nullopt};
   verdict.actor.verification = Verification::kNone;
-  if (accepted_.find(claimed.token_sha256, clock_.now())) {
-    verdict.actor.verification = Verification::kProbe;
+  if (std::optional<Actor> known = accepted_.find(claimed.token_sha256, clock_.now())) {
+    verdict.actor = std::move(*known);
     co_return verdict;
   }
   if (claimed.kind == ActorKind::kUnknown) {
@@ -82,7 +86,7 @@ Task<Result<Verdict>> Verifier::verify(GraphLookup& graph, const BearerToken& to
 
   verdict.actor.verification = Verification::kProbe;
   if (claimed.expires && *claimed.expires > clock_.now()) {
-    accepted_.put(claimed.token_sha256, Accepted{}, *claimed.expires);
+    accepted_.put(claimed.token_sha256, verdict.actor, *claimed.expires);
   }
   co_return verdict;
 }

@@ -54,6 +54,10 @@ class Verifier {
   explicit Verifier(const Clock& clock, std::size_t tokens_max = 20'000)
       : clock_(clock), accepted_(tokens_max) {}
 
+  // Who this very token was accepted for before, without reading its claims again: what most calls
+  // need. nullopt: nobody yet, or its time has passed; read the claims and verify() them.
+  std::optional<Actor> remembered(const BearerToken& token);
+
   // `claimed` is read_claims(token), and both must live until the task is done. kUnavailable: Graph
   // could not be asked or answered something that settles nothing: answer 502. kRefused: Graph
   // accepts the token, for somebody else than its claims name: answer 401 and raise an alarm.
@@ -61,8 +65,7 @@ class Verifier {
 
  private:
   const Clock& clock_;
-  struct Accepted {};
-  ExpiringCache<Accepted, WallTime> accepted_;  // By thumbprint; synchronises itself.
+  ExpiringCache<Actor, WallTime> accepted_;  // By thumbprint; synchronises itself.
 };
 
 }  // namespace holdfast::identity

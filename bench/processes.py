@@ -29,13 +29,13 @@ def wait_for_port(port: int, process: subprocess.Popen, log: pathlib.Path) -> No
 
 
 @contextlib.contextmanager
-def running(command: list, log: pathlib.Path, environment: dict | None = None, user: dict = {}):
+def running(command: list, log: pathlib.Path, environment: dict | None = None):
     """One process with its children, in a group of its own; killed if it does not stop."""
     with open(log, "wb") as output:
         process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT, start_new_session=True,
-            env={**os.environ, **(environment or {})}, **user)
+            env={**os.environ, **(environment or {})})
     try:
         yield process
     finally:

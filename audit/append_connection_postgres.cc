@@ -103,7 +103,8 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
                                             "($1, $2, $3, $4, $5, $6)");
     session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
     session.connection.prepare(kOpenOperations,
-                               "SELECT operation_id FROM holdfast.own_open_operations($1, $2)");
+                               "SELECT operation_id, intent FROM "
+                               "holdfast.own_open_operations($1, $2)");
     session.epoch = transaction
                         .exec_params1("SELECT holdfast.raise_epoch($1, $2)",
                                       to_string(options.writer.id), interval(options.lease))[0]
@@ -177,15 +178,16 @@ Result<AppendConnection::Room> AppendConnection::renew_lease() {
   }
 }
 
-Result<std::vector<Uuid>> AppendConnection::open_operations() {
+Result<std::vector<OpenOperation>> AppendConnection::open_operations() {
   const SocketWatchdog::Guard guard =
       watchdog_.watch(session_->connection.sock(), options_.deadline);
   try {
     pqxx::nontransaction transaction(session_->connection);
-    std::vector<Uuid> operations;
+    std::vector<OpenOperation> operations;
     for (const pqxx::row& row : transaction.exec_prepared(
              kOpenOperations, to_string(options_.writer.id), session_->epoch)) {
-      operations.push_back(parse_uuid(row[0].c_str()).value_or(Uuid{}));
+      operations.push_back({.operation_id = parse_uuid(row[0].c_str()).value_or(Uuid{}),
+                            .intent = pqxx::binarystring(row[1]).str()});
     }
     return operations;
   } catch (const std::exception& failure) {

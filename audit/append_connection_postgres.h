@@ -38,6 +38,12 @@ struct Placed {
   std::int64_t index = -1;  // Only when kAppended.
 };
 
+// An intent without its terminal record.
+struct OpenOperation {
+  Uuid operation_id;
+  std::string intent;  // The entry's bytes.
+};
+
 class AppendConnection {
  public:
   struct Options {
@@ -64,7 +70,7 @@ class AppendConnection {
   Result<Room> renew_lease();
 
   // Operations that this writer has begun and not ended, oldest first.
-  Result<std::vector<Uuid>> open_operations();
+  Result<std::vector<OpenOperation>> open_operations();
 
  private:
   class Notices;

@@ -232,11 +232,12 @@ Status LogPostgres::drain_backlog() {
 
 // What an earlier process of this writer began and did not end, nobody can end truthfully any more.
 Status LogPostgres::settle_leftovers() {
-  const Result<std::vector<Uuid>> open = connection_->open_operations();
+  const Result<std::vector<OpenOperation>> open = connection_->open_operations();
   if (!open.ok()) return open.error();
   std::vector<Entry> entries;
-  for (const Uuid& operation_id : *open) {
-    Result<Entry> entry = make_entry(settled_outcome(operation_id, nlohmann::json::object(),
+  for (const OpenOperation& left : *open) {
+    const Entry intent{.operation_id = left.operation_id, .bytes = left.intent};
+    Result<Entry> entry = make_entry(settled_outcome(left.operation_id, content_of(intent),
                                                      CallResult::kUnknown, kLeftoverReason),
                                      make_uuid_v7(clock_.now()), writer_);
     if (!entry.ok()) return entry.error();

@@ -429,9 +429,9 @@ BEGIN
     INTO room, spare FROM holdfast.log_head h;
 END $$;
 
--- What this writer has left open, for it to settle after a restart.
+-- What this writer has left open, with its intents, for it to settle after a restart.
 CREATE FUNCTION holdfast.own_open_operations(writer uuid, writer_epoch bigint)
-  RETURNS TABLE (operation_id uuid, intent_index bigint)
+  RETURNS TABLE (operation_id uuid, intent_index bigint, intent bytea)
   LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
@@ -443,7 +443,8 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the writer % is not at epoch %', writer, writer_epoch USING ERRCODE = 'HF001';
   END IF;
-  RETURN QUERY SELECT o.operation_id, o.intent_index FROM holdfast.open_operations o
+  RETURN QUERY SELECT o.operation_id, o.intent_index, l.entry
+    FROM holdfast.open_operations o JOIN holdfast.log l ON l.index = o.intent_index
     WHERE o.writer = own_open_operations.writer ORDER BY o.intent_index;
 END $$;
 

@@ -95,6 +95,11 @@ TEST_F(LogFaultTest, fault_restart_with_a_full_and_torn_spool_loses_nothing) {
   log = open_log();
   EXPECT_EQ(outcomes_of(spooled), "executed");
   EXPECT_EQ(outcomes_of(unfinished), "unknown");
+  // What the new process knew nothing of, it still records as the call it was.
+  EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{request,target}' "
+                  "FROM holdfast.log WHERE kind = 'outcome' AND "
+                  "convert_from(entry, 'UTF8')::json #>> '{outcome,result}' = 'unknown'"),
+            "/v1.0/me/messages/1/permanentDelete");
   EXPECT_EQ(value("SELECT count(*) FROM holdfast.writers"), "1");
 }
 

@@ -6,6 +6,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "identity/claims.h"
 #include "officers/problem.h"
 #include "officers/record_json.h"
 #include "officers/target.h"
@@ -24,24 +25,6 @@ struct Asked {
   const Target& target;
   const Officer& officer;
 };
-
-std::string text_for_record(std::string_view value) {
-  std::string text(value.substr(0, kUserAgentBytesMax));
-  if (is_utf8(text)) return text;
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
-  }
-  return text;
-}
-
-// The token of the one Authorization header; empty when there is no such thing.
-std::string bearer_token(const http::Headers& headers) {
-  if (headers.count("Authorization") != 1) return {};
-  const std::string_view value = headers.get("Authorization");
-  constexpr std::string_view kScheme = "bearer ";
-  if (!ascii_iequals(value.substr(0, kScheme.size()), kScheme)) return {};
-  return std::string(value.substr(kScheme.size()));
-}
 
 // A record's index or id, as the path names it.
 std::optional<std::variant<std::int64_t, Uuid>> parse_reference(std::string_view text) {
@@ -122,9 +105,13 @@ class Api final : public http::Handler {
   }
 
   Task<http::Response> api(const http::Request& request, const Target& target) {
-    const std::string token = bearer_token(request.head.headers);
-    if (token.empty()) co_return unauthenticated("one Authorization: Bearer header is needed");
-    const std::optional<Officer> officer = services_.tokens.find(token, services_.clock.now());
+    const auto token = identity::bearer_token(request.head);
+    if (!token.ok()) co_return problem(400, token.error().message);
+    if (!token->has_value()) {
+      co_return unauthenticated("one Authorization: Bearer header is needed");
+    }
+    const std::optional<Officer> officer =
+        services_.tokens.find((*token)->text, services_.clock.now());
     if (!officer) co_return unauthenticated("the token is unknown or has expired");
     const Asked asked{.request = request, .target = target, .officer = *officer};
     if (target.path == kRecords) {
@@ -190,7 +177,7 @@ class Api final : public http::Handler {
     nlohmann::json request = {{"method", head.method},
                               {"target", head.target},
                               {"source_ip", asked.request.peer.address}};
-    const std::string user_agent = text_for_record(head.headers.get("User-Agent"));
+    const std::string user_agent = to_text(head.headers.get("User-Agent"), kUserAgentBytesMax);
     if (!user_agent.empty()) request["user_agent"] = user_agent;
     record.content["request"] = std::move(request);
     record.content["access"] = {{"by", asked.officer.name},

@@ -86,6 +86,21 @@ std::string who(const json& record) {
   return unproven ? name + " (?)" : name;
 }
 
+// What people call the mailbox: an address where the names have one, else as the request has it.
+std::string mailbox(const json& record) {
+  const std::string key = text_at(record, "/operation/mailbox/key");
+  if (key.find('@') != std::string::npos) return key;
+  const json::json_pointer place("/operation/mailbox/names");
+  if (record.contains(place) && record.at(place).is_array()) {
+    for (const json& name : record.at(place)) {
+      if (name.is_string() && name.get_ref<const std::string&>().find('@') != std::string::npos) {
+        return name.get<std::string>();
+      }
+    }
+  }
+  return first_of({key, text_at(record, "/operation/mailbox/kind")});
+}
+
 std::string result(const json& record) {
   if (record.contains("malformed")) return "malformed";
   const std::string what =
@@ -123,9 +138,7 @@ Row row_of(const json& record) {
              who(record),
              text_at(record, "/operation/action"),
              text_at(record, "/operation/resource"),
-             first_of({text_at(record, "/operation/mailbox/key"),
-                       text_at(record, "/operation/mailbox/names/0"),
-                       text_at(record, "/operation/mailbox/kind")}),
+             mailbox(record),
              text_at(record, "/operation/item"),
              result(record),
              rules(record)};

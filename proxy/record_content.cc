@@ -16,23 +16,10 @@ using nlohmann::json;
 
 constexpr std::size_t kHeaderTextBytesMax = 256;
 
-// Bytes from outside as text that PostgreSQL's JSON takes: UTF-8 without NUL.
-std::string as_text(std::string text) {
-  const bool utf8 = is_utf8(text);
-  for (char& c : text) {
-    if (c == '\0' || (!utf8 && static_cast<unsigned char>(c) >= 0x80)) c = '?';
-  }
-  return text;
-}
-
 json as_texts(const std::vector<std::string>& texts) {
   json array = json::array();
-  for (const std::string& text : texts) array.push_back(as_text(text));
+  for (const std::string& text : texts) array.push_back(to_text(text));
   return array;
-}
-
-std::string text_for_record(std::string_view value) {
-  return as_text(std::string(value.substr(0, kHeaderTextBytesMax)));
 }
 
 // The request line may not even have been valid; what a URL cannot hold is percent-encoded.
@@ -46,7 +33,7 @@ std::string printable(std::string_view text) {
 }
 
 void set_if_present(json& object, const char* key, std::string_view value) {
-  if (!value.empty()) object[key] = text_for_record(value);
+  if (!value.empty()) object[key] = to_text(value, kHeaderTextBytesMax);
 }
 
 // Some Graph clients may put a token into the query. It is refused, and it must not be recorded.
@@ -60,7 +47,7 @@ std::string target_for_record(const std::string& target) {
 
 json request_content(const Call& call) {
   const http::RequestHead& head = call.request.head;
-  json content = {{"method", text_for_record(printable(head.method))},
+  json content = {{"method", to_text(printable(head.method), kHeaderTextBytesMax)},
                   {"target", target_for_record(head.target)},
                   {"request_id", call.request_id},
                   {"client_request_id", call.client_request_id},
@@ -77,14 +64,14 @@ json request_content(const Call& call) {
 
 json operation_content(const graph::Operation& operation, const std::vector<std::string>& names) {
   json mailbox = {{"kind", graph::to_string(operation.mailbox.kind)}};
-  if (!operation.mailbox.key.empty()) mailbox["key"] = as_text(operation.mailbox.key);
+  if (!operation.mailbox.key.empty()) mailbox["key"] = to_text(operation.mailbox.key);
   if (!names.empty()) mailbox["names"] = as_texts(names);
   json content = {{"action", operation.action},
                   {"mailbox", std::move(mailbox)},
-                  {"path", as_text(operation.canonical_path)}};
+                  {"path", to_text(operation.canonical_path)}};
   set_if_present(content, "resource", operation.resource);
-  if (operation.item) content["item"] = as_text(*operation.item);
-  if (operation.folder) content["folder"] = as_text(*operation.folder);
+  if (operation.item) content["item"] = to_text(*operation.item);
+  if (operation.folder) content["folder"] = to_text(*operation.folder);
   if (operation.version) content["version"] = *operation.version;
   if (operation.may_be_shared) content["may_be_shared"] = true;
   return content;
@@ -122,7 +109,7 @@ json facts_content(const approval::Facts& facts) {
           {"roles", known_texts(facts.roles)},
           {"mailbox", facts.mailbox ? as_texts(facts.mailbox->names) : json()},
           {"own_mailbox", known(facts.own_mailbox)},
-          {"folder", facts.folder ? json(as_text(*facts.folder)) : json()},
+          {"folder", facts.folder ? json(to_text(*facts.folder)) : json()},
           {"source_ip", known(facts.source_ip)},
           {"at", to_rfc3339(facts.now)}};
 }

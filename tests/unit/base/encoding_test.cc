@@ -71,5 +71,11 @@ TEST(Utf8, AcceptsOnlyShortestFormsOfScalarValues) {
   }
 }
 
+TEST(ToText, HoldsWhatARecordCan) {
+  EXPECT_EQ(to_text("é\0\n"s), "é?\n");
+  EXPECT_EQ(to_text("\xC3\xA9\xFF a"), "??? a");
+  EXPECT_EQ(to_text("aé", 2), "a?") << "a cut character is no character";
+}
+
 }  // namespace
 }  // namespace holdfast

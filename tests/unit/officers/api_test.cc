@@ -76,7 +76,7 @@ TEST_F(ApiTest, without_a_known_token_there_is_nothing) {
   twice.target = "/api/v1/records";
   twice.headers.add("Authorization", "Bearer secret");
   twice.headers.add("Authorization", "Bearer secret");
-  EXPECT_EQ(send(twice).status, 401);
+  EXPECT_EQ(send(twice).status, 400);
   http::RequestHead basic;
   basic.method = "GET";
   basic.target = "/api/v1/records";

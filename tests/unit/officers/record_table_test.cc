@@ -26,6 +26,17 @@ TEST(RecordTable, a_record_is_one_readable_line) {
             "AAMkAG…456789=  allow   a,b\n");
 }
 
+TEST(RecordTable, mailbox_is_shown_by_its_address) {
+  json record = sample();
+  json& mailbox = record["operation"]["mailbox"];
+  mailbox["names"] = {"1ebb76af-0000-4000-8000-000000000001", "alex@contoso.com"};
+  EXPECT_THAT(record_table({record}, Colour::kNone), HasSubstr("alex@contoso.com"));
+  mailbox["key"] = "1EBB76AF-0000-4000-8000-000000000001";
+  EXPECT_THAT(record_table({record}, Colour::kNone), HasSubstr("alex@contoso.com"));
+  mailbox["key"] = "info@contoso.com";
+  EXPECT_THAT(record_table({record}, Colour::kNone), HasSubstr("info@contoso.com"));
+}
+
 TEST(RecordTable, claims_that_nobody_verified_are_marked) {
   json record = sample();
   record["actor"]["verification"] = "none";

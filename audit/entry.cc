@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <utility>
 
 #include "base/json.h"
 
@@ -95,7 +96,7 @@ void Entry::set_time(WallTime time) {
   bytes.replace(at + kTimeOffset, text.size(), text);
 }
 
-Result<Entry> make_entry(const Record& record, const Uuid& id, const Writer& writer) {
+Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
   if (!record.content.is_object()) return Error{ErrorCode::kInvalid, "a record is an object"};
   for (const char* member : kOwnMembers) {
     if (record.content.contains(member)) {
@@ -107,7 +108,7 @@ Result<Entry> make_entry(const Record& record, const Uuid& id, const Writer& wri
   if (after_time != record.content.items().end()) {
     return Error{ErrorCode::kInvalid, "\"" + after_time.key() + "\" is not a record's member"};
   }
-  json members = record.content;
+  json members = std::move(record.content);
   members["v"] = kVersion;
   members["id"] = to_string(id);
   members["kind"] = to_string(record.kind);

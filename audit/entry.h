@@ -41,7 +41,7 @@ struct Entry {
 
 // kInvalid: the content is no canonical JSON (a float, an integer too large, text that is not
 // UTF-8) or uses a member's name that the log gives out itself. kLimit: over kEntryBytesMax.
-Result<Entry> make_entry(const Record& record, const Uuid& id, const Writer& writer);
+Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer);
 
 // The entry in those bytes, such as come back from a spool. kInvalid: they are none.
 Result<Entry> read_entry(std::string bytes);

@@ -116,7 +116,7 @@ Task<Result<RecordRef>> LogPostgres::submit(Record record) {
   if (!may_write(writer_.role, record.kind)) {
     co_return Error{ErrorCode::kInvalid, "this role does not write records of that kind"};
   }
-  Result<Entry> entry = make_entry(record, make_uuid_v7(clock_.now()), writer_);
+  Result<Entry> entry = make_entry(std::move(record), make_uuid_v7(clock_.now()), writer_);
   const auto initiate = [this, &entry](auto handler) {
     // Resumes the coroutine where it runs, and keeps that place alive until then.
     auto executor = asio::get_associated_executor(handler);

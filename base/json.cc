@@ -136,12 +136,20 @@ class CanonicalWriter {
   bool write_string(const std::string& string) {
     if (!is_utf8(string)) return fail("is not UTF-8");
     text_ += '"';
-    for (const char c : string) write_character(c);
+    std::size_t written = 0;
+    for (std::size_t i = 0; i < string.size(); ++i) {
+      const auto byte = static_cast<unsigned char>(string[i]);
+      if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+      text_.append(string, written, i - written);
+      write_escape(string[i]);
+      written = i + 1;
+    }
+    text_.append(string, written);
     text_ += '"';
     return true;
   }
 
-  void write_character(char c) {
+  void write_escape(char c) {
     switch (c) {
       case '"':
         text_ += "\\\"";
@@ -167,10 +175,6 @@ class CanonicalWriter {
       default:
         break;
     }
-    if (static_cast<unsigned char>(c) >= 0x20) {
-      text_ += c;
-      return;
-    }
     text_ += "\\u00";
     text_ += to_hex(std::string_view(&c, 1));
   }
@@ -179,7 +183,7 @@ class CanonicalWriter {
     text_ += '[';
     for (std::size_t i = 0; i < array.size(); ++i) {
       if (i > 0) text_ += ',';
-      if (!write_at("/" + std::to_string(i), array[i])) return false;
+      if (!write_at(std::to_string(i), array[i])) return false;
     }
     text_ += ']';
     return true;
@@ -203,7 +207,7 @@ class CanonicalWriter {
       if (i > 0) text_ += ',';
       if (!write_string(members[i]->first)) return false;
       text_ += ':';
-      if (!write_at("/" + members[i]->first, members[i]->second)) return false;
+      if (!write_at(members[i]->first, members[i]->second)) return false;
     }
     text_ += '}';
     return true;
@@ -212,6 +216,7 @@ class CanonicalWriter {
   // Keeps path_ at the failing place when it fails.
   bool write_at(const std::string& step, const json& value) {
     const std::size_t length = path_.size();
+    path_ += '/';
     path_ += step;
     if (!write(value)) return false;
     path_.resize(length);

@@ -12,9 +12,8 @@ using boost::asio::ip::tcp;
 
 constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable_t<>());
 
-// A connection that was used this recently has not been given up by the other side meanwhile, but
-// for an accident.
-constexpr std::chrono::milliseconds kJustUsedMax{2};
+// How far just_used_max_ may fall: no server closes a connection this soon, but for an accident.
+constexpr SteadyTime::duration kJustUsedLeast = std::chrono::milliseconds(2);
 // Guarded calls make many new connections: their name is not looked up for each.
 constexpr std::chrono::seconds kEndpointsKept{10};
 
@@ -98,11 +97,13 @@ std::unique_ptr<UpstreamConnection> ClientPool::take_idle(Reuse reuse) {
   const SteadyTime time = now();
   while (!idle_.empty()) {
     const auto age = time - idle_.back()->last_used;
-    if (reuse == Reuse::kJustUsed && age > kJustUsedMax) return nullptr;
+    if (reuse == Reuse::kJustUsed && age > just_used_max_) return nullptr;
     std::unique_ptr<UpstreamConnection> youngest = std::move(idle_.back());
     idle_.pop_back();
     youngest->idle_watch.disarm();
-    if (age <= options_.pool_idle_max && youngest->stream->is_quiet()) return youngest;
+    const bool open = youngest->stream->is_quiet();
+    if (open && age <= options_.pool_idle_max) return youngest;
+    if (!open) just_used_max_ = std::max(std::min(just_used_max_, age / 4), kJustUsedLeast);
     --open_;
   }
   return nullptr;

@@ -76,6 +76,10 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   Status usable_;
   std::vector<char> received_;
   Watchdog watchdog_;
+  // How long a connection may have been idle for a request that must not meet a close under way:
+  // well below what servers keep connections for, and a quarter of the shortest idle time after
+  // which this one was found to have closed one.
+  SteadyTime::duration just_used_max_ = std::chrono::milliseconds(50);
   bool closed_ = false;
   std::size_t open_ = 0;                                  // Leased, idle and being made.
   std::deque<std::unique_ptr<UpstreamConnection>> idle_;  // The youngest at the back.

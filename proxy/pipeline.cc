@@ -153,6 +153,10 @@ Task<std::variant<Pipeline::Caller, Refusal>> Pipeline::identify(const Call& cal
   if (!token.ok()) co_return bad_request(token.error().message);
   if (!token->has_value()) co_return unauthenticated("A bearer token is required.");
   Caller caller{.token = **token, .actor = {}};
+  if (std::optional<identity::Actor> known = parts_.verifier.remembered(caller.token)) {
+    caller.actor = std::move(*known);
+    co_return caller;
+  }
   const Result<identity::Actor> claimed = identity::read_claims(caller.token);
   if (!claimed.ok()) co_return unauthenticated(claimed.error().message);
   Result<identity::Verdict> verdict =

@@ -36,12 +36,26 @@ void set_if_present(json& object, const char* key, std::string_view value) {
   if (!value.empty()) object[key] = to_text(value, kHeaderTextBytesMax);
 }
 
-// Some Graph clients may put a token into the query. It is refused, and it must not be recorded.
+// Whether a query holds access_token or what begins like a JWT, under any number of encodings.
+bool may_hold_token(std::string query) {
+  constexpr int kEncodingsMax = 4;
+  for (int i = 0; i < kEncodingsMax; ++i) {
+    const std::string lower = ascii_lower(query);
+    if (lower.find("access_token") != std::string::npos || lower.find("eyj") != std::string::npos) {
+      return true;
+    }
+    const std::optional<std::string> decoded = percent_decode(query);
+    if (decoded == query) return false;
+    if (!decoded) return true;
+    query = *decoded;
+  }
+  return true;
+}
+
+// A token in the query is refused, and it must not be recorded.
 std::string target_for_record(const std::string& target) {
   const std::size_t query = target.find('?');
-  if (query == std::string::npos) return printable(target);
-  const std::string decoded = percent_decode(target.substr(query)).value_or("access_token");
-  if (ascii_lower(decoded).find("access_token") == std::string::npos) return printable(target);
+  if (query == std::string::npos || !may_hold_token(target.substr(query))) return printable(target);
   return printable(target.substr(0, query)) + "?(removed: it may hold a token)";
 }
 

@@ -4,6 +4,7 @@
 
 #include <boost/asio/detached.hpp>
 #include <future>
+#include <utility>
 
 #include "http/stream.h"
 #include "http/tls.h"
@@ -199,11 +200,32 @@ TEST(Client, ReusesConnectionsAsAsked) {
     loop.pass(20ms);
     EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kAnyIdle)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 1);
-    loop.pass(20ms);
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kJustUsed)), "some_sent 200 ok");
+    EXPECT_EQ(server.connections(), 1);
+    loop.pass(80ms);
     // The one free connection is too old for this, and makes room.
     EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kJustUsed)), "some_sent 200 ok");
   }
   EXPECT_EQ(server.connections(), 2);
+}
+
+TEST(Client, TrustsIdleConnectionsLessOnceTheUpstreamClosedOne) {
+  RawServer server([first = true](Raw& raw, int) mutable {
+    if (!std::exchange(first, false)) return keep_answering(raw);
+    take_request(raw);
+    raw.send(kOk);
+  });
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = server.origin()});
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+    loop.pass(20ms);
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+    EXPECT_EQ(server.connections(), 2);
+    loop.pass(30ms);  // Too long only for a pool that has seen a close after 20 ms.
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kJustUsed)), "some_sent 200 ok");
+  }
+  EXPECT_EQ(server.connections(), 3);
 }
 
 TEST(Client, DropsConnectionsThatAreIdleForTooLong) {

@@ -199,7 +199,10 @@ TEST_F(PipelineTest, AllowedCallIsRecordedThenSentThenRecordedThenAnswered) {
 
 TEST_F(PipelineTest, NoTokenEverLands) {
   purge();
-  send("POST", "/v1.0/me/messages/m1/permanentDelete?access_token=" + token_for(kAlex));
+  const std::string target = "/v1.0/me/messages/m1/permanentDelete?";
+  send("POST", target + "access_token=" + token_for(kAlex));
+  send("POST", target + "access%255Ftoken=" + token_for(kAlex));
+  send("POST", target + "t=" + token_for(kAlex));
   send("POST", "/v1.0/me/messages/m1/permanentDelete", {{"Authorization", "Bearer nonsense"}});
   const std::string token = token_for(kAlex);
   for (const auto& entry : log_.entries()) {

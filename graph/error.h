@@ -11,11 +11,11 @@
 namespace holdfast::graph {
 
 struct GraphError {
-  std::string_view code;     // HoldfastDenied, InvalidAuthenticationToken, …
-  std::string message;       // For a person: what happened and what to do next.
-  std::string request_id;    // Made by Holdfast for this request.
+  std::string_view code;          // HoldfastDenied, InvalidAuthenticationToken, …
+  std::string message;            // For a person: what happened and what to do next.
+  std::string request_id;         // Made by Holdfast for this request.
   std::string client_request_id;  // Echoed; empty when the client sent none.
-  nlohmann::json holdfast;   // Details for innerError.holdfast; null when there are none.
+  nlohmann::json holdfast;        // Details for innerError.holdfast; null when there are none.
 };
 
 // The JSON text. Bytes that are not UTF-8 are replaced, never thrown over.

@@ -30,11 +30,11 @@ struct Operation {
   // The path reaches the item through something that other mailboxes may be shared into, such as
   // calendars/{id}: the addressed mailbox need not be the one that loses data.
   bool may_be_shared = false;
-  std::optional<std::string> item;    // The id acted on, percent-decoded, case kept.
-  std::optional<std::string> folder;  // The innermost mail, contact or task folder of the path.
+  std::optional<std::string> item;     // The id acted on, percent-decoded, case kept.
+  std::optional<std::string> folder;   // The innermost mail, contact or task folder of the path.
   std::optional<std::string> version;  // v1.0, beta, …: lower case; nullopt when the path has none.
-  // One spelling for all spellings of this call: decoded, lower-case words, ids as they are, version
-  // included. For comparing calls, never for sending.
+  // One spelling for all spellings of this call: decoded, lower-case words, ids as they are,
+  // version included. For comparing calls, never for sending.
   std::string canonical_path;
 };
 

@@ -8,6 +8,7 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/uuid.h"
+#include "graph/vocabulary.h"
 
 namespace holdfast::approval {
 namespace {
@@ -172,7 +173,7 @@ std::vector<Condition> ConditionBuilder::build(const json& map, const std::strin
     conditions.push_back(name_condition(std::move(shown), fact, use, from[key], base + "/" + key));
   };
   add(map, pointer, "action", "action", NamedFact::kAction, Use::kAction);
-  add(map, pointer, "resource", "resource", NamedFact::kResource, Use::kText);
+  add(map, pointer, "resource", "resource", NamedFact::kResource, Use::kResource);
   if (map.contains("actor")) {
     const json& actor = map["actor"];
     const std::string base = pointer + "/actor";
@@ -261,6 +262,9 @@ std::optional<std::string> ConditionBuilder::complaint(const std::string& text, 
       }
       return quoted +
              "is not an action (permanentDelete, recall, hardDelete, remediate, purgeData)";
+    case Use::kResource:
+      if (graph::is_resource_name(text)) return std::nullopt;
+      return quoted + "is not a type that can be destroyed or recalled, such as message or event";
     case Use::kKind:
       if (text == "user" || text == "app") return std::nullopt;
       return quoted + "is not a kind of actor (user, app)";

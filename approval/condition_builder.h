@@ -30,7 +30,7 @@ class ConditionBuilder {
 
  private:
   // How a condition compares, which says what a list entry must look like.
-  enum class Use { kText, kAction, kKind, kGuid, kMailbox, kFolder, kNetwork };
+  enum class Use { kText, kAction, kResource, kKind, kGuid, kMailbox, kFolder, kNetwork };
 
   struct SourceList {
     RuleList list;

@@ -1,5 +1,7 @@
 #include "audit/append_connection_postgres.h"
 
+#include <poll.h>
+
 #include <pqxx/pqxx>
 #include <utility>
 
@@ -176,6 +178,11 @@ Result<AppendConnection::Room> AppendConnection::renew_lease() {
   } catch (const std::exception& failure) {
     return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options_.database)};
   }
+}
+
+bool AppendConnection::is_lost() const {
+  pollfd state{.fd = session_->connection.sock(), .events = POLLRDHUP, .revents = 0};
+  return poll(&state, 1, 0) > 0;
 }
 
 Result<std::vector<OpenOperation>> AppendConnection::open_operations() {

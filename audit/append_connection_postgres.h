@@ -69,6 +69,9 @@ class AppendConnection {
   };
   Result<Room> renew_lease();
 
+  // Whether the database has closed the connection, as far as this machine knows. Costs a poll().
+  bool is_lost() const;
+
   // Operations that this writer has begun and not ended, oldest first.
   Result<std::vector<OpenOperation>> open_operations();
 

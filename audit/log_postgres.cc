@@ -158,8 +158,15 @@ void LogPostgres::run() {
     const bool connected = connection_ != nullptr || connect_and_recover();
     Batch batch = next_batch();
     if (batch.empty()) {
-      MutexLock lock(mutex_);
-      if (stopping_ && queue_.empty()) return;
+      {
+        MutexLock lock(mutex_);
+        if (stopping_ && queue_.empty()) return;
+      }
+      // Without this, readiness would learn of a lost database from the next call only.
+      if (connection_ != nullptr && connection_->is_lost()) {
+        drop_connection("the database closed the connection");
+        continue;
+      }
     }
     if (!connected) {
       decline(std::move(batch), unavailable("the database cannot be reached"));
@@ -263,8 +270,8 @@ Status LogPostgres::append_own(std::vector<Entry> entries) {
   return {};
 }
 
-// Waits until something is to be appended, the lease is to be renewed, or, without a connection,
-// the next attempt is due.
+// Waits until something is to be appended, the lease is to be renewed, or the connection is to be
+// tried again or looked after.
 LogPostgres::Batch LogPostgres::next_batch() {
   Batch batch;
   MutexLock lock(mutex_);
@@ -273,7 +280,7 @@ LogPostgres::Batch LogPostgres::next_batch() {
     if (connection_ != nullptr) {
       wait = std::chrono::duration_cast<milliseconds>(renew_at_ - clock_.steady_now());
     }
-    changed_.wait_for(mutex_, std::clamp(wait, milliseconds(1), options_.lease));
+    changed_.wait_for(mutex_, std::clamp(wait, milliseconds(1), options_.retry_interval));
   }
   while (!queue_.empty() && batch.size() < options_.batch_max) {
     batch.push_back(std::move(queue_.front()));

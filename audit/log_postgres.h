@@ -38,7 +38,8 @@ struct LogOptions {
   std::chrono::milliseconds lease{15'000};
   // How long an append may wait for its turn, and a statement for its answer.
   std::chrono::milliseconds append_timeout{5'000};
-  std::chrono::milliseconds retry_interval{500};  // Between attempts to reach the database.
+  std::chrono::milliseconds retry_interval{
+      500};  // Between two looks at an idle database, and two attempts to reach it.
   std::size_t batch_max = kBatchMax;
   std::size_t queue_max = 10'000;  // Waiting records, outcomes not counted.
 };

@@ -193,7 +193,8 @@ std::string to_text(std::string_view bytes, std::size_t bytes_max) {
   std::string text(bytes.substr(0, bytes_max));
   const bool utf8 = is_utf8(text);
   for (char& c : text) {
-    if (c == '\0' || (!utf8 && static_cast<unsigned char>(c) >= 0x80)) c = '?';
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F || (!utf8 && byte >= 0x80)) c = '?';
   }
   return text;
 }

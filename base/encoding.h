@@ -33,8 +33,8 @@ bool ascii_iequals(std::string_view a, std::string_view b);
 // Whether the bytes are well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates.
 bool is_utf8(std::string_view bytes);
 
-// Bytes from outside as text that a record can hold: the first `bytes_max`, NUL replaced by '?',
-// and where the rest is not UTF-8, every byte beyond ASCII as well.
+// Bytes from outside as text that a record can hold: the first `bytes_max`, control characters
+// replaced by '?', and where the rest is not UTF-8, every byte beyond ASCII as well.
 std::string to_text(std::string_view bytes, std::size_t bytes_max = std::string_view::npos);
 
 }  // namespace holdfast

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/load.h"
 #include "graph/classify_lines.h"
 
 namespace holdfast::cli {
@@ -90,7 +91,9 @@ void add_classify(CLI::App& app, Invocation& invocation) {
     if (!options->from_stdin && (options->method.empty() || options->target.empty())) {
       throw CLI::RequiredError("METHOD and TARGET, or --stdin");
     }
-    invocation.run = [options] {
+    invocation.run = [options, &invocation] {
+      // Nothing of it is needed, but a wrong setting is wrong for every command.
+      if (!load_config(invocation)) return static_cast<int>(kUsageError);
       return options->from_stdin ? classify_stdin() : classify_one(*options);
     };
   });

@@ -329,6 +329,10 @@ Classification classify(const RequestView& request) {
     if (other == method || !overrides_to(request.headers, other)) continue;
     reject_if_obeyed(reading, request, target, other, "a method override would make it guarded");
   }
+  if (target.fragment && reading.request_class == RequestClass::kPassThrough) {
+    // RFC 9112, 3.2: no target has one, so nobody can tell what was meant.
+    reading.become(RequestClass::kRejected, "the target holds a '#'");
+  }
   return conclude(std::move(reading));
 }
 

@@ -70,16 +70,19 @@ bool is_blank(std::uint32_t p) {
          p == 0x2029 || p == 0x202F || p == 0x205F || p == 0x3000;
 }
 
+// Some servers drop control characters, others end a word at them.
+enum class Controls { kDropped, kBlank };
+
 // A code point as the ASCII character it may be taken for; -1: dropped; -2: none.
-int folded(std::uint32_t point) {
+int folded(std::uint32_t point, Controls controls) {
   if (point == 0) return 0;
-  if (point < 0x20 || point == 0x7F) return -1;
+  if (point < 0x20 || point == 0x7F) return controls == Controls::kBlank ? ' ' : -1;
   if (point == '\\') return '/';
   if (point < 0x80)
     return point >= 'A' && point <= 'Z' ? static_cast<int>(point) + 32 : static_cast<int>(point);
   if (is_invisible(point)) return -1;
   if (is_blank(point)) return ' ';
-  if (point >= 0xFF01 && point <= 0xFF5E) return folded(point - 0xFEE0);
+  if (point >= 0xFF01 && point <= 0xFF5E) return folded(point - 0xFEE0, controls);
   switch (point) {
     case 0x2044:
     case 0x2215:
@@ -124,12 +127,12 @@ CodePoint read_code_point(std::string_view text, std::size_t at) {
   return {value, length};
 }
 
-std::string fold_characters(std::string_view text) {
+std::string fold_characters(std::string_view text, Controls controls) {
   std::string out;
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size();) {
     const CodePoint point = read_code_point(text, i);
-    const int ascii = folded(point.value);
+    const int ascii = folded(point.value, controls);
     if (ascii >= 0) {
       out += static_cast<char>(ascii);
     } else if (ascii == -2) {
@@ -150,20 +153,39 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kTrailingJunk) - begin + 1);
 }
 
-bool word_within(std::string_view folded_segment, std::string_view word) {
-  // Leading junk may itself be a cut character: %00permanentDelete.
-  const std::size_t begin = folded_segment.find_first_not_of(kCuts);
-  if (begin == std::string_view::npos) return false;
-  folded_segment = folded_segment.substr(begin);
-  std::string_view name = trimmed(folded_segment.substr(0, folded_segment.find_first_of(kCuts)));
-  if (name == word) return true;
-  return name.size() > word.size() && name.ends_with(word) &&
-         (name[name.size() - word.size() - 1] == '.' ||
-          name[name.size() - word.size() - 1] == ':' || name[name.size() - word.size() - 1] == ' ');
+std::string fold_as(std::string_view text, Controls controls) {
+  std::string current = fold_characters(text, controls);
+  for (int round = 0; round < kRoundsMax && current.find('%') != std::string::npos; ++round) {
+    std::string next = fold_characters(decode_round(current), controls);
+    if (next == current) break;
+    current = std::move(next);
+  }
+  return current;
 }
 
-bool segment_matches(std::string_view segment, std::string_view word) {
-  const std::string text = fold(segment);
+// The word itself, after a qualifier, or before a blank and whatever follows.
+bool is_word(std::string_view name, std::string_view word) {
+  name = trimmed(name);
+  if (name == word) return true;
+  if (name.size() <= word.size()) return false;
+  const char before = name[name.size() - word.size() - 1];
+  if (name.ends_with(word) && (before == '.' || before == ':' || before == ' ')) return true;
+  return name.starts_with(word) && name[word.size()] == ' ';
+}
+
+// Whoever stops at a cut character reads what is before it, or what is behind.
+bool word_within(std::string_view folded_segment, std::string_view word) {
+  for (std::size_t start = 0; start <= folded_segment.size();) {
+    const std::size_t cut =
+        std::min(folded_segment.find_first_of(kCuts, start), folded_segment.size());
+    if (is_word(folded_segment.substr(start, cut - start), word)) return true;
+    start = cut + 1;
+  }
+  return false;
+}
+
+bool segment_matches_as(std::string_view segment, std::string_view word, Controls controls) {
+  const std::string text = fold_as(segment, controls);
   for (std::size_t start = 0; start <= text.size();) {
     const std::size_t slash = std::min(text.find('/', start), text.size());
     if (word_within(std::string_view(text).substr(start, slash - start), word)) return true;
@@ -172,16 +194,15 @@ bool segment_matches(std::string_view segment, std::string_view word) {
   return false;
 }
 
+bool segment_matches(std::string_view segment, std::string_view word) {
+  return segment_matches_as(segment, word, Controls::kDropped) ||
+         (needs_folding(segment) && segment_matches_as(segment, word, Controls::kBlank));
+}
+
 }  // namespace
 
 std::string fold(std::string_view text) {
-  std::string current = fold_characters(text);
-  for (int round = 0; round < kRoundsMax && current.find('%') != std::string::npos; ++round) {
-    std::string next = fold_characters(decode_round(current));
-    if (next == current) break;
-    current = std::move(next);
-  }
-  return current;
+  return fold_as(text, Controls::kDropped);
 }
 
 bool needs_folding(std::string_view text) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/encoding.h"
+
 namespace holdfast::graph {
 namespace {
 
@@ -231,6 +233,18 @@ Navigation navigate(EntityType from, std::string_view word) {
 
 bool is_root(std::string_view word) {
   return contains(kRoots, word);
+}
+
+bool is_resource_name(std::string_view name) {
+  constexpr std::array<std::string_view, 14> kNames = {"message",          "event",
+                                                       "contact",          "calendar",
+                                                       "mailFolder",       "contactFolder",
+                                                       "driveItem",        "fileStorageContainer",
+                                                       "outlookTask",      "outlookTaskFolder",
+                                                       "servicePrincipal", "mailboxItem",
+                                                       "analyzedEmail",    "ediscoverySearch"};
+  return std::ranges::any_of(kNames,
+                             [name](std::string_view known) { return ascii_iequals(known, name); });
 }
 
 std::string_view resource_name(EntityType type) {

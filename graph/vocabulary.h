@@ -76,6 +76,9 @@ bool is_root(std::string_view word);
 // Graph's name of a type that permanentDelete binds to; empty for all others.
 std::string_view resource_name(EntityType type);
 
+// Whether an operation's resource can be of that name, in any case.
+bool is_resource_name(std::string_view name);
+
 // The type that a cast to microsoft.graph.`word` yields; `from` when the cast refines it.
 EntityType cast(EntityType from, std::string_view word);
 

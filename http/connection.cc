@@ -1,6 +1,8 @@
 #include "http/connection.h"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 #include "base/clock.h"
@@ -16,6 +18,7 @@ constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::size_t kJoinBytesMax = 64 * 1024;
 constexpr std::size_t kChunkedReadMax = 16 * 1024;
 constexpr std::size_t kKeptCapacityMax = 4 * 1024;
+constexpr int kServedInARow = 16;
 
 SteadyTime from_now(std::chrono::milliseconds span) {
   return std::chrono::steady_clock::now() + span;
@@ -83,9 +86,11 @@ Task<void> Connection::run() {
   const Status shaken = co_await stream_->handshake(from_now(host_.options.handshake_timeout));
   if (!shaken.ok()) co_return;
   Next next = Next::kRequest;
-  while (next == Next::kRequest && !host_.draining) {
+  for (int served = 1; next == Next::kRequest && !host_.draining; ++served) {
     interruptible_ = true;
     next = co_await serve_one();
+    // A client whose next requests are here already must not keep the worker from the others.
+    if (served % kServedInARow == 0) co_await boost::asio::post(boost::asio::use_awaitable);
   }
   if (next == Next::kAbort) {
     stream_->abort();

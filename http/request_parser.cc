@@ -48,12 +48,13 @@ RequestParser::State RequestParser::parse(std::string_view received) {
     const std::size_t feed = received.find('\n', std::max(scanned_, line_start_));
     if (feed == std::string_view::npos) {
       scanned_ = received.size();
-      return within_limits(received.size()) ? State::kNeedMore : State::kRefused;
+      return within_limits(received, received.size()) ? State::kNeedMore : State::kRefused;
     }
-    if (!within_limits(feed + 1)) return State::kRefused;
+    if (!within_limits(received, feed + 1)) return State::kRefused;
     std::string_view line = received.substr(line_start_, feed - line_start_);
     line_start_ = feed + 1;
     if (!line.ends_with('\r')) {
+      if (!in_fields_) note_request_line(line);
       refuse(400, "a line does not end in CRLF");
       return State::kRefused;
     }
@@ -67,11 +68,13 @@ RequestParser::State RequestParser::parse(std::string_view received) {
 // What cannot become a request line, such as TLS on a plain port, is not waited for.
 bool RequestParser::may_start(std::string_view rest) {
   if (in_fields_ || rest.empty() || is_upper(rest[0]) || rest[0] == '\r') return true;
+  note_request_line(rest.substr(0, rest.find_first_of("\r\n")));
   return refuse(400, "the method is not valid");
 }
 
-bool RequestParser::within_limits(std::size_t bytes) {
+bool RequestParser::within_limits(std::string_view received, std::size_t bytes) {
   if (!in_fields_ && bytes - line_start_ > limits_.target_bytes_max + kRequestLineExtra) {
+    note_request_line(received.substr(line_start_));
     return refuse(414, "the request line is too long");
   }
   if (bytes > limits_.head_bytes_max) return refuse(431, "the headers are too large");
@@ -96,12 +99,25 @@ bool RequestParser::take_request_line(std::string_view line) {
   const std::size_t first = line.find(' ');
   const std::size_t last = line.rfind(' ');
   if (first == std::string_view::npos || first == last) {
+    note_request_line(line);
     return refuse(400, "the request line needs a method, a target and a version");
   }
-  // Kept even if refused: what was asked for matters to whoever records the refusal.
   head_.method = line.substr(0, first);
   head_.target = line.substr(first + 1, last - first - 1);
   return take_version(line.substr(last + 1)) && check_method() && check_target();
+}
+
+// Keeps what a refused line seems to ask for, for whoever records the refusal.
+void RequestParser::note_request_line(std::string_view line) {
+  static constexpr std::string_view kBlank = " \t\r";
+  const auto take_word = [&line] {
+    line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
+    const std::string_view word = line.substr(0, line.find_first_of(kBlank));
+    line.remove_prefix(word.size());
+    return word;
+  };
+  head_.method = take_word();
+  head_.target = take_word().substr(0, limits_.target_bytes_max);
 }
 
 bool RequestParser::take_version(std::string_view version) {

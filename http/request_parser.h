@@ -76,7 +76,8 @@ class RequestParser {
   bool check_method();
   bool check_target();
   bool take_field(std::string_view line);
-  bool within_limits(std::size_t bytes);
+  bool within_limits(std::string_view received, std::size_t bytes);
+  void note_request_line(std::string_view line);
   bool finish();
   bool check_host();
   bool check_length();

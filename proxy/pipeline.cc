@@ -14,8 +14,37 @@ using graph::RequestClass;
 using nlohmann::json;
 
 constexpr std::string_view kLocalPrefix = "/holdfast/";
+// Guarded actions take no body; what a client sends all the same is forwarded, within reason.
+constexpr std::size_t kGuardedBodyBytesMax = 64 * 1024;
 
-graph::Classification classify_call_head(const Call& call) {
+// For a body that did not come whole.
+Refusal unreadable_body(const Error& error) {
+  const int status = error.code == ErrorCode::kLimit     ? 413
+                     : error.code == ErrorCode::kTimeout ? 408
+                                                         : 400;
+  return bad_request("The request's body could not be read: " + error.message + ".", status);
+}
+
+// Passes a body on and remembers why it broke off, so that this is not blamed on Graph.
+class WatchedBody final : public http::Body {
+ public:
+  explicit WatchedBody(http::Body& body) : body_(body) {}
+
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    Result<std::size_t> count = co_await body_.read(buffer);
+    if (!count.ok()) failure_ = count.error();
+    co_return count;
+  }
+  std::optional<std::uint64_t> remaining() const override { return body_.remaining(); }
+
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  http::Body& body_;
+  std::optional<Error> failure_;
+};
+
+graph::Classification classify_call(const Call& call) {
   const http::RequestHead& head = call.request.head;
   std::vector<graph::HeaderView> headers;
   headers.reserve(head.headers.size());
@@ -24,15 +53,6 @@ graph::Classification classify_call_head(const Call& call) {
       .method = head.method, .target = head.target, .headers = headers, .body = std::nullopt};
   if (call.content) view.body = *call.content;
   return graph::classify(view);
-}
-
-// Who a call that was refused said it came from; never more than a claim.
-std::optional<identity::Actor> claimed_actor(const Call& call) {
-  const auto token = identity::bearer_token(call.request.head);
-  if (!token.ok() || !token->has_value()) return std::nullopt;
-  Result<identity::Actor> claims = identity::read_claims(**token);
-  if (!claims.ok()) return std::nullopt;
-  return std::move(*claims);
 }
 
 std::string budget_key(const std::optional<identity::Actor>& actor) {
@@ -71,36 +91,43 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   Call call = begin_call(std::move(request), std::move(source), parts_.clock.now());
   if (call.request.head.target.starts_with(kLocalPrefix)) co_return local_endpoint(call);
 
-  const Result<graph::Classification> what = co_await classify_call(call);
+  graph::Classification what = classify_call(call);
+  if (what.request_class == RequestClass::kPassThrough) co_return co_await pass_through(call);
   Subject subject{
-      .call = call, .operation = std::nullopt, .actor = std::nullopt, .mailbox_names = {}};
-  if (!what.ok()) {
-    const int status = what.error().code == ErrorCode::kLimit ? 413 : 400;
-    co_return co_await refuse_call(subject, bad_request(what.error().message, status), nullptr);
+      .call = call, .operation = what.operation, .actor = std::nullopt, .mailbox_names = {}};
+  std::variant<Caller, Refusal> named = named_caller(call);
+  if (const Caller* caller = std::get_if<Caller>(&named)) subject.actor = caller->actor;
+  if (what.request_class == RequestClass::kRejected) {
+    co_return co_await refuse_call(subject, bad_request(what.reason));
   }
-  subject.operation = what->operation;
-  switch (what->request_class) {
-    case RequestClass::kPassThrough:
-      co_return co_await pass_through(call);
-    case RequestClass::kBatch:
-      co_return co_await pass_batch(subject, what->version);
-    case RequestClass::kRejected:
-      co_return co_await refuse_call(subject, bad_request(what->reason), nullptr);
-    case RequestClass::kGuarded:
-      break;
+  // Bodies are kept in memory from here on, for callers who name themselves.
+  if (auto* refusal = std::get_if<Refusal>(&named)) {
+    co_return co_await refuse_call(subject, std::move(*refusal));
   }
-  if (!parts_.log.health().ready) co_return audit_unavailable(call);
+  Caller caller = std::get<Caller>(std::move(named));
+  const bool may_be_long = what.needs_body || what.request_class == RequestClass::kBatch;
+  std::optional<Refusal> refusal = co_await read_content(
+      call, may_be_long ? parts_.buffered_body_bytes_max : kGuardedBodyBytesMax);
+  if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
+  if (what.request_class == RequestClass::kBatch) {
+    co_return co_await pass_batch(subject, what.version);
+  }
+  if (what.needs_body) {
+    what = classify_call(call);
+    subject.operation = what.operation;
+    if (what.request_class == RequestClass::kPassThrough) co_return co_await pass_through(call);
+    if (what.request_class != RequestClass::kGuarded) {
+      co_return co_await refuse_call(subject, bad_request(what.reason));
+    }
+  }
 
-  std::variant<Caller, Refusal> identified = co_await identify(call);
-  if (auto* refusal = std::get_if<Refusal>(&identified)) {
-    co_return co_await refuse_call(subject, std::move(*refusal), nullptr);
-  }
-  const Caller caller = std::get<Caller>(std::move(identified));
+  if (!parts_.log.health().ready) co_return audit_unavailable(call);
+  refusal = co_await verify(caller, call);
+  if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   subject.actor = caller.actor;
 
   const DecisionBasis basis = co_await decide_call(subject, caller);
-  std::optional<Refusal> refusal =
-      refusal_of(basis.decision, call.request.head.headers, to_string(make_uuid_v4()));
+  refusal = refusal_of(basis.decision, call.request.head.headers, to_string(make_uuid_v4()));
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal), &basis);
 
   Result<audit::Receipt> receipt =
@@ -125,54 +152,55 @@ Task<http::Response> Pipeline::refuse(http::Unreadable request) {
   const Refusal refusal =
       bad_request("The request could not be read: " + request.why + ".", request.status);
   if (!call.request.head.target.empty()) {
-    const graph::Classification what = classify_call_head(call);
+    const graph::Classification what = classify_call(call);
     if (what.request_class != RequestClass::kPassThrough) {
-      const Subject subject{
+      Subject subject{
           .call = call, .operation = what.operation, .actor = std::nullopt, .mailbox_names = {}};
-      co_return co_await refuse_call(subject, refusal, nullptr);
+      const std::variant<Caller, Refusal> named = named_caller(call);
+      if (const Caller* caller = std::get_if<Caller>(&named)) subject.actor = caller->actor;
+      co_return co_await refuse_call(subject, refusal);
     }
   }
   co_return error_response(refusal.answer, call, parts_.clock.now());
 }
 
-Task<Result<graph::Classification>> Pipeline::classify_call(Call& call) {
-  const graph::Classification what = classify_call_head(call);
-  const bool wants_body = what.needs_body || what.request_class == RequestClass::kGuarded ||
-                          what.request_class == RequestClass::kBatch;
-  if (!wants_body) co_return what;
-  Result<std::string> content =
-      co_await http::read_all(*call.request.body, parts_.buffered_body_bytes_max);
-  if (!content.ok()) co_return content.error();
-  call.content = std::move(*content);
-  if (what.needs_body) co_return classify_call_head(call);
-  co_return what;
+std::variant<Pipeline::Caller, Refusal> Pipeline::named_caller(const Call& call) {
+  const auto token = identity::bearer_token(call.request.head);
+  if (!token.ok()) return bad_request(token.error().message);
+  if (!token->has_value()) return unauthenticated("A bearer token is required.");
+  if (std::optional<identity::Actor> known = parts_.verifier.remembered(**token)) {
+    return Caller{.token = **token, .actor = *std::move(known)};
+  }
+  Result<identity::Actor> claims = identity::read_claims(**token);
+  if (!claims.ok()) return unauthenticated(claims.error().message);
+  return Caller{.token = **token, .actor = *std::move(claims)};
 }
 
-Task<std::variant<Pipeline::Caller, Refusal>> Pipeline::identify(const Call& call) {
-  const auto token = identity::bearer_token(call.request.head);
-  if (!token.ok()) co_return bad_request(token.error().message);
-  if (!token->has_value()) co_return unauthenticated("A bearer token is required.");
-  Caller caller{.token = **token, .actor = {}};
-  if (std::optional<identity::Actor> known = parts_.verifier.remembered(caller.token)) {
-    caller.actor = std::move(*known);
-    co_return caller;
-  }
-  const Result<identity::Actor> claimed = identity::read_claims(caller.token);
-  if (!claimed.ok()) co_return unauthenticated(claimed.error().message);
+Task<std::optional<Refusal>> Pipeline::verify(Caller& caller, const Call& call) {
+  if (caller.actor.verified()) co_return std::nullopt;
   Result<identity::Verdict> verdict =
-      co_await parts_.verifier.verify(*lookup_, caller.token, *claimed);
+      co_await parts_.verifier.verify(*lookup_, caller.token, caller.actor);
   if (!verdict.ok()) {
     if (verdict.error().code != ErrorCode::kRefused) {
       co_return identity_unavailable(verdict.error().message);
     }
-    log_error("forged token", {{"token_sha256", claimed->token_sha256},
+    log_error("forged token", {{"token_sha256", caller.actor.token_sha256},
                                {"source_ip", call.source_ip},
                                {"reason", verdict.error().message}});
     co_return unauthenticated(verdict.error().message);
   }
-  if (verdict->refusal) co_return rejected_by_graph(std::move(*verdict->refusal));
+  if (verdict->refusal) co_return rejected_by_graph(*verdict->refusal);
   caller.actor = std::move(verdict->actor);
-  co_return caller;
+  co_return std::nullopt;
+}
+
+Task<std::optional<Refusal>> Pipeline::read_content(Call& call, std::size_t bytes_max) {
+  Result<std::string> content = co_await http::read_all(*call.request.body, bytes_max);
+  if (content.ok()) {
+    call.content = *std::move(content);
+    co_return std::nullopt;
+  }
+  co_return unreadable_body(content.error());
 }
 
 Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller) {
@@ -197,14 +225,22 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
 }
 
 Task<http::Response> Pipeline::pass_through(const Call& call) {
+  if (const auto token = identity::bearer_token(call.request.head); !token.ok()) {
+    const Refusal refusal = bad_request(token.error().message);
+    co_return error_response(refusal.answer, call, parts_.clock.now());
+  }
   const http::RequestHead head = forwarded_head(call.request.head);
   const std::unique_ptr<http::Body> content =
       call.content ? http::string_body(*call.content) : nullptr;
-  http::Body* const body = content ? content.get() : call.request.body.get();
-  http::SendResult sent = co_await upstream_->pass(head, body);
+  WatchedBody body(content ? *content : *call.request.body);
+  http::SendResult sent = co_await upstream_->pass(head, &body);
   if (sent.response.ok()) {
     strip_connection_fields(*sent.response);
     co_return std::move(*sent.response);
+  }
+  if (body.failure()) {
+    const Refusal refusal = unreadable_body(*body.failure());
+    co_return error_response(refusal.answer, call, parts_.clock.now());
   }
   const bool nothing_sent = sent.progress == http::Progress::kNothingSent;
   const ErrorAnswer answer{
@@ -224,7 +260,7 @@ Task<http::Response> Pipeline::pass_batch(Subject& subject, std::optional<std::s
   const Result<std::vector<graph::BatchPart>> parts =
       graph::classify_batch(*subject.call.content, version);
   if (!parts.ok()) {
-    co_return co_await refuse_call(subject, bad_request(parts.error().message), nullptr);
+    co_return co_await refuse_call(subject, bad_request(parts.error().message));
   }
   for (const graph::BatchPart& part : *parts) {
     const RequestClass part_class = part.classification.request_class;
@@ -233,8 +269,8 @@ Task<http::Response> Pipeline::pass_batch(Subject& subject, std::optional<std::s
     const std::string why = part_class == RequestClass::kGuarded
                                 ? "is guarded: send it as a request of its own, outside $batch"
                                 : part.classification.reason;
-    co_return co_await refuse_call(
-        subject, bad_request("Request \"" + part.id + "\" of the batch " + why), nullptr);
+    co_return co_await refuse_call(subject,
+                                   bad_request("Request \"" + part.id + "\" of the batch " + why));
   }
   co_return co_await pass_through(subject.call);
 }
@@ -242,21 +278,17 @@ Task<http::Response> Pipeline::pass_batch(Subject& subject, std::optional<std::s
 Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refusal,
                                            const DecisionBasis* basis) {
   const Call& call = subject.call;
-  Subject told = subject;
-  if (!told.actor) told.actor = claimed_actor(call);
   http::Response response = error_response(refusal.answer, call, parts_.clock.now());
-  if (refusal.from_graph) {
-    response = http::Response{.status = refusal.from_graph->status,
-                              .headers = std::move(refusal.from_graph->headers),
-                              .content = std::move(refusal.from_graph->body)};
+  if (!parts_.refusals.admit(budget_key(subject.actor))) {
+    if (!refusal.approval_code) co_return response;
+    co_return error_response(too_many_refusals(), call, parts_.clock.now());
   }
-  if (!parts_.refusals.admit(budget_key(told.actor))) co_return response;
   const RefusalNote note{.effect = refusal.effect,
                          .reason = refusal.answer.message,
                          .status = response.status,
                          .approval_code = refusal.approval_code};
   const Result<audit::RecordRef> recorded =
-      co_await parts_.log.append(refusal_record(told, note, basis));
+      co_await parts_.log.append(refusal_record(subject, note, basis));
   if (!recorded.ok()) co_return audit_unavailable(call);
   response.headers.set("Holdfast-Record", to_string(recorded->id));
   co_return response;

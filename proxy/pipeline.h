@@ -59,17 +59,19 @@ class Pipeline final : public http::Handler {
     identity::Actor actor;
   };
 
-  // Reads the body first where the class depends on it, and of whatever is not passed through. An
-  // error means the body cannot be had: kLimit when it is too long.
-  Task<Result<graph::Classification>> classify_call(Call& call);
-  Task<std::variant<Caller, Refusal>> identify(const Call& call);
+  // Who a call names as its caller: verified where Graph has accepted the token before.
+  std::variant<Caller, Refusal> named_caller(const Call& call);
+  // nullopt once the caller is verified.
+  Task<std::optional<Refusal>> verify(Caller& caller, const Call& call);
+  // nullopt once the call's content is read.
+  Task<std::optional<Refusal>> read_content(Call& call, std::size_t bytes_max);
   // Adds the mailbox's names to the subject.
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
   Task<http::Response> pass_through(const Call& call);
   Task<http::Response> pass_batch(Subject& subject, std::optional<std::string> version);
   Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
-                                   const DecisionBasis* basis);
+                                   const DecisionBasis* basis = nullptr);
   http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,
                                   ForwardResult result, const Result<audit::RecordRef>& ended);
   http::Response audit_unavailable(const Call& call) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "approval/requirements.h"
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/json.h"
@@ -15,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kHeaderTextBytesMax = 256;
+constexpr std::size_t kReasonBytesMax = 512;
 
 json as_texts(const std::vector<std::string>& texts) {
   json array = json::array();
@@ -36,27 +38,35 @@ void set_if_present(json& object, const char* key, std::string_view value) {
   if (!value.empty()) object[key] = to_text(value, kHeaderTextBytesMax);
 }
 
-// Whether a query holds access_token or what begins like a JWT, under any number of encodings.
-bool may_hold_token(std::string query) {
+// Whether text holds access_token under any number of encodings, or, in a query, a JWT's beginning.
+// Item ids may begin like a JWT too, so outside a query that counts for nothing.
+bool may_hold_token(std::string_view text, bool is_query) {
   constexpr int kEncodingsMax = 4;
+  std::string current(text);
   for (int i = 0; i < kEncodingsMax; ++i) {
-    const std::string lower = ascii_lower(query);
-    if (lower.find("access_token") != std::string::npos || lower.find("eyj") != std::string::npos) {
-      return true;
-    }
-    const std::optional<std::string> decoded = percent_decode(query);
-    if (decoded == query) return false;
-    if (!decoded) return true;
-    query = *decoded;
+    if (ascii_lower(current).find("access_token") != std::string::npos) return true;
+    if (is_query && current.find("eyJ") != std::string::npos) return true;
+    const std::optional<std::string> decoded = percent_decode(current);
+    if (decoded == current) return false;
+    if (!decoded) return is_query;
+    current = *decoded;
   }
   return true;
 }
 
-// A token in the query is refused, and it must not be recorded.
+// A token in a target is refused, and it must not be recorded.
+std::string without_token(std::string_view text, bool is_query = false) {
+  constexpr std::string_view kRemoved = "(removed: it may hold a token)";
+  return may_hold_token(text, is_query) ? std::string(kRemoved) : to_text(text);
+}
+
 std::string target_for_record(const std::string& target) {
-  const std::size_t query = target.find('?');
-  if (query == std::string::npos || !may_hold_token(target.substr(query))) return printable(target);
-  return printable(target.substr(0, query)) + "?(removed: it may hold a token)";
+  const std::size_t query = std::min(target.find('?'), target.size());
+  std::string recorded = without_token(printable(target.substr(0, query)));
+  if (query < target.size()) {
+    recorded += "?" + without_token(printable(target.substr(query + 1)), true);
+  }
+  return recorded;
 }
 
 json request_content(const Call& call) {
@@ -67,8 +77,12 @@ json request_content(const Call& call) {
                   {"client_request_id", call.client_request_id},
                   {"source_ip", call.source_ip}};
   set_if_present(content, "user_agent", head.headers.get("User-Agent"));
-  set_if_present(content, "prefer", head.headers.get("Prefer"));
+  set_if_present(content, "prefer", head.headers.joined("Prefer"));
   set_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));
+  if (const std::string* header = head.headers.find("x-msft-approval-justification")) {
+    const Result<std::string> justification = approval::decode_justification(*header);
+    if (justification.ok()) content["justification"] = to_text(*justification);
+  }
   if (call.content && !call.content->empty()) {
     content["body_bytes"] = call.content->size();
     content["body_sha256"] = to_hex(sha256(*call.content));
@@ -78,14 +92,14 @@ json request_content(const Call& call) {
 
 json operation_content(const graph::Operation& operation, const std::vector<std::string>& names) {
   json mailbox = {{"kind", graph::to_string(operation.mailbox.kind)}};
-  if (!operation.mailbox.key.empty()) mailbox["key"] = to_text(operation.mailbox.key);
+  if (!operation.mailbox.key.empty()) mailbox["key"] = without_token(operation.mailbox.key);
   if (!names.empty()) mailbox["names"] = as_texts(names);
   json content = {{"action", operation.action},
                   {"mailbox", std::move(mailbox)},
-                  {"path", to_text(operation.canonical_path)}};
+                  {"path", without_token(operation.canonical_path)}};
   set_if_present(content, "resource", operation.resource);
-  if (operation.item) content["item"] = to_text(*operation.item);
-  if (operation.folder) content["folder"] = to_text(*operation.folder);
+  if (operation.item) content["item"] = without_token(*operation.item);
+  if (operation.folder) content["folder"] = without_token(*operation.folder);
   if (operation.version) content["version"] = *operation.version;
   if (operation.may_be_shared) content["may_be_shared"] = true;
   return content;
@@ -123,7 +137,7 @@ json facts_content(const approval::Facts& facts) {
           {"roles", known_texts(facts.roles)},
           {"mailbox", facts.mailbox ? as_texts(facts.mailbox->names) : json()},
           {"own_mailbox", known(facts.own_mailbox)},
-          {"folder", facts.folder ? json(to_text(*facts.folder)) : json()},
+          {"folder", facts.folder ? json(without_token(*facts.folder)) : json()},
           {"source_ip", known(facts.source_ip)},
           {"at", to_rfc3339(facts.now)}};
 }
@@ -205,7 +219,7 @@ audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
   audit::Record record = common_record(audit::Kind::kDecision, subject);
   json decision = basis != nullptr ? decision_content(*basis) : json::object();
   decision["effect"] = note.effect;
-  decision["reason"] = note.reason;
+  decision["reason"] = to_text(note.reason, kReasonBytesMax);
   decision["status"] = note.status;
   record.content["decision"] = std::move(decision);
   if (note.approval_code) {

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "approval/requirements.h"
+#include "base/encoding.h"
+#include "base/json.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -97,12 +99,31 @@ Refusal unauthenticated(const std::string& why) {
       .effect = "unauthenticated"};
 }
 
-Refusal rejected_by_graph(identity::GraphAnswer answer) {
-  return {.answer = {.status = answer.status,
-                     .code = "InvalidAuthenticationToken",
-                     .message = "Microsoft Graph did not accept the caller's token."},
-          .effect = "unauthenticated",
-          .from_graph = std::move(answer)};
+Refusal rejected_by_graph(const identity::GraphAnswer& graph) {
+  Refusal refusal = unauthenticated("Microsoft Graph did not accept the token.");
+  refusal.answer.headers.clear();
+  for (const http::Header& header : graph.headers) {
+    if (ascii_iequals(header.name, "WWW-Authenticate")) refusal.answer.headers.push_back(header);
+  }
+  const Result<json> body = parse_json(graph.body);
+  if (!body.ok() || !body->is_object()) return refusal;
+  const auto error = body->find("error");
+  if (error == body->end() || !error->is_object()) return refusal;
+  const auto take = [&error](const char* member, std::string& text) {
+    const auto found = error->find(member);
+    if (found != error->end() && found->is_string()) text = found->get<std::string>();
+  };
+  take("code", refusal.answer.code);
+  take("message", refusal.answer.message);
+  return refusal;
+}
+
+ErrorAnswer too_many_refusals() {
+  return {.status = 403,
+          .code = "HoldfastLimitExceeded",
+          .message =
+              "Too many calls of this caller were refused in a short time, so no request for "
+              "approval was filed. Wait, then send the call again."};
 }
 
 Refusal identity_unavailable(const std::string& why) {

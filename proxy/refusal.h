@@ -16,15 +16,17 @@ struct Refusal {
   ErrorAnswer answer;
   std::string effect;  // See RefusalNote::effect.
   std::optional<std::string> approval_code = std::nullopt;
-  // Graph's own refusal of the caller's token: sent instead of `answer`, whose message is what the
-  // record gives as the reason.
-  std::optional<identity::GraphAnswer> from_graph = std::nullopt;
 };
 
 Refusal bad_request(const std::string& why, int status = 400);
 Refusal unauthenticated(const std::string& why);
-Refusal rejected_by_graph(identity::GraphAnswer answer);
+// Graph's refusal of the caller's token, with its code, message and challenges: clients act on
+// them.
+Refusal rejected_by_graph(const identity::GraphAnswer& graph);
 Refusal identity_unavailable(const std::string& why);
+
+// What is answered instead of a request for approval that could not be filed.
+ErrorAnswer too_many_refusals();
 
 // nullopt when the decision allows the call. `approval_code` is used where approval is needed: the
 // code of the request for approval that the refusal's record files.

@@ -25,6 +25,18 @@ audit::CallResult result_of_status(int status) {
 }
 
 Task<ForwardResult> GraphUpstream::forward(audit::Receipt receipt) {
+  std::string failure;
+  try {
+    co_return co_await send_once(std::move(receipt));
+  } catch (const std::exception& thrown) {
+    failure = thrown.what();
+  }
+  // Nobody can tell how far it got.
+  const Error error{ErrorCode::kInternal, std::move(failure)};
+  co_return without_answer(http::Progress::kSomeSent, error);
+}
+
+Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
   const audit::OutboundRequest request = std::move(receipt).take_request();
   const std::unique_ptr<http::Body> body = http::string_body(request.body);
   const http::Outgoing outgoing{

@@ -47,6 +47,8 @@ class GraphUpstream final : public Upstream {
   Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override;
 
  private:
+  Task<ForwardResult> send_once(audit::Receipt receipt);
+
   http::Client& client_;
 };
 

@@ -64,8 +64,9 @@ BEGIN
     USING ERRCODE = 'HF010';
 END $$;
 
--- On the parent only statement triggers are possible that partitions do not inherit; each partition
--- has its own pair (see ensure_partitions).
+-- These see statements on the whole log. Partitions do not inherit them, and can be addressed by
+-- name; each has its own (see ensure_partitions), for statements, which may touch no row, and for
+-- rows, which a statement on the whole log may reach.
 CREATE TRIGGER log_refuse_change BEFORE UPDATE OR DELETE ON holdfast.log
   FOR EACH STATEMENT EXECUTE FUNCTION holdfast.refuse_change();
 CREATE TRIGGER log_refuse_truncate BEFORE TRUNCATE ON holdfast.log
@@ -122,10 +123,14 @@ BEGIN
     EXECUTE format('CREATE TABLE holdfast.%I (LIKE holdfast.log INCLUDING ALL)', partition);
     EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE ON holdfast.%I FOR EACH ROW '
       'EXECUTE FUNCTION holdfast.refuse_change()', partition || '_refuse_change', partition);
+    EXECUTE format('CREATE TRIGGER %I BEFORE UPDATE OR DELETE ON holdfast.%I FOR EACH STATEMENT '
+      'EXECUTE FUNCTION holdfast.refuse_change()', partition || '_refuse_statement', partition);
     EXECUTE format('CREATE TRIGGER %I BEFORE TRUNCATE ON holdfast.%I FOR EACH STATEMENT '
       'EXECUTE FUNCTION holdfast.refuse_change()', partition || '_refuse_truncate', partition);
     EXECUTE format('ALTER TABLE holdfast.%I ENABLE ALWAYS TRIGGER %I',
       partition, partition || '_refuse_change');
+    EXECUTE format('ALTER TABLE holdfast.%I ENABLE ALWAYS TRIGGER %I',
+      partition, partition || '_refuse_statement');
     EXECUTE format('ALTER TABLE holdfast.%I ENABLE ALWAYS TRIGGER %I',
       partition, partition || '_refuse_truncate');
     EXECUTE format('ALTER TABLE holdfast.log ATTACH PARTITION holdfast.%I '

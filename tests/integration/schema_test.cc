@@ -295,6 +295,41 @@ TEST_F(SchemaTest, owner_cannot_change_any_partition_new_ones_too) {
   }
 }
 
+// A statement that finds no row is a try all the same, and the spare partition holds none.
+TEST_F(SchemaTest, owner_cannot_even_try_on_an_empty_partition) {
+  for (const std::string& partition : partitions()) {
+    const std::string entry = entry_text("system", "proxy");
+    const std::string bounds = value(
+        "SELECT substring(pg_get_expr(relpartbound, oid) FROM '\\d+') FROM pg_class "
+        "WHERE oid = '" +
+        partition + "'::regclass");
+    const std::string upsert = "INSERT INTO " + partition + " VALUES (" + bounds + ", " +
+                               as_sql(entry) + ", " + hash_of(entry) +
+                               ", 'system', 'proxy') ON CONFLICT (index) DO UPDATE SET kind = "
+                               "excluded.kind";
+    for (const std::string& attempt :
+         {"UPDATE " + partition + " SET kind = kind", "DELETE FROM " + partition,
+          "DELETE FROM " + partition + " WHERE false", upsert}) {
+      EXPECT_THAT(as_owner(attempt), ::testing::HasSubstr("append-only")) << attempt;
+    }
+  }
+}
+
+// Each of them matters where another is missing or is passed by, so none may go unnoticed.
+TEST_F(SchemaTest, every_table_of_the_log_has_all_its_triggers) {
+  make_another_partition();
+  for (const std::string& partition : partitions()) {
+    EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled, ',' ORDER BY tgtype) "
+                    "FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = '" +
+                    partition + "'::regclass"),
+              "26A,27A,34A")
+        << partition;
+  }
+  EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled, ',' ORDER BY tgtype) "
+                  "FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = 'holdfast.log'::regclass"),
+            "26A,34A");
+}
+
 TEST_F(SchemaTest, triggers_fire_in_every_session_mode) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
                   "JOIN pg_namespace n ON n.oid = c.relnamespace "

@@ -271,8 +271,17 @@ TEST_F(ServerTest, RefusesOnceAndServesNothingBehind) {
 
 TEST_F(ServerTest, TellsItsHandlerWhatARefusedRequestAskedFor) {
   start();
-  EXPECT_TRUE(exchange("POST /a#b HTTP/1.1\r\nHost: h\r\n\r\n").starts_with("HTTP/1.1 400 "));
-  EXPECT_EQ(seen_.refused_target, "/a#b");
+  for (const char* asked :
+       {"POST /a#b HTTP/1.1\r\nHost: h\r\n\r\n", "post /a#b HTTP/1.1\r\n\r\n", "POST /a#b\r\n\r\n",
+        "POST\t/a#b HTTP/1.1\r\nHost: h\r\n\r\n", " POST /a#b HTTP/1.1\r\nHost: h\r\n\r\n",
+        "POST /a#b HTTP/1.1\nHost: h\n\n"}) {
+    seen_.refused_target.clear();
+    EXPECT_TRUE(exchange(asked).starts_with("HTTP/1.1 400 ")) << asked;
+    EXPECT_EQ(seen_.refused_target, "/a#b") << asked;
+  }
+  const std::string line = "POST /" + std::string(20'000, 'a') + " HTTP/1.1\r\n\r\n";
+  EXPECT_TRUE(exchange(line).starts_with("HTTP/1.1 414 "));
+  EXPECT_TRUE(seen_.refused_target.starts_with("/aaaa"));
 }
 
 TEST_F(ServerTest, RefusesABrokenChunkedBodyAndCloses) {

@@ -63,7 +63,10 @@ class FakeUpstream final : public Upstream {
 
   Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override {
     passed.push_back(head);
-    if (body != nullptr) passed_content.push_back(*co_await http::read_all(*body, 1'000'000));
+    if (body != nullptr) {
+      const Result<std::string> content = co_await http::read_all(*body, 1'000'000);
+      if (content.ok()) passed_content.push_back(*content);
+    }
     co_return http::SendResult{.progress = pass_progress, .response = pass_answer()};
   }
 
@@ -85,6 +88,14 @@ class FakeUpstream final : public Upstream {
 
  private:
   audit::FakeAuditLog& log_;
+};
+
+class BrokenBody final : public http::Body {
+ public:
+  Task<Result<std::size_t>> read(std::span<char>) override {
+    co_return Error{ErrorCode::kInvalid, "the chunked body is not valid"};
+  }
+  std::optional<std::uint64_t> remaining() const override { return std::nullopt; }
 };
 
 std::string token_for(const char* object_id) {
@@ -269,6 +280,7 @@ TEST_F(PipelineTest, ApprovalNeededFilesAPendingRequest) {
   EXPECT_EQ(response.headers.get("Location"), "/holdfast/approvals/" + code);
   EXPECT_EQ(content(0)["approval"], json({{"code", code}, {"state", "PENDING"}}));
   EXPECT_EQ(content(0)["request"]["ticket"], "CASE-7");
+  EXPECT_EQ(content(0)["request"]["justification"], "clean up");
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 
@@ -312,10 +324,11 @@ TEST_F(PipelineTest, TwoAuthorizationHeadersAreAmbiguous) {
 TEST_F(PipelineTest, GraphsRefusalOfTheTokenReachesTheClient) {
   graph_->answer("/v1.0/me?$select=id", 401, R"({"error":{"code":"X"}})",
                  {{"WWW-Authenticate", "Bearer claims=abc"}});
-  const http::Response response = purge();
+  const http::Response response = purge({{"client-request-id", "mine-1"}});
   EXPECT_EQ(response.status, 401);
   EXPECT_EQ(response.headers.get("WWW-Authenticate"), "Bearer claims=abc");
-  EXPECT_EQ(response.content, R"({"error":{"code":"X"}})");
+  EXPECT_EQ(error_of(response)["code"], "X");
+  EXPECT_EQ(error_of(response)["innerError"]["client-request-id"], "mine-1");
   EXPECT_EQ(content(0)["actor"]["verification"], "none");
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
@@ -352,6 +365,55 @@ TEST_F(PipelineTest, RefusalsBeyondTheRateAreCountedNotRecorded) {
   EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
   EXPECT_EQ(log_.entries().size(), 3U);
   EXPECT_EQ(refusals_.take_unrecorded()->unverified, 1);
+}
+
+TEST_F(PipelineTest, ApprovalThatIsNotFiledIsNotPromised) {
+  const http::Headers headers{{"x-msft-approval-justification", to_base64("clean up")},
+                              {"Holdfast-Ticket", "CASE-7"}};
+  const auto ask = [&] { return send("POST", "/v1.0/me/contacts/c1/permanentDelete", headers); };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ask().status, 412);
+  const http::Response response = ask();
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastLimitExceeded");
+  EXPECT_EQ(response.headers.count("x-msft-approval-code"), 0U);
+  EXPECT_EQ(refusals_.take_unrecorded()->verified, 1);
+}
+
+TEST_F(PipelineTest, VerifiedCallersRefusalsAreTheirOwnWhateverTheReason) {
+  purge();
+  authorized_ = false;
+  for (int i = 0; i < 5; ++i) purge();
+  authorized_ = true;
+  const http::Response ambiguous = send("POST", "/v1.0/me/messages/m1%5CpermanentDelete");
+  EXPECT_EQ(ambiguous.headers.count("Holdfast-Record"), 1U);
+}
+
+TEST_F(PipelineTest, BodiesAreKeptOnlyForCallersWhoNameThemselves) {
+  authorized_ = false;
+  EXPECT_EQ(send("POST", "/v1.0/$batch", {}, std::string(2000, 'x')).status, 401);
+  EXPECT_EQ(send("POST", "/v1.0/me/messages/m/recall", {}, std::string(2000, 'x')).status, 401);
+}
+
+TEST_F(PipelineTest, PassThroughBlamesTheClientForItsOwnBrokenBody) {
+  upstream_->pass_fails = true;
+  upstream_->pass_progress = http::Progress::kNothingSent;
+  http::Request request{.head = {.method = "PUT", .target = "/v1.0/me/photo/$value"},
+                        .peer = {.address = "192.0.2.1"},
+                        .body = std::make_unique<BrokenBody>()};
+  const http::Response response = testing::run(pipeline_->handle(std::move(request)));
+  EXPECT_EQ(response.status, 400);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
+}
+
+TEST_F(PipelineTest, ReasonsOfAnyLengthFitARecord) {
+  const std::string id(900, 'x');
+  send("POST", "/v1.0/$batch", {},
+       R"({"requests":[{"id":")" + id + R"(\u0000","method":"POST",)" +
+           R"("url":"/me/messages/m/recall"}]})");
+  ASSERT_EQ(log_.entries().size(), 1U);
+  const std::string reason = content(0)["decision"]["reason"];
+  EXPECT_LE(reason.size(), 512U);
+  EXPECT_EQ(reason.find('\0'), std::string::npos);
 }
 
 TEST_F(PipelineTest, RefusalThatCannotBeRecordedIsNotGiven) {
@@ -474,8 +536,10 @@ TEST_F(PipelineTest, UnreadableBatchIsRefused) {
 
 TEST_F(PipelineTest, BodyBeyondTheLimitIsRefused) {
   const http::Response response =
-      send("POST", "/v1.0/me/messages/m1/permanentDelete", {}, std::string(1001, 'x'));
+      send("POST", "/v1.0/me/messages/m1/permanentDelete", {}, std::string(64 * 1024 + 1, 'x'));
   EXPECT_EQ(response.status, 413);
+  EXPECT_EQ(content(0)["operation"]["item"], "m1");
+  EXPECT_EQ(send("POST", "/v1.0/$batch", {}, std::string(1001, ' ')).status, 413);
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 

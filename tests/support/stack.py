@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 
 from certificates import Certificates
+from holds import Relay
 from postgres import Cluster
 from service import Service, StartError, fetch
 from simulator import Simulator
@@ -76,10 +77,11 @@ def to_yaml(settings):
 
 class Stack:
     """What is public: folder, cluster, simulator, proxy, audit (Service), proxy_url, audit_url,
-    ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens)."""
+    ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens), and
+    relay, between Holdfast and the simulator, where `relayed` asks for one."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
-                 config_file=None, ports=None, durable=False, settings=None):
+                 config_file=None, ports=None, durable=False, settings=None, relayed=False):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -92,7 +94,8 @@ class Stack:
         self.proxy_port, self.audit_port, self.simulator_port = ports or (*free_ports(2), 0)
         self.durable = durable
         self.database_settings = settings
-        self.cluster = self.simulator = self.proxy = self.audit = None
+        self.relayed = relayed
+        self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
         self.proxy_url = f"https://localhost:{self.proxy_port}"
         self.audit_url = f"https://localhost:{self.audit_port}"
         self.config_file = self.folder / "holdfast.yaml"
@@ -116,8 +119,13 @@ class Stack:
         self.ca_file = self.certificates.ca_file
         self.cluster = Cluster(durable=self.durable, settings=self.database_settings)
         self.cluster.start()
+        if self.relayed:
+            self.relay = Relay(self.certificates)
         self.simulator = Simulator(self.folder, self.certificates.certificate,
-                                   self.certificates.key, self.ca_file, self.simulator_port)
+                                   self.certificates.key, self.ca_file, self.simulator_port,
+                                   authorities=[self.relay.authority] if self.relay else ())
+        if self.relay:
+            self.relay.start(self.simulator.port)
         self.requester = self.simulator.tokens["requester"]
         self.app = self.simulator.tokens["app"]
         (self.folder / "spool").mkdir(mode=0o700, exist_ok=True)
@@ -147,7 +155,7 @@ class Stack:
             "proxy.tls.key_file": key,
             "proxy.spool_dir": str(self.folder / "spool"),
             "proxy.database.url": self.cluster.url("holdfast_proxy"),
-            "upstream.origin": self.simulator.origin,
+            "upstream.origin": (self.relay or self.simulator).origin,
             "upstream.ca_file": str(self.ca_file),
             "rules.file": str(self.rules_file),
             "audit.listen": f"127.0.0.1:{self.audit_port}",
@@ -217,6 +225,8 @@ class Stack:
         for service in (self.proxy, self.audit):
             if service:
                 service.stop()
+        if self.relay:
+            self.relay.stop()
         if self.simulator:
             self.simulator.stop()
         if self.cluster:

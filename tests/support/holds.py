@@ -186,25 +186,41 @@ def read_message(connection):
     return head + b"\r\n\r\n" + body
 
 
+def psql(cluster, **more):
+    """A session of the administrator; it takes commands on its standard input."""
+    return subprocess.Popen(["psql", "-XqAt", "-d", cluster.url()], stdin=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True, **more)
+
+
+def finish(session, last_words):
+    """Ends a session; one whose server was killed has ended already."""
+    try:
+        session.communicate(last_words, timeout=HELD_SECONDS_MAX)
+    except BrokenPipeError:
+        session.wait()
+        session.stdin.close()
+
+
+def waiting_appends(cluster, where):
+    """Process ids of the proxy's sessions that wait there in the middle of an append."""
+    found = cluster.sql("SELECT pid FROM pg_stat_activity WHERE usename = 'holdfast_proxy' "
+                        f"AND query LIKE '%append_proxy%' AND {where}")
+    return [int(pid) for pid in found.split()]
+
+
 class LogLock:
-    """Holds the log's head in a transaction of its own: every append waits just before it writes."""
+    """Locks the log's head in a transaction of its own: every append waits before it writes."""
 
     def __init__(self, cluster):
         self.cluster = cluster
-        self.session = subprocess.Popen(
-            ["psql", "-XqAt", "-d", cluster.url()], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True)
+        self.session = psql(cluster, stdout=subprocess.PIPE)
         self.session.stdin.write("BEGIN; SELECT next_index FROM holdfast.log_head FOR UPDATE;\n")
         self.session.stdin.flush()
         if not self.session.stdout.readline().strip():
             raise AssertionError("the log's head could not be locked")
 
     def waiting(self):
-        """Process ids of the proxy's sessions that wait with an append."""
-        found = self.cluster.sql(
-            "SELECT pid FROM pg_stat_activity WHERE usename = 'holdfast_proxy' "
-            "AND wait_event_type = 'Lock' AND query LIKE '%append_proxy%'")
-        return [int(pid) for pid in found.split()]
+        return waiting_appends(self.cluster, "wait_event_type = 'Lock'")
 
     def wait_for_append(self):
         wait_until(self.waiting, "an append at the log's head")
@@ -215,11 +231,42 @@ class LogLock:
             self.cluster.sql(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     def release(self):
-        if self.session.poll() is None:
-            try:
-                self.session.communicate("COMMIT;\n", timeout=HELD_SECONDS_MAX)
-            except BrokenPipeError:
-                self.session.wait()  # Its server was killed.
-        for pipe in (self.session.stdin, self.session.stdout):
-            if not pipe.closed:
-                pipe.close()
+        if not self.session.stdin.closed:
+            finish(self.session, "ROLLBACK;\n")
+
+
+class StandbyWait:
+    """Makes every commit wait, on the disk but not confirmed, for a standby that never comes."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.probe = None
+        self.configure("SET synchronous_standby_names = 'nobody'")
+        wait_until(self.holds, "commits to wait for a standby")
+
+    def configure(self, what):
+        self.cluster.sql(f"ALTER SYSTEM {what}")
+        self.cluster.sql("SELECT pg_reload_conf()")
+
+    def holds(self):
+        if self.probe is None or self.probe.poll() is not None:
+            self.probe = psql(self.cluster, stdout=subprocess.DEVNULL)
+            self.probe.stdin.write("SELECT pg_logical_emit_message(true, 'holdfast', '');\n")
+            self.probe.stdin.close()
+        return self.cluster.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+                                "AND usename = 'postgres'")
+
+    def waiting(self):
+        return waiting_appends(self.cluster, "wait_event = 'SyncRep'")
+
+    def wait_for_append(self):
+        wait_until(self.waiting, "an append that waits for a standby")
+
+    def cancel_waiting(self):
+        """The waits end, and PostgreSQL reports success with a warning."""
+        for pid in self.waiting():
+            self.cluster.sql(f"SELECT pg_cancel_backend({pid})")
+
+    def release(self):
+        self.configure("RESET synchronous_standby_names")
+        self.probe.wait()

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import secrets
 import shutil
 import socket
@@ -28,17 +29,22 @@ from simulator import Simulator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RULES = ROOT / "tools" / "demo" / "rules.yaml"
+PORTS = (10_000, 32_000)
 OFFICERS = {"officer1": ["approver"], "officer2": ["approver"], "lawyer": ["approver"],
             "auditor": ["auditor"], "admin": ["admin", "auditor", "approver"]}
 
 
 def free_ports(count):
-    """Ports that were free a moment ago, all different."""
+    """Ports that were free a moment ago, all different. Taken at random from below those that the
+    system hands out by itself, so that nobody's connection takes one before it is used."""
     probes = []
-    for _ in range(count):
+    while len(probes) < count:
         probe = socket.socket()
-        probe.bind(("127.0.0.1", 0))
-        probes.append(probe)
+        try:
+            probe.bind(("127.0.0.1", random.randrange(*PORTS)))
+            probes.append(probe)
+        except OSError:
+            probe.close()
     ports = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()

@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <future>
 
 #include "tests/integration/log_fixture.h"
 
@@ -36,11 +37,29 @@ class LogFaultTest : public LogTest {
                  "AND wait_event_type = 'Lock' AND datname = current_database()") == "1";
     }));
   }
-  // A synchronous standby that never answers.
+  // A synchronous standby that never answers. Servers take new settings some time after they are
+  // told to: in force they are once a commit of ours waits for it.
   void require_standby(bool required) {
     sql("postgres", std::string("ALTER SYSTEM SET synchronous_standby_names = ") +
                         (required ? "'missing'" : "''"));
     sql("postgres", "SELECT pg_reload_conf()");
+    if (required) {
+      ASSERT_TRUE(testing::eventually([this] { return commit_waits(); }));
+    }
+  }
+  bool commit_waits() {
+    auto commit = std::async(std::launch::async, [this] {
+      sql("postgres", "SELECT pg_logical_emit_message(true, 'test', 'anything')");
+    });
+    const std::string waiting =
+        "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'postgres'";
+    bool waited = false;
+    while (commit.wait_for(5ms) != std::future_status::ready) {
+      waited = waited || value("SELECT count(*) " + waiting) == "1";
+      if (waited) value("SELECT count(pg_cancel_backend(pid)) " + waiting);
+    }
+    commit.get();
+    return waited;
   }
   static bool ready(const LogPostgres& log) {
     return testing::eventually([&log] { return log.health().ready; });

@@ -319,13 +319,13 @@ TEST_F(SchemaTest, owner_cannot_even_try_on_an_empty_partition) {
 TEST_F(SchemaTest, every_table_of_the_log_has_all_its_triggers) {
   make_another_partition();
   for (const std::string& partition : partitions()) {
-    EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled, ',' ORDER BY tgtype) "
+    EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled::text, ',' ORDER BY tgtype) "
                     "FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = '" +
                     partition + "'::regclass"),
               "26A,27A,34A")
         << partition;
   }
-  EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled, ',' ORDER BY tgtype) "
+  EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled::text, ',' ORDER BY tgtype) "
                   "FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = 'holdfast.log'::regclass"),
             "26A,34A");
 }

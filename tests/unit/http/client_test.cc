@@ -217,7 +217,7 @@ TEST(Client, TrustsIdleConnectionsLessOnceTheUpstreamClosedOne) {
   });
   Loop loop;
   {
-    Client client(loop.executor(), {.origin = server.origin()});
+    Client client(loop.executor(), {.origin = server.origin(), .connections_max = 1});
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
     loop.pass(20ms);
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");

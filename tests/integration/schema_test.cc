@@ -443,7 +443,7 @@ TEST_F(SchemaTest, expired_lease_refuses_intents_and_nothing_else) {
 TEST_F(SchemaTest, only_expired_operations_are_settled_and_only_as_unknown) {
   append({{.kind = "intent", .operation = operation(1)}});
   epoch(kOther, "holdfast_audit");
-  const auto settle = [this](const std::string& result) {
+  const auto settle = [](const std::string& result) {
     return append_call("audit", kOther, "1",
                        {{.kind = "outcome",
                          .operation = operation(1),

@@ -245,6 +245,7 @@ ConditionBuilder::Named ConditionBuilder::named(const json& value, const std::st
       result.values.emplace_back(content[i].get<std::string>(), base + "/" + std::to_string(i));
     }
   }
+  shown.reserve(shown.size() + result.values.size());
   for (const auto& [text, place] : result.values) shown.push_back(text);
   result.wants = join(shown);
   return result;

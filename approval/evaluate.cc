@@ -136,12 +136,11 @@ Truth any_folder(const std::vector<std::string>& values, const std::string& fold
 ConditionResult evaluate_folder(const NameTest& test, const RuleSetData& data, const Facts& facts) {
   if (!facts.folder || facts.folder->empty()) return settle(Truth::kUnknown, "folder");
   Truth truth = any_folder(test.values, *facts.folder);
-  const ConditionResult listed =
-      any_list(test.lists, data, facts.now, [&](const ListContent& content) {
-        const Truth one = any_folder(content.exact, *facts.folder);
-        if (one == Truth::kUnknown) truth = std::max(truth, one);
-        return one == Truth::kTrue;
-      });
+  ConditionResult listed = any_list(test.lists, data, facts.now, [&](const ListContent& content) {
+    const Truth one = any_folder(content.exact, *facts.folder);
+    if (one == Truth::kUnknown) truth = std::max(truth, one);
+    return one == Truth::kTrue;
+  });
   if (listed.truth == Truth::kTrue) return listed;
   return truth == Truth::kFalse ? listed : settle(truth, "folder");
 }

@@ -128,6 +128,7 @@ std::vector<std::string> needs_to_match(const RuleOutcome& rule) {
 // nothing can: the rule is about every call.
 std::string need_to_miss(const RuleOutcome& rule) {
   std::vector<std::string> any;
+  any.reserve(rule.when.size());
   for (const ConditionOutcome& outcome : rule.when) {
     any.push_back(need(outcome, false));
   }

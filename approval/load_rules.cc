@@ -19,7 +19,7 @@ Error invalid(const Problems& problems) {
 }
 
 std::string digest_of_all(const std::string& rule_bytes, const BuiltRules& built) {
-  const std::string rules = to_hex(sha256(rule_bytes));
+  std::string rules = to_hex(sha256(rule_bytes));
   if (built.list_file_digests.empty()) return rules;
   std::string digests = rules + "\n";
   for (const std::string& digest : built.list_file_digests) digests += digest + "\n";

@@ -79,7 +79,7 @@ Result<std::string> decode_justification(std::string_view header) {
 Status check_requirements(const Requirements& requirements,
                           const std::optional<std::string>& justification,
                           const std::optional<std::string>& ticket) {
-  const Status justified = check_justification(requirements.justification_min, justification);
+  Status justified = check_justification(requirements.justification_min, justification);
   if (!justified.ok()) return justified;
   // The library's matcher recurses once a character: a long ticket would end the stack.
   if (ticket && (ticket->size() > kTicketBytesMax || has_control_character(*ticket, ""))) {

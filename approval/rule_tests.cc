@@ -48,6 +48,7 @@ class RuleTest {
     if (!facts || !rules) return;
     const Decision decision = decide(*rules, *facts);
     std::vector<std::string> by;
+    by.reserve(decision.by.size());
     for (const RuleMatch& match : decision.by) by.push_back(match.id);
     const json& expect = test_["expect"];
     const std::string wanted = expect["effect"].get<std::string>();

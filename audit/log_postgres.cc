@@ -147,10 +147,11 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
       queue_.push_back({.entry = *std::move(entry),
                         .deadline = clock_.steady_now() + options_.append_timeout,
                         .done = std::move(done)});
+      changed_.notify_one();
+      return;
     }
   }
-  if (!refusal.empty()) return done(unavailable(refusal));
-  changed_.notify_one();
+  done(unavailable(refusal));
 }
 
 void LogPostgres::run() {

@@ -151,6 +151,7 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
                 const approval::RuleSet& rules) {
   const approval::Decision& decision = explanation.decision;
   std::vector<std::string> by;
+  by.reserve(decision.by.size());
   for (const approval::RuleMatch& match : decision.by) by.push_back(match.id);
   std::cout << "guarded: " << operation.action << " of " << operation.resource << "\n"
             << approval::to_string(decision.effect)

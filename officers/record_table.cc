@@ -88,7 +88,7 @@ std::string who(const json& record) {
 
 // What people call the mailbox: an address where the names have one, else as the request has it.
 std::string mailbox(const json& record) {
-  const std::string key = text_at(record, "/operation/mailbox/key");
+  std::string key = text_at(record, "/operation/mailbox/key");
   if (key.find('@') != std::string::npos) return key;
   const json::json_pointer place("/operation/mailbox/names");
   if (record.contains(place) && record.at(place).is_array()) {
@@ -173,6 +173,7 @@ std::string record_table(const std::vector<json>& records, Colour colour) {
   Row headings;
   std::copy(kHeadings.begin(), kHeadings.end(), headings.begin());
   std::vector<Row> rows;
+  rows.reserve(records.size());
   for (const json& record : records) rows.push_back(row_of(record));
   std::array<std::size_t, kColumns> widths{};
   for (std::size_t i = 0; i < kColumns; ++i) {

@@ -38,7 +38,7 @@ struct Classification {
   std::optional<std::string> version;  // Of the path, whatever the class.
   std::string reason;  // Why rejected, in words for the caller; else why, for explain. One line.
   // The class depends on the body and none was given: read it and classify again. Until then the
-  // class is what an unreadable body would make it, which is never looser.
+  // class is guarded; the body may make it anything else.
   bool needs_body = false;
 };
 

@@ -8,9 +8,9 @@ import pathlib
 import statistics
 import subprocess
 
+import holdfast
 import load
 import report
-import sides
 
 COMMIT_P99_MS_MAX = 10.0
 IN_FLIGHT = 64
@@ -26,7 +26,7 @@ INSERT = (r"\set id random(1, 1000000000)" "\n"
 
 def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     with bed.cluster() as cluster:
-        sides.migrate(bed, cluster)
+        holdfast.migrate(bed, cluster)
         cluster.sql("CREATE DATABASE pgbench", database="postgres")
         cluster.sql(TABLE, database="pgbench")
         script = bed.root / "insert.sql"

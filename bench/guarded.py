@@ -1,39 +1,48 @@
 """Guarded calls, both records durable: the work that Holdfast exists for."""
-import dataclasses
-import time
-
+import gateways
+import holdfast
 import load
+import nginx
 import report
-import sides
+import rounds
 import upstream
 
-RATIO_MIN = 3.0
-CONNECTIONS = 64
+CASE = "both records durable"
+CONNECTIONS = (1, 16, 64, 256)
+TARGET_CONNECTIONS = 64
+TARGETS = {
+    "fastify-pg": rounds.Target(ratio_min=3),
+    "mitmproxy": rounds.Target(ratio_min=20),
+    "nginx": rounds.Target(ratio_min=0.30),  # Which only passes them on, and records nothing.
+}
+WARM_UP_SECONDS = 2
 
 
-def run(bed, rounds: int, seconds: float) -> list[report.Row]:
-    token = upstream.token(int(time.time()) + 86_400)
+def run(bed, count: int, seconds: float) -> list[report.Row]:
     with upstream.graph(bed.root / "graph") as origin, \
          bed.cluster() as cluster, \
-         sides.holdfast(bed, cluster, origin) as (our_port, _), \
-         sides.fastify_pg(bed, cluster, origin) as (their_port, _):
-        def measure(port: int, length: float) -> load.Measured:
+         holdfast.proxy(bed, cluster, origin) as (ours, _), \
+         gateways.fastify_pg(bed, cluster, origin) as by_fastify, \
+         gateways.mitmproxy(bed, cluster, origin) as by_mitmproxy, \
+         nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS) as by_nginx:
+        origins = {rounds.OURS: ours, "fastify-pg": by_fastify, "mitmproxy": by_mitmproxy,
+                   "nginx": by_nginx}
+
+        def measure(address: str, connections: int, length: float) -> load.Measured:
             cluster.sql("CHECKPOINT")  # So that nobody pays for the other's writes.
-            return load.run(f"http://127.0.0.1:{port}", token, upstream.USER_ID, CONNECTIONS,
-                            length)
-        measure(our_port, 2)
-        measure(their_port, 2)
-        ours, theirs = [], []
-        for number in range(rounds):
-            ours.append(measure(our_port, seconds))
-            theirs.append(measure(their_port, seconds))
-            report.note(f"round {number + 1}: holdfast {ours[-1].per_second:,.0f}/s, p99 "
-                        f"{ours[-1].p99_ms:.1f} ms; fastify-pg {theirs[-1].per_second:,.0f}/s, "
-                        f"p99 {theirs[-1].p99_ms:.1f} ms")
+            return load.run(address, upstream.GUARDED, connections, length)
+        for address in origins.values():
+            measure(address, TARGET_CONNECTIONS, WARM_UP_SECONDS)
+        rows = []
+        for connections in CONNECTIONS:
+            at_target = connections == TARGET_CONNECTIONS
+            sides = {name: lambda address=address: measure(address, connections, seconds)
+                     for name, address in origins.items() if at_target or name != "mitmproxy"}
+            measured = rounds.measure(CASE, connections, sides, count)
+            rows += rounds.compare("guarded", CASE, connections, measured,
+                                   TARGETS if at_target else None)
         _check_records(cluster)
-    row = report.compare("guarded", "both records durable", CONNECTIONS, "fastify-pg", ours, theirs)
-    return [dataclasses.replace(row, target=f"ratio >= {RATIO_MIN:g}",
-                                met=row.ratio >= RATIO_MIN)]
+        return rows
 
 
 def _check_records(cluster) -> None:
@@ -41,13 +50,14 @@ def _check_records(cluster) -> None:
     counts = "SELECT kind, count(*), avg(octet_length(entry{0}))::int FROM {1} GROUP BY 1 ORDER BY 1"
     for name, sql, database in (
             ("holdfast", counts.format("", "holdfast.log"), "holdfast"),
-            ("fastify-pg", counts.format("::text", "records"), "gateway")):
+            ("fastify-pg", counts.format("::text", "records"), "fastify_pg"),
+            ("mitmproxy", counts.format("::text", "records"), "mitmproxy")):
         found = {}
         for line in cluster.sql(sql, database=database).splitlines():
-            kind, count, size = line.split("|")
-            found[kind] = int(count)
-            report.note(f"{name}: {int(count):,} {kind} records of {int(size):,} bytes")
+            kind, number, size = line.split("|")
+            found[kind] = int(number)
+            report.note(f"{name}: {int(number):,} {kind} records of {int(size):,} bytes")
         missing = abs(found.get("intent", 0) - found.get("outcome", 0))
         # Calls in flight when the load stopped may lack their outcome still.
-        if not found.get("intent") or missing > CONNECTIONS:
+        if not found.get("intent") or missing > max(CONNECTIONS):
             raise RuntimeError(f"{name} did not record every call: {found}")

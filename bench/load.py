@@ -1,8 +1,12 @@
 """The load generator: wrk, with everything it measured as numbers."""
 import dataclasses
+import functools
 import json
 import pathlib
 import subprocess
+import time
+
+import upstream
 
 SCRIPT = pathlib.Path(__file__).parent / "load.lua"
 
@@ -14,11 +18,17 @@ class Measured:
     p99_ms: float
 
 
-def run(origin: str, token: str, mailbox: str, connections: int, seconds: float) -> Measured:
-    """Guarded calls over `connections`, one at a time on each. Every answer must be a 2xx."""
+@functools.cache
+def _token() -> str:
+    return upstream.token(int(time.time()) + 86_400)
+
+
+def run(origin: str, call: upstream.Call, connections: int, seconds: float) -> Measured:
+    """One call at a time on each of `connections`. Every answer must be a whole 2xx."""
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s",
-         "-s", SCRIPT, origin, "--", token, mailbox],
+         "-s", SCRIPT, origin, "--", _token(), call.method, call.before, call.after,
+         str(call.body_bytes)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or len(lines) != 1:
@@ -27,5 +37,7 @@ def run(origin: str, token: str, mailbox: str, connections: int, seconds: float)
     failed = summary["bad_status"] + summary["broken"] + summary["timeouts"]
     if failed or not summary["requests"]:
         raise RuntimeError(f"{origin} failed {failed} of {summary['requests']} calls: {lines[0]}")
+    if summary["bytes"] < summary["requests"] * call.answer_bytes:
+        raise RuntimeError(f"{origin} cut answers short: {lines[0]}")
     return Measured(per_second=summary["requests"] / summary["duration_us"] * 1e6,
                     p50_ms=summary["p50_us"] / 1e3, p99_ms=summary["p99_us"] / 1e3)

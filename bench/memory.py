@@ -3,10 +3,12 @@ import contextlib
 import socket
 import ssl
 import time
+import urllib.parse
 
+import holdfast
+import nginx
 import processes
 import report
-import sides
 import upstream
 
 IDLE_MB_MAX = 40.0
@@ -19,9 +21,11 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    certificate = nginx.make_certificate(bed.root)
     with upstream.graph(bed.root / "graph") as origin, bed.cluster() as cluster, \
-         sides.holdfast(bed, cluster, origin, tls=True) as (port, process), \
+         holdfast.proxy(bed, cluster, origin, certificate=certificate) as (address, process), \
          contextlib.ExitStack() as clients:
+        port = urllib.parse.urlsplit(address).port
         time.sleep(SETTLE_SECONDS)
         idle = processes.resident_mb(process.pid)
         for _ in range(CONNECTIONS):

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures Holdfast against other software, side by side in one run on one machine.
 
-    python3 bench/run.py [NAME…] [--rounds N] [--seconds N] [--strict]
+    python3 bench/run.py [NAME…] [--rounds N] [--seconds N] [--strict] [--save]
 
-Both sides get the same upstream, the same load and the same disk, and take turns, so that whatever
-else the machine does disturbs both. What is printed are medians over the rounds; on a shared machine
-look at the ratios, not at the rates. Needs build/release, nginx, wrk, node and npm: ./dev bench
-sees to that.
+All sides get the same upstream, the same load and the same disk, and take turns, so that whatever
+else the machine does disturbs all. What is printed are medians over the rounds; on a shared machine
+look at the ratios, not at the rates. Without a name it takes about twelve minutes, most of them
+turns of --seconds. Needs build/release and the packages of the group "bench": ./dev bench sees to
+that.
 """
 import argparse
 import pathlib
@@ -19,13 +20,18 @@ sys.dont_write_bytecode = True
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 import append
+import functions
 import guarded
+import holdfast
 import memory
+import plain
 import postgres
 import report
-import sides
+import save
 
-BENCHES = {"guarded": guarded.run, "append": append.run, "memory": memory.run}
+BENCHES = {"pass_through": plain.pass_through, "tls_in": plain.tls_in, "tls_out": plain.tls_out,
+           "guarded": guarded.run, "append": append.run, "memory": memory.run,
+           "functions": functions.run}
 
 
 class Bed:
@@ -58,9 +64,10 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"any of {', '.join(BENCHES)}; all without one")
     parser.add_argument("--rounds", type=int, default=3, help="of each side, in turns")
-    parser.add_argument("--seconds", type=float, default=6, help="of each round")
-    parser.add_argument("--build", type=pathlib.Path, default=sides.ROOT / "build" / "release")
+    parser.add_argument("--seconds", type=float, default=3, help="of each turn")
+    parser.add_argument("--build", type=pathlib.Path, default=holdfast.ROOT / "build" / "release")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    parser.add_argument("--save", action="store_true", help="write tables and plots to docs/bench")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(BENCHES))
     if unknown:
@@ -70,6 +77,8 @@ def main() -> int:
     for name in arguments.names or BENCHES:
         rows += measure(name, arguments)
     report.show(rows)
+    if arguments.save:
+        save.write(rows)
     return 1 if arguments.strict and any(row.met is False for row in rows) else 0
 
 

@@ -4,14 +4,13 @@ It is far faster than what it measures, and the same for both sides.
 """
 import base64
 import contextlib
+import dataclasses
 import json
-import os
 import pathlib
 import uuid
 
-import processes
+import nginx
 
-NGINX = "/usr/sbin/nginx"  # Not on everybody's PATH.
 TENANT_ID = "6f1d7a52-0000-4000-8000-00000000be01"
 USER_ID = "6f1d7a52-0000-4000-8000-00000000be02"
 APP_ID = "6f1d7a52-0000-4000-8000-00000000be03"
@@ -20,51 +19,51 @@ USER = {
     "id": USER_ID, "userPrincipalName": UPN, "mail": UPN,
     "proxyAddresses": [f"SMTP:{UPN}", "smtp:adele.vance@contoso.com"],
 }
-CONFIG = """
-worker_processes 1;
-daemon off;
-pid {root}/nginx.pid;
-error_log {root}/error.log crit;
-{user_line}
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  keepalive_requests 100000000;
-  keepalive_timeout 3600s;
-  client_body_temp_path {root}/body;
-  proxy_temp_path {root}/proxy;
-  fastcgi_temp_path {root}/fastcgi;
-  uwsgi_temp_path {root}/uwsgi;
-  scgi_temp_path {root}/scgi;
-  default_type application/json;
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
+SMALL_BYTES = 64 * 1024
+LARGE_BYTES = 8 * 1024 * 1024
+SERVER = """
     add_header request-id $request_id always;
+    default_type application/json;
+    client_max_body_size 0;
+    client_body_buffer_size 128k;
     location = /v1.0/me {{ return 200 '{me}'; }}
     location ~ "^/v1\\.0/users/[^/]+$" {{ return 200 '{user}'; }}
-    location ~ "(permanentDelete|recall)$" {{ return 204; }}
+    location ~ "/content/small$" {{ root {root}; try_files /small =500; }}
+    location ~ "/content/large$" {{ root {root}; try_files /large =500; }}
+    location /v1.0/ {{ return 204; }}
     location / {{ return 404 '{{"error":{{"code":"ResourceNotFound","message":"no"}}}}'; }}
-  }}
-}}
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What clients ask for, again and again; only a number between `before` and `after` changes."""
+    method: str
+    before: str
+    after: str
+    body_bytes: int = 0
+    answer_bytes: int = 0
+
+
+GUARDED = Call("POST", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/permanentDelete")
+READ = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "?$select=id,subject")
+WRITE = Call("PATCH", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "",
+             body_bytes=SMALL_BYTES)
+READ_SMALL = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/content/small",
+                  answer_bytes=SMALL_BYTES)
+READ_LARGE = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/content/large",
+                  answer_bytes=LARGE_BYTES)
+
+
 @contextlib.contextmanager
-def graph(root: pathlib.Path):
-    """Yields the origin, as http://127.0.0.1:PORT."""
+def graph(root: pathlib.Path, certificate: nginx.Certificate | None = None):
+    """Yields the origin, as http://127.0.0.1:PORT, or https://localhost:PORT with a certificate."""
     root.mkdir()
-    port = processes.free_port()
-    text = CONFIG.format(
-        root=root, port=port, me=json.dumps(USER), user=json.dumps(USER),
-        # As root it would hand its worker to a user that cannot reach the directory.
-        user_line="user root;" if os.geteuid() == 0 else "")
-    config = root / "nginx.conf"
-    config.write_text(text)
-    log = root / "log"
-    with processes.running([NGINX, "-p", root, "-c", config, "-e", root / "error.log"],
-                           log) as server:
-        processes.wait_for_port(port, server, log)
-        yield f"http://127.0.0.1:{port}"
+    (root / "small").write_bytes(b"s" * SMALL_BYTES)
+    (root / "large").write_bytes(b"l" * LARGE_BYTES)
+    server = SERVER.format(root=root, me=json.dumps(USER), user=json.dumps(USER))
+    with nginx.running(root, server, workers=1, certificate=certificate) as port:
+        yield f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
 
 
 def token(expires: int) -> str:

@@ -1,0 +1,25 @@
+"""The pure functions under every call, each by itself on one thread: Google Benchmark's programs."""
+import json
+import subprocess
+
+import report
+
+PROGRAMS = ("classify", "decide", "record")
+REPETITIONS_MIN = 2  # For there to be a median in what they print.
+
+
+def run(bed, count: int, seconds: float) -> list[report.Row]:
+    rows = []
+    for name in PROGRAMS:
+        done = subprocess.run(
+            [bed.build / "bench" / f"{name}_bench", "--benchmark_format=json",
+             f"--benchmark_repetitions={max(count, REPETITIONS_MIN)}", "--benchmark_report_aggregates_only=true",
+             "--benchmark_min_time=0.1"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{name}_bench: " + done.stderr.strip()[-400:])
+        for found in json.loads(done.stdout)["benchmarks"]:
+            if found.get("aggregate_name") == "median":
+                rows.append(report.Row("functions", found["run_name"], 0,
+                                       found["items_per_second"]))
+    return rows

@@ -14,24 +14,12 @@ constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable_t<>());
 
 // How far just_used_max_ may fall: no server closes a connection this soon, but for an accident.
 constexpr SteadyTime::duration kJustUsedLeast = std::chrono::milliseconds(2);
-// Guarded calls make many new connections: their name is not looked up for each.
-constexpr std::chrono::seconds kEndpointsKept{10};
 
 SteadyTime now() {
   return std::chrono::steady_clock::now();
 }
 
 }  // namespace
-
-struct ClientPool::Resolution {
-  explicit Resolution(const boost::asio::any_io_executor& executor)
-      : resolver(executor), done(executor) {}
-  tcp::resolver resolver;
-  boost::asio::steady_timer done;
-  bool finished = false;
-  boost::system::error_code error;
-  std::vector<tcp::endpoint> endpoints;
-};
 
 struct ClientPool::Waiter {
   Waiter(ClientPool& owner, SteadyTime deadline) : pool(owner), timer(owner.executor_, deadline) {
@@ -56,6 +44,7 @@ ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions opti
     return;
   }
   origin_ = std::move(*origin);
+  dialer_.emplace(executor_, origin_.host, origin_.port);
   if (!origin_.tls) return;
   Result<std::unique_ptr<TlsContext>> tls = make_client_tls(options_.ca_file, origin_.host);
   if (tls.ok()) {
@@ -119,7 +108,7 @@ Task<Status> ClientPool::wait_for_free(SteadyTime deadline) {
 }
 
 Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime deadline) {
-  Result<tcp::socket> socket = co_await connect_any(deadline);
+  Result<tcp::socket> socket = co_await dialer_->dial(deadline);
   if (!socket.ok()) co_return socket.error();
   std::unique_ptr<Stream> stream = tls_ ? tls_->wrap(std::move(*socket), watchdog_)
                                         : make_plain_stream(std::move(*socket), watchdog_);
@@ -129,62 +118,6 @@ Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime
   auto connection = std::make_unique<UpstreamConnection>(
       std::move(stream), [this](const UpstreamConnection* old) { drop_idle(old); });
   co_return std::move(connection);
-}
-
-Task<Result<tcp::socket>> ClientPool::connect_any(SteadyTime deadline) {
-  if (endpoints_.empty() || now() > endpoints_until_) {
-    Result<std::vector<tcp::endpoint>> resolved = co_await resolve(deadline);
-    if (!resolved.ok()) co_return resolved.error();
-    endpoints_ = std::move(*resolved);
-    endpoints_until_ = now() + kEndpointsKept;
-  }
-  const std::vector<tcp::endpoint> endpoints = endpoints_;
-  Error last{ErrorCode::kUnavailable, "the name has no addresses"};
-  for (std::size_t each = 0; each < endpoints.size(); ++each) {
-    // An address that swallows packets leaves time for the ones behind it.
-    const auto share = (deadline - now()) / static_cast<long>(endpoints.size() - each);
-    Result<tcp::socket> socket = co_await connect_one(endpoints[each], now() + share);
-    if (socket.ok()) co_return std::move(socket);
-    last = socket.error();
-  }
-  endpoints_.clear();
-  co_return last;
-}
-
-Task<Result<tcp::socket>> ClientPool::connect_one(tcp::endpoint endpoint, SteadyTime deadline) {
-  tcp::socket socket(executor_);
-  boost::system::error_code ignored;
-  Watch watch([&] { socket.close(ignored); });
-  watchdog_.arm(watch, deadline);
-  const auto [error] = co_await socket.async_connect(endpoint, kAwait);
-  watch.disarm();
-  if (watch.expired()) co_return Error{ErrorCode::kTimeout, "no connection in time"};
-  if (error) co_return Error{ErrorCode::kUnavailable, "cannot connect: " + error.message()};
-  co_return std::move(socket);
-}
-
-Task<Result<std::vector<tcp::endpoint>>> ClientPool::resolve(SteadyTime deadline) {
-  boost::system::error_code not_an_address;
-  const auto address = boost::asio::ip::make_address(origin_.host, not_an_address);
-  const auto port = static_cast<std::uint16_t>(std::stoi(origin_.port));
-  if (!not_an_address) co_return std::vector<tcp::endpoint>{tcp::endpoint(address, port)};
-  // A look-up under way cannot be cancelled, so it is left behind when it takes too long.
-  const auto resolution = std::make_shared<Resolution>(executor_);
-  resolution->resolver.async_resolve(
-      origin_.host, origin_.port,
-      [resolution](boost::system::error_code error, const tcp::resolver::results_type& results) {
-        resolution->error = error;
-        for (const auto& result : results) resolution->endpoints.push_back(result.endpoint());
-        resolution->finished = true;
-        resolution->done.cancel();
-      });
-  resolution->done.expires_at(deadline);
-  co_await resolution->done.async_wait(kAwait);
-  if (!resolution->finished) co_return Error{ErrorCode::kTimeout, "name not resolved in time"};
-  if (resolution->error) {
-    co_return Error{ErrorCode::kUnavailable, "cannot resolve: " + resolution->error.message()};
-  }
-  co_return std::move(resolution->endpoints);
 }
 
 void ClientPool::keep(std::unique_ptr<UpstreamConnection> connection) {

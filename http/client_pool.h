@@ -9,10 +9,12 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "http/client.h"
+#include "http/dial.h"
 #include "http/origin.h"
 #include "http/stream.h"
 #include "http/tls.h"
@@ -53,17 +55,11 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
 
  private:
   friend class Lease;
-  using Socket = boost::asio::ip::tcp::socket;
-  using Endpoint = boost::asio::ip::tcp::endpoint;
-  struct Resolution;
   struct Waiter;
 
   std::unique_ptr<UpstreamConnection> take_idle(Reuse reuse);
   Task<Status> wait_for_free(SteadyTime deadline);
   Task<Result<std::unique_ptr<UpstreamConnection>>> connect(SteadyTime deadline);
-  Task<Result<Socket>> connect_any(SteadyTime deadline);
-  Task<Result<Socket>> connect_one(Endpoint endpoint, SteadyTime deadline);
-  Task<Result<std::vector<Endpoint>>> resolve(SteadyTime deadline);
   void keep(std::unique_ptr<UpstreamConnection> connection);
   void drop_idle(const UpstreamConnection* connection);
   void release();
@@ -72,6 +68,7 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   const boost::asio::any_io_executor executor_;
   const ClientOptions options_;
   Origin origin_;
+  std::optional<Dialer> dialer_;     // Empty only where the options cannot work.
   std::unique_ptr<TlsContext> tls_;  // Null for plain HTTP.
   Status usable_;
   std::vector<char> received_;
@@ -84,8 +81,6 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   std::size_t open_ = 0;                                  // Leased, idle and being made.
   std::deque<std::unique_ptr<UpstreamConnection>> idle_;  // The youngest at the back.
   std::list<Waiter*> waiting_;
-  std::vector<Endpoint> endpoints_;
-  SteadyTime endpoints_until_{};
 };
 
 // The right to use one connection. What is not given back is closed.

@@ -1,5 +1,7 @@
 #include "proxy/service.h"
 
+#include <algorithm>
+
 #include "approval/rule_store.h"
 #include "audit/log_postgres.h"
 #include "base/log.h"
@@ -26,22 +28,36 @@ http::ServerOptions server_options(const config::Proxy& proxy) {
           .write_timeout = proxy.timeouts.write};
 }
 
-http::ClientOptions client_options(const config::Upstream& upstream) {
+// One worker's share of what all have together; at least one.
+std::size_t share_of(int all, int workers) {
+  return static_cast<std::size_t>(std::max(1, all / std::max(1, workers)));
+}
+
+http::ClientOptions client_options(const config::Upstream& upstream, int workers) {
   return {.origin = upstream.origin,
           .ca_file = upstream.ca_file,
           .connect_timeout = upstream.connect_timeout,
           .response_timeout = upstream.response_timeout,
           .idle_timeout = upstream.idle_timeout,
           .pool_idle_max = upstream.pool_idle_max,
-          .connections_max = static_cast<std::size_t>(upstream.connections)};
+          .idle_connections_max = share_of(upstream.idle_connections, workers),
+          .connections_max = share_of(upstream.connections, workers),
+          .guarded_connections_max = share_of(upstream.guarded_connections, workers)};
+}
+
+// For a connection that is being made to fail, and an outcome to reach the database or the spool.
+std::chrono::milliseconds settle_timeout(const config::Config& config) {
+  return config.upstream.connect_timeout + 2 * config.audit_log.append_timeout +
+         std::chrono::seconds(1);
 }
 
 proxy::ServiceOptions service_options(const config::Config& config) {
   proxy::ServiceOptions options{.server = server_options(config.proxy),
-                                .upstream = client_options(config.upstream),
+                                .upstream = client_options(config.upstream, config.proxy.threads),
                                 .buffered_body_bytes_max = config.proxy.limits.buffered_body_bytes,
                                 .probe_timeout = config.identity.probe_timeout,
-                                .mailbox_names_age_max = config.identity.mailbox_cache};
+                                .mailbox_names_age_max = config.identity.mailbox_cache,
+                                .settle_timeout = settle_timeout(config)};
   for (const std::string& cidr : config.proxy.trusted_proxies) {
     // The configuration has checked them.
     options.trusted_proxies.push_back(*approval::parse_network(cidr));
@@ -85,14 +101,17 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
   }
   serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(),
                     [&rules] { reload_rules(rules); });
-  if (!(*service)->drain(config.proxy.drain_timeout)) {
-    log_warning("requests were still running at the end of the drain timeout");
-  }
+  (*service)->announce_drain();
+  is_told_to_hurry(signals, config.proxy.drain_delay);
+  const bool accounted = (*service)->drain(config.proxy.drain_timeout, [&signals] {
+    return is_told_to_hurry(signals, std::chrono::milliseconds(0));
+  });
   // The log answers every append it still holds before the workers that wait for it go.
   (*log)->stop();
   service->reset();
+  if (!accounted) log_error("calls in flight have no outcome; the next start settles them");
   log_info("stopped", {{"role", "proxy"}});
-  return kDone;
+  return accounted ? kDone : kFoundProblem;
 }
 
 int run_proxy(const Invocation& invocation) {

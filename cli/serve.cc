@@ -2,6 +2,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <cerrno>
+
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace holdfast::cli {
@@ -26,6 +30,19 @@ void serve_until_ended(const sigset_t& signals, std::string_view role,
       return;
     }
     on_hangup();
+  }
+}
+
+bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience) {
+  const SteadyTime deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    const auto left = std::max<std::chrono::nanoseconds>(
+        deadline - std::chrono::steady_clock::now(), std::chrono::nanoseconds(0));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+    const timespec wait{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+    const int received = sigtimedwait(&signals, nullptr, &wait);
+    if (received == SIGTERM || received == SIGINT) return true;
+    if (received < 0 && errno == EAGAIN) return false;
   }
 }
 

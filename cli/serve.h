@@ -1,6 +1,7 @@
 // What the two long-running roles have in common: their signals and their log lines.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <functional>
 #include <string_view>
@@ -17,5 +18,8 @@ sigset_t block_role_signals();
 void serve_until_ended(const sigset_t& signals, std::string_view role,
                        const config::Endpoint& listen, std::uint16_t port,
                        const std::function<void()>& on_hangup);
+
+// Whether another SIGTERM or SIGINT comes within `patience`; SIGHUP means nothing any more.
+bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience);
 
 }  // namespace holdfast::cli

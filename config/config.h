@@ -67,6 +67,7 @@ struct Proxy {
   Tls tls;
   std::string spool_dir;
   std::vector<std::string> trusted_proxies;  // CIDR blocks, each checked.
+  milliseconds drain_delay{0};
   milliseconds drain_timeout{30'000};
   ProxyLimits limits;
   ProxyTimeouts timeouts;
@@ -80,7 +81,9 @@ struct Upstream {
   milliseconds response_timeout{100'000};
   milliseconds idle_timeout{30'000};
   milliseconds pool_idle_max{20'000};
-  int connections = 256;
+  int connections = 512;
+  int guarded_connections = 128;
+  int idle_connections = 256;
 };
 
 enum class IdentityMode { kPassthrough };

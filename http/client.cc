@@ -108,6 +108,14 @@ class ResponseBody : public Body {
   bool failed_ = false;
 };
 
+// The head of a request and the start of its body, to leave in one write.
+struct Opening {
+  BodyBlock& block;
+  std::string_view bytes;
+  std::uint64_t taken;  // Of the body.
+  bool is_whole;        // No more of it comes.
+};
+
 // One request on one connection.
 class Exchange {
  public:
@@ -117,12 +125,14 @@ class Exchange {
   }
 
   Progress progress() const { return progress_; }
+  // After a failed run: whether no byte of an answer had come.
+  bool is_unanswered() const { return !heard_; }
 
-  // Sends `first`, the head and the `taken` first bytes of the body, and then the rest of it.
-  Task<Result<Response>> run(BodyBlock& block, std::string_view first, std::uint64_t taken,
-                             bool last) {
-    Status sent = co_await write(first);
-    if (sent.ok() && !is_turned_away() && !last) sent = co_await write_body(block, taken);
+  Task<Result<Response>> run(Opening opening) {
+    Status sent = co_await write(opening.bytes);
+    if (sent.ok() && !is_turned_away() && !opening.is_whole) {
+      sent = co_await write_body(opening.block, opening.taken);
+    }
     if (!sent.ok()) {
       // The answer may have come before the upstream closed, and then it counts.
       const Status polled = poll_answer();
@@ -209,6 +219,7 @@ class Exchange {
       if (step.state == IoState::kWantRead || step.state == IoState::kWantWrite) return {};
       if (step.state == IoState::kEnd) return closed_early();
       if (step.state == IoState::kFailed) return Error{ErrorCode::kUnavailable, stream().failure()};
+      heard_ = true;
       lease_->pending.append(received.data(), step.bytes);
       const Status parsed = parse_pending();
       if (!parsed.ok()) return parsed;
@@ -217,7 +228,8 @@ class Exchange {
   }
 
   Task<Status> read_head() {
-    const SteadyTime deadline = from_now(lease_.pool().options().response_timeout);
+    const SteadyTime deadline =
+        from_now(outgoing_.response_timeout.value_or(lease_.pool().options().response_timeout));
     for (;;) {
       const Status polled = poll_answer();
       if (answered_) co_return Status();
@@ -274,10 +286,31 @@ class Exchange {
   std::unique_ptr<ResponseParser> parser_;
   Response response_;
   Progress progress_ = Progress::kNothingSent;
+  bool heard_ = false;
   bool answered_ = false;
   bool request_complete_ = true;
   int interim_ = 0;
 };
+
+struct Attempt {
+  SendResult sent;
+  // A connection used before ended without a byte of an answer.
+  bool died_kept = false;
+};
+
+Task<Attempt> try_once(ClientPool& pool, const Outgoing& outgoing, BodyPlan plan, Opening opening,
+                       Pick pick) {
+  Result<Lease> lease = co_await pool.lease(outgoing.traffic, pick);
+  if (!lease.ok()) co_return Attempt{{Progress::kNothingSent, lease.error()}};
+  const bool kept = lease->is_reused();
+  const SteadyTime::duration idle = lease->idle();
+  Exchange exchange(std::move(*lease), outgoing, plan);
+  Result<Response> response = co_await exchange.run(opening);
+  const bool died = !response.ok() && response.error().code == ErrorCode::kUnavailable;
+  const bool died_kept = kept && died && exchange.is_unanswered();
+  if (died_kept) pool.distrust(idle);
+  co_return Attempt{{exchange.progress(), std::move(response)}, died_kept};
+}
 
 }  // namespace
 
@@ -311,13 +344,19 @@ Task<SendResult> Client::send(Outgoing outgoing) {
     const Status fits = check_length(plan, read, read);
     if (!fits.ok()) co_return SendResult{Progress::kNothingSent, fits.error()};
   }
-  const std::string_view first = block.frame(read);
-  const bool last = !has_body || is_last(plan, read, read);
-  Result<Lease> lease = co_await pool->lease(outgoing.reuse);
-  if (!lease.ok()) co_return SendResult{Progress::kNothingSent, lease.error()};
-  Exchange exchange(std::move(*lease), outgoing, plan);
-  Result<Response> response = co_await exchange.run(block, first, read, last);
-  co_return SendResult{exchange.progress(), std::move(response)};
+  Opening opening{block, block.frame(read), read, !has_body || is_last(plan, read, read)};
+  Attempt attempt = co_await try_once(*pool, outgoing, plan, opening, Pick::kKept);
+  const bool may_resend = outgoing.traffic == Traffic::kOrdinary && outgoing.head.method == "GET" &&
+                          !has_body && attempt.died_kept;
+  if (!may_resend) co_return std::move(attempt.sent);
+  // The upstream had closed the connection that was kept, or was about to: once more, on a new one.
+  Attempt again = co_await try_once(*pool, outgoing, plan, opening, Pick::kNew);
+  again.sent.progress = std::max(attempt.sent.progress, again.sent.progress);
+  co_return std::move(again.sent);
+}
+
+void Client::abandon() {
+  pool_->abandon();
 }
 
 }  // namespace holdfast::http

@@ -1,5 +1,7 @@
-// The client for one upstream origin: pooled connections, verified TLS, deadlines, and never a
-// resend. Every byte that leaves is one that a caller asked for once.
+// The client for one upstream origin: pooled connections, verified TLS, deadlines. Every byte that
+// leaves is one that a caller asked for once, with one exception: an ordinary GET without a body
+// goes out a second time, on a new connection, when the kept one that it was sent on turns out to
+// have died before any byte of an answer.
 //
 //   http::Client client(executor, options);
 //   http::SendResult sent = co_await client.send({.head = head, .body = body.get()});
@@ -13,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -28,20 +31,26 @@ struct ClientOptions {
   std::chrono::milliseconds response_timeout{100'000};  // From the last byte sent to the head.
   std::chrono::milliseconds idle_timeout{30'000};       // Between two reads or writes of a body.
   std::chrono::milliseconds pool_idle_max{20'000};      // A pooled connection older is dropped.
+  std::size_t idle_connections_max = 128;               // The oldest beyond are dropped.
+  // Connections in use and idle at once: those that any request may use, and a reserve on top that
+  // only guarded traffic may use, so that slow downloads never keep it waiting.
   std::size_t connections_max = 256;
+  std::size_t guarded_connections_max = 64;
   std::size_t header_bytes_max = 64 * 1024;
 };
 
-// Which pooled connections a request may use. A close by the peer may be on its way to any
-// connection that has been idle, so guarded calls demand one used moments ago, or a new one.
-enum class Reuse { kAnyIdle, kJustUsed };
+// kGuarded is for guarded calls and the questions asked on their behalf. A close by the peer may be
+// on its way to any connection that has been idle, so they use one used moments ago, or a new one;
+// they are never sent twice; and they go before everybody else where connections are short.
+enum class Traffic { kOrdinary, kGuarded };
 
 struct Outgoing {
   // Framing headers (Content-Length, Transfer-Encoding, Connection) and Host in `head` are
   // replaced.
   const RequestHead& head;
   Body* body = nullptr;  // nullptr or empty: none. Streamed with its length or chunked.
-  Reuse reuse = Reuse::kAnyIdle;
+  Traffic traffic = Traffic::kOrdinary;
+  std::optional<std::chrono::milliseconds> response_timeout{};  // Instead of the client's.
 };
 
 // How far a request got. From kSomeSent on, the upstream may have acted whatever happens next.
@@ -65,6 +74,9 @@ class Client {
   Client& operator=(const Client&) = delete;
 
   Task<SendResult> send(Outgoing outgoing);
+
+  // Ends every exchange under way, as if the upstream had cut it, and begins no new one.
+  void abandon();
 
  private:
   // Shared with the responses that still stream.

@@ -19,18 +19,27 @@ SteadyTime now() {
   return std::chrono::steady_clock::now();
 }
 
+Error closed_here() {
+  return {ErrorCode::kUnavailable, "the client is closing"};
+}
+
 }  // namespace
 
 struct ClientPool::Waiter {
-  Waiter(ClientPool& owner, SteadyTime deadline) : pool(owner), timer(owner.executor_, deadline) {
-    pool.waiting_.push_back(this);
+  Waiter(ClientPool& owner, Traffic traffic, SteadyTime deadline)
+      : pool(owner), queue(owner.queue_of(traffic)), timer(owner.executor_, deadline) {
+    place = queue.insert(queue.end(), this);
   }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
   ~Waiter() {
-    if (queued) pool.waiting_.remove(this);
+    queue.erase(place);
+    pool.wake_next();
   }
   ClientPool& pool;
+  std::list<Waiter*>& queue;
+  std::list<Waiter*>::iterator place;
   boost::asio::steady_timer timer;
-  bool queued = true;
 };
 
 ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions options)
@@ -54,57 +63,92 @@ ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions opti
   }
 }
 
-Task<Result<Lease>> ClientPool::lease(Reuse reuse) {
+Task<Result<Lease>> ClientPool::lease(Traffic traffic, Pick pick) {
   if (!usable_.ok()) co_return usable_.error();
   const SteadyTime deadline = now() + options_.connect_timeout;
-  for (;;) {
-    if (std::unique_ptr<UpstreamConnection> idle = take_idle(reuse)) {
-      Lease lease(shared_from_this());
-      lease.connection_ = std::move(idle);
-      co_return std::move(lease);
+  Result<Lease> turn = co_await take_turn(traffic, deadline);
+  if (!turn.ok()) co_return turn.error();
+  Lease lease = std::move(*turn);
+  if (pick == Pick::kKept) lease.connection_ = take_idle(traffic);
+  lease.reused_ = lease.connection_ != nullptr;
+  if (lease.reused_) {
+    lease.idle_ = now() - lease.connection_->last_used;
+  } else {
+    make_room();
+    Result<std::unique_ptr<UpstreamConnection>> made = co_await connect(deadline);
+    if (!made.ok()) {
+      co_return Error{made.error().code, origin_.authority + ": " + made.error().message};
     }
-    if (open_ < options_.connections_max) break;
-    if (!idle_.empty()) {
-      // Free, but too old for this request: makes room for a new one.
-      drop_idle(idle_.front().get());
-      continue;
-    }
-    const Status freed = co_await wait_for_free(deadline);
-    if (!freed.ok()) co_return freed.error();
+    if (closed_) co_return closed_here();
+    lease.connection_ = std::move(*made);
   }
-  ++open_;
-  Lease lease(shared_from_this());
-  Result<std::unique_ptr<UpstreamConnection>> made = co_await connect(deadline);
-  if (!made.ok()) {
-    co_return Error{made.error().code, origin_.authority + ": " + made.error().message};
-  }
-  lease.connection_ = std::move(*made);
+  leased_.push_back(*lease.connection_);
   co_return std::move(lease);
 }
 
-std::unique_ptr<UpstreamConnection> ClientPool::take_idle(Reuse reuse) {
+// A lease without a connection: the right to have one.
+Task<Result<Lease>> ClientPool::take_turn(Traffic traffic, SteadyTime deadline) {
+  if (closed_) co_return closed_here();
+  if (queue_of(traffic).empty() && has_room(traffic)) co_return Lease(shared_from_this(), traffic);
+  Waiter waiter(*this, traffic, deadline);
+  while (waiter.queue.front() != &waiter || !has_room(traffic)) {
+    co_await waiter.timer.async_wait(kAwait);
+    if (closed_) co_return closed_here();
+    if (now() >= deadline) {
+      co_return Error{ErrorCode::kLimit, origin_.authority + ": no connection free in time"};
+    }
+  }
+  co_return Lease(shared_from_this(), traffic);
+}
+
+std::list<ClientPool::Waiter*>& ClientPool::queue_of(Traffic traffic) {
+  return traffic == Traffic::kGuarded ? guarded_waiting_ : ordinary_waiting_;
+}
+
+bool ClientPool::has_room(Traffic traffic) const {
+  const std::size_t in_use = ordinary_in_use_ + guarded_in_use_;
+  const bool any_room = in_use < options_.connections_max + options_.guarded_connections_max;
+  if (traffic == Traffic::kGuarded) return any_room;
+  return any_room && guarded_waiting_.empty() && ordinary_in_use_ < options_.connections_max;
+}
+
+// Each who is served wakes the next one in turn.
+void ClientPool::wake_next() {
+  for (const Traffic traffic : {Traffic::kGuarded, Traffic::kOrdinary}) {
+    const std::list<Waiter*>& queue = queue_of(traffic);
+    if (queue.empty() || !has_room(traffic)) continue;
+    queue.front()->timer.cancel();
+    return;
+  }
+}
+
+std::unique_ptr<UpstreamConnection> ClientPool::take_idle(Traffic traffic) {
   const SteadyTime time = now();
   while (!idle_.empty()) {
     const auto age = time - idle_.back()->last_used;
-    if (reuse == Reuse::kJustUsed && age > just_used_max_) return nullptr;
+    if (traffic == Traffic::kGuarded && age > just_used_max_) return nullptr;
     std::unique_ptr<UpstreamConnection> youngest = std::move(idle_.back());
     idle_.pop_back();
     youngest->idle_watch.disarm();
     const bool open = youngest->stream->is_quiet();
     if (open && age <= options_.pool_idle_max) return youngest;
-    if (!open) just_used_max_ = std::max(std::min(just_used_max_, age / 4), kJustUsedLeast);
-    --open_;
+    if (!open) distrust(age);
   }
   return nullptr;
 }
 
-Task<Status> ClientPool::wait_for_free(SteadyTime deadline) {
-  Waiter waiter(*this, deadline);
-  co_await waiter.timer.async_wait(kAwait);
-  if (now() < deadline) co_return Status();
-  // Woken at the last moment, for what another one can use.
-  if (!waiter.queued) wake_one();
-  co_return Error{ErrorCode::kLimit, origin_.authority + ": no connection free in time"};
+void ClientPool::distrust(SteadyTime::duration idle) {
+  // What was in use a moment ago was not closed for being idle.
+  if (idle < kJustUsedLeast) return;
+  just_used_max_ = std::max(std::min(just_used_max_, idle / 4), kJustUsedLeast);
+}
+
+// Idle connections never keep a new one from being made.
+void ClientPool::make_room() {
+  const std::size_t all = options_.connections_max + options_.guarded_connections_max;
+  while (!idle_.empty() && ordinary_in_use_ + guarded_in_use_ + idle_.size() > all) {
+    drop_idle(idle_.front().get());
+  }
 }
 
 Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime deadline) {
@@ -121,14 +165,12 @@ Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime
 }
 
 void ClientPool::keep(std::unique_ptr<UpstreamConnection> connection) {
-  if (closed_) {
-    release();
-    return;
-  }
+  if (closed_) return;
+  connection->unlink();
   connection->last_used = now();
   watchdog_.arm(connection->idle_watch, connection->last_used + options_.pool_idle_max);
   idle_.push_back(std::move(connection));
-  wake_one();
+  if (idle_.size() > options_.idle_connections_max) drop_idle(idle_.front().get());
 }
 
 void ClientPool::drop_idle(const UpstreamConnection* connection) {
@@ -138,20 +180,6 @@ void ClientPool::drop_idle(const UpstreamConnection* connection) {
   const std::unique_ptr<UpstreamConnection> dropped = std::move(*found);
   idle_.erase(found);
   dropped->stream->finish_writing();
-  release();
-}
-
-void ClientPool::release() {
-  --open_;
-  wake_one();
-}
-
-void ClientPool::wake_one() {
-  if (waiting_.empty()) return;
-  Waiter* const first = waiting_.front();
-  waiting_.pop_front();
-  first->queued = false;
-  first->timer.cancel();
 }
 
 void ClientPool::close() {
@@ -159,15 +187,35 @@ void ClientPool::close() {
   while (!idle_.empty()) drop_idle(idle_.front().get());
 }
 
+void ClientPool::abandon() {
+  close();
+  for (UpstreamConnection& connection : leased_) connection.stream->interrupt();
+  for (Waiter* const waiter : guarded_waiting_) waiter->timer.cancel();
+  for (Waiter* const waiter : ordinary_waiting_) waiter->timer.cancel();
+}
+
+Lease::Lease(std::shared_ptr<ClientPool> pool, Traffic traffic)
+    : pool_(std::move(pool)), traffic_(traffic) {
+  ++count();
+}
+
+std::size_t& Lease::count() const {
+  return traffic_ == Traffic::kGuarded ? pool_->guarded_in_use_ : pool_->ordinary_in_use_;
+}
+
 Lease::~Lease() {
-  if (!pool_) return;
-  connection_.reset();
-  pool_->release();
+  if (pool_) release();
 }
 
 void Lease::give_back() {
-  const std::shared_ptr<ClientPool> pool = std::move(pool_);
-  pool->keep(std::move(connection_));
+  pool_->keep(std::move(connection_));
+  release();
+}
+
+void Lease::release() {
+  connection_.reset();
+  --count();
+  std::exchange(pool_, nullptr)->wake_next();
 }
 
 }  // namespace holdfast::http

@@ -6,6 +6,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
 #include <deque>
 #include <list>
 #include <memory>
@@ -21,7 +22,8 @@
 
 namespace holdfast::http {
 
-struct UpstreamConnection {
+struct UpstreamConnection
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   // `on_too_old` is called with this when it has been idle for too long, and may destroy it.
   UpstreamConnection(std::unique_ptr<Stream> opened,
                      std::function<void(const UpstreamConnection*)> on_too_old)
@@ -36,15 +38,23 @@ struct UpstreamConnection {
 
 class Lease;
 
+// Whether a connection that was used before will do.
+enum class Pick { kKept, kNew };
+
 class ClientPool : public std::enable_shared_from_this<ClientPool> {
  public:
   ClientPool(boost::asio::any_io_executor executor, ClientOptions options);
 
   // kLimit: none was free in time; otherwise why no connection could be made. Nothing was sent.
-  Task<Result<Lease>> lease(Reuse reuse);
+  Task<Result<Lease>> lease(Traffic traffic, Pick pick);
 
   // The client is gone: nothing is kept for later.
   void close();
+  // A connection that had been idle for this long turned out to have been closed by the upstream:
+  // guarded traffic takes none from now on that is nearly as old.
+  void distrust(SteadyTime::duration idle);
+  // As close(), and what is leased fails at its next wait.
+  void abandon();
 
   // kInvalid when the options cannot work.
   const Status& usable() const { return usable_; }
@@ -57,13 +67,15 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   friend class Lease;
   struct Waiter;
 
-  std::unique_ptr<UpstreamConnection> take_idle(Reuse reuse);
-  Task<Status> wait_for_free(SteadyTime deadline);
+  Task<Result<Lease>> take_turn(Traffic traffic, SteadyTime deadline);
+  std::list<Waiter*>& queue_of(Traffic traffic);
+  bool has_room(Traffic traffic) const;
+  void wake_next();
+  std::unique_ptr<UpstreamConnection> take_idle(Traffic traffic);
+  void make_room();
   Task<Result<std::unique_ptr<UpstreamConnection>>> connect(SteadyTime deadline);
   void keep(std::unique_ptr<UpstreamConnection> connection);
   void drop_idle(const UpstreamConnection* connection);
-  void release();
-  void wake_one();
 
   const boost::asio::any_io_executor executor_;
   const ClientOptions options_;
@@ -78,15 +90,19 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   // which this one was found to have closed one.
   SteadyTime::duration just_used_max_ = std::chrono::milliseconds(50);
   bool closed_ = false;
-  std::size_t open_ = 0;                                  // Leased, idle and being made.
+  // Leases, with those whose connections are being made.
+  std::size_t ordinary_in_use_ = 0;
+  std::size_t guarded_in_use_ = 0;
+  boost::intrusive::list<UpstreamConnection, boost::intrusive::constant_time_size<false>> leased_;
   std::deque<std::unique_ptr<UpstreamConnection>> idle_;  // The youngest at the back.
-  std::list<Waiter*> waiting_;
+  // First come, first served; who is woken stays at the front until it has what it waits for.
+  std::list<Waiter*> ordinary_waiting_;
+  std::list<Waiter*> guarded_waiting_;
 };
 
 // The right to use one connection. What is not given back is closed.
 class Lease {
  public:
-  explicit Lease(std::shared_ptr<ClientPool> pool) : pool_(std::move(pool)) {}
   Lease(Lease&&) = default;
   Lease& operator=(Lease&&) = delete;
   ~Lease();
@@ -94,14 +110,26 @@ class Lease {
   UpstreamConnection& operator*() const { return *connection_; }
   UpstreamConnection* operator->() const { return connection_.get(); }
   ClientPool& pool() const { return *pool_; }
+  // Whether other requests went over the connection before.
+  bool is_reused() const { return reused_; }
+  // How long it had been idle before.
+  SteadyTime::duration idle() const { return idle_; }
 
   // The exchange is complete and nothing is left over.
   void give_back();
 
  private:
   friend class ClientPool;
+  // Counts from here on.
+  Lease(std::shared_ptr<ClientPool> pool, Traffic traffic);
+  std::size_t& count() const;
+  void release();
+
   std::shared_ptr<ClientPool> pool_;  // Null once given back.
+  Traffic traffic_;
   std::unique_ptr<UpstreamConnection> connection_;
+  bool reused_ = false;
+  SteadyTime::duration idle_{};
 };
 
 }  // namespace holdfast::http

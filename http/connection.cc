@@ -79,16 +79,24 @@ Connection::~Connection() {
 }
 
 void Connection::drain() {
-  if (interruptible_) stream_->interrupt();
+  if (phase_ == Phase::kIdle) stream_->wake();
+}
+
+void Connection::end_unless_begun() {
+  if (phase_ == Phase::kBeginning) stream_->interrupt();
+}
+
+void Connection::give_up() {
+  stream_->interrupt();
 }
 
 Task<void> Connection::run() {
   const Status shaken = co_await stream_->handshake(from_now(host_.options.handshake_timeout));
   if (!shaken.ok()) co_return;
   Next next = Next::kRequest;
-  for (int served = 1; next == Next::kRequest && !host_.draining; ++served) {
-    interruptible_ = true;
+  for (int served = 1; next == Next::kRequest; ++served) {
     next = co_await serve_one();
+    phase_ = Phase::kIdle;
     // A client whose next requests are here already must not keep the worker from the others.
     if (served % kServedInARow == 0) co_await boost::asio::post(boost::asio::use_awaitable);
   }
@@ -97,12 +105,12 @@ Task<void> Connection::run() {
     co_return;
   }
   stream_->finish_writing();
-  if (next == Next::kLinger) co_await linger();
+  if (next == Next::kLinger || !pending_.empty()) co_await linger();
 }
 
 Task<Connection::Next> Connection::serve_one() {
   const Received received = co_await receive_head();
-  interruptible_ = false;
+  phase_ = Phase::kBusy;
   if (received == Received::kClosed) co_return Next::kClose;
   if (received == Received::kRefused) {
     framing_ = {.keep_alive = false};
@@ -148,6 +156,7 @@ Task<Connection::Received> Connection::receive_head() {
       if (state == RequestParser::State::kDone) co_return Received::kHead;
       if (state == RequestParser::State::kRefused) co_return Received::kRefused;
       if (!std::exchange(begun, true)) deadline = from_now(host_.options.header_timeout);
+      phase_ = Phase::kBusy;
     }
     fresh = {};
     const IoStep step = stream_->try_read(host_.received);
@@ -156,6 +165,7 @@ Task<Connection::Received> Connection::receive_head() {
       continue;
     }
     if (step.state == IoState::kEnd || step.state == IoState::kFailed) co_return Received::kClosed;
+    if (host_.draining && phase_ == Phase::kIdle) co_return Received::kClosed;
     if (!begun && deadline == SteadyTime{}) deadline = from_now(host_.options.idle_timeout);
     const Status ready = co_await stream_->wait(step.state, deadline);
     if (ready.ok()) continue;
@@ -267,8 +277,6 @@ Task<Status> Connection::send(std::string_view bytes) {
 // Reads on for a while after the last answer, so that what the client is still sending does not
 // make the kernel reset the connection and take the answer with it.
 Task<void> Connection::linger() {
-  interruptible_ = true;
-  if (host_.draining) co_return;
   const SteadyTime deadline = from_now(kLingerTimeout);
   std::size_t discarded = 0;
   while (discarded < kDiscardBytesMax) {

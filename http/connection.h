@@ -29,12 +29,19 @@ class Connection : public boost::intrusive::list_base_hook<
   // Serves until the connection ends. Does not throw.
   Task<void> run();
 
-  // Ends the connection unless a request is being answered; then it ends after the answer.
+  // To be called once the host says that it is draining: a connection that waits for its next
+  // request takes what has come, and ends otherwise. All end after their next answer.
   void drain();
+  // Ends a connection that has not brought the first byte of its first request.
+  void end_unless_begun();
+  // Waits for the client no more; what it can take at once it still gets.
+  void give_up();
 
  private:
   class RequestBody;
   enum class Received { kHead, kRefused, kClosed };
+  // kBeginning lasts up to the first byte of the first request; kIdle is between two requests.
+  enum class Phase { kBeginning, kIdle, kBusy };
   // Whether the connection can go on being used, or how it must end.
   enum class Next { kRequest, kClose, kLinger, kAbort };
 
@@ -62,7 +69,7 @@ class Connection : public boost::intrusive::list_base_hook<
   ConnectionHost& host_;
   RequestParser parser_;
   std::string pending_;  // Received and not used yet.
-  bool interruptible_ = true;
+  Phase phase_ = Phase::kBeginning;
 
   // Of the request being answered.
   Framing framing_;

@@ -11,6 +11,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <thread>
 #include <utility>
@@ -29,6 +30,8 @@ using boost::asio::ip::tcp;
 
 // Descriptors kept for everything that is not a client's connection: upstream, database, files.
 constexpr std::size_t kReservedDescriptors = 1024;
+// While draining: from then until a connection without one must have brought its first request.
+constexpr std::chrono::seconds kFirstRequestGrace{1};
 
 // Owns a descriptor on its way from the listener to a worker.
 class Descriptor {
@@ -118,6 +121,19 @@ class Worker {
     boost::asio::post(context_, [this] {
       host_.draining = true;
       for (Connection& connection : host_.connections) connection.drain();
+      first_request_.expires_after(kFirstRequestGrace);
+      first_request_.async_wait([this](boost::system::error_code failed) {
+        if (failed) return;
+        for (Connection& connection : host_.connections) connection.end_unless_begun();
+      });
+    });
+  }
+
+  // From any thread but this one.
+  void give_up() {
+    boost::asio::post(context_, [this] {
+      host_.handler->give_up();
+      for (Connection& connection : host_.connections) connection.give_up();
     });
   }
 
@@ -141,7 +157,6 @@ class Worker {
   }
 
   void serve(Descriptor descriptor, Counted counted) {
-    if (host_.draining) return;
     sockaddr_storage local{};
     socklen_t size = sizeof local;
     const int number = descriptor.release();
@@ -183,6 +198,7 @@ class Worker {
       context_.get_executor()};
   TlsContext* const tls_;
   ConnectionHost host_;
+  boost::asio::steady_timer first_request_{context_};  // While draining.
   std::thread thread_;
 };
 
@@ -239,9 +255,15 @@ class Server::Impl {
   std::uint16_t port() const { return port_; }
 
   bool drain(std::chrono::milliseconds timeout) {
-    listener_.reset();
-    for (const auto& worker : workers_) worker->drain();
+    if (listener_) {
+      listener_.reset();
+      for (const auto& worker : workers_) worker->drain();
+    }
     return count_.wait_for_none(timeout);
+  }
+
+  void give_up() {
+    for (const auto& worker : workers_) worker->give_up();
   }
 
  private:
@@ -279,6 +301,10 @@ std::uint16_t Server::port() const {
 
 bool Server::drain(std::chrono::milliseconds timeout) {
   return impl_->drain(timeout);
+}
+
+void Server::give_up() {
+  impl_->give_up();
 }
 
 }  // namespace holdfast::http

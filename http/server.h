@@ -42,6 +42,10 @@ class Handler {
 
   // The answer to what could not be read. The connection closes after it.
   virtual Task<Response> refuse(Unreadable request) = 0;
+
+  // The server will not wait any longer: what the requests in flight wait for elsewhere is to end
+  // now, so that they can be answered.
+  virtual void give_up() {}
 };
 
 using HandlerFactory = std::function<std::unique_ptr<Handler>(boost::asio::any_io_executor worker)>;
@@ -76,9 +80,15 @@ class Server {
 
   std::uint16_t port() const;
 
-  // Stops accepting, lets requests in flight finish, closes idle connections. Returns true when
-  // nothing was left before `timeout`. Call once, from a thread that is not a worker.
+  // Stops accepting, lets requests in flight finish, closes idle connections. What was read is
+  // answered, and each connection's last answer says that it closes; a connection that has not
+  // brought its first request yet has a second to do so. Returns true when nothing was left before
+  // `timeout`; call again to wait on. From a thread that is not a worker.
   bool drain(std::chrono::milliseconds timeout);
+
+  // Ends what drain() was waiting for: handlers give up, and no client is waited for any more.
+  // Whoever can take an answer at once still gets it. drain() says when that is done.
+  void give_up();
 
  private:
   class Impl;

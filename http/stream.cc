@@ -80,6 +80,7 @@ Status Stream::waited(boost::system::error_code error) {
   watch_.disarm();
   if (interrupted_) return Error{ErrorCode::kUnavailable, "the connection was closed here"};
   if (watch_.expired()) return Error{ErrorCode::kTimeout, "the peer was too slow"};
+  if (std::exchange(woken_, false)) return {};
   if (error) return Error{ErrorCode::kUnavailable, error.message()};
   return {};
 }
@@ -139,6 +140,12 @@ Task<Status> Stream::write_all(std::string_view bytes, std::chrono::milliseconds
     if (!ready.ok()) co_return ready;
   }
   co_return Status();
+}
+
+void Stream::wake() {
+  woken_ = true;
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
 }
 
 void Stream::interrupt() {

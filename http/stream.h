@@ -60,6 +60,8 @@ class Stream {
   // Until it is readable or writable.
   Task<Status> wait_for_any(SteadyTime deadline);
 
+  // Makes what waits now try again.
+  void wake();
   // Ends what waits, now and from now on, with kUnavailable.
   void interrupt();
   // Closes so that the peer sees an error and takes nothing for complete.
@@ -79,6 +81,7 @@ class Stream {
   Watchdog& watchdog_;
   Watch watch_;
   std::string failure_;
+  bool woken_ = false;
   bool interrupted_ = false;
 };
 

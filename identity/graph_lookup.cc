@@ -19,7 +19,8 @@ Task<Result<GraphAnswer>> HttpGraphLookup::get(std::string target,
   head.headers.add("User-Agent", "holdfast");
 
   // A guarded call waits for this answer, so it takes no connection that may be closing already.
-  const http::Outgoing outgoing{.head = head, .reuse = http::Reuse::kJustUsed};
+  const http::Outgoing outgoing{
+      .head = head, .traffic = http::Traffic::kGuarded, .response_timeout = timeout_};
   http::SendResult sent = co_await client_.send(outgoing);
   if (!sent.response.ok()) co_return sent.response.error();
 

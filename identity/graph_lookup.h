@@ -3,6 +3,7 @@
 // They are GETs that change nothing, sent beside the client's call and never instead of it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 
@@ -35,15 +36,18 @@ class GraphLookup {
   virtual Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token) = 0;
 };
 
-// Asks over `client`, which must outlive it.
+// Asks over `client`, which must outlive it; the client's reserve for guarded calls serves these
+// questions too.
 class HttpGraphLookup final : public GraphLookup {
  public:
-  explicit HttpGraphLookup(http::Client& client) : client_(client) {}
+  HttpGraphLookup(http::Client& client, std::chrono::milliseconds timeout)
+      : client_(client), timeout_(timeout) {}
 
   Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token) override;
 
  private:
   http::Client& client_;
+  const std::chrono::milliseconds timeout_;  // For the answer to one question.
 };
 
 }  // namespace holdfast::identity

@@ -341,6 +341,7 @@ http::Response Pipeline::local_endpoint(const Call& call) const {
   const std::string& target = call.request.head.target;
   if (target == "/holdfast/livez") return json_response(200, {{"status", "alive"}});
   if (target == "/holdfast/readyz") {
+    if (parts_.draining) return json_response(503, {{"status", "draining"}});
     const audit::LogHealth health = parts_.log.health();
     if (health.ready) return json_response(200, {{"status", "ready"}});
     return json_response(

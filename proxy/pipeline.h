@@ -9,6 +9,7 @@
 // guarded call leaves before its intent is committed.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -40,6 +41,7 @@ struct PipelineParts {
   identity::MailboxDirectory& mailboxes;
   RefusalBudget& refusals;
   const Clock& clock;
+  const std::atomic<bool>& draining;  // Balancers are to turn away.
   std::vector<approval::Network> trusted_proxies;
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
 };

@@ -1,5 +1,6 @@
 #include "proxy/service.h"
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -14,6 +15,7 @@ namespace holdfast::proxy {
 namespace {
 
 constexpr std::chrono::seconds kCountedRefusalsEvery{10};
+constexpr std::chrono::milliseconds kUrgencyAskedEvery{20};
 
 Task<void> record_counted_refusals(PipelineParts parts) {
   const std::optional<UnrecordedRefusals> count = parts.refusals.take_unrecorded();
@@ -32,15 +34,14 @@ Task<void> record_counted_refusals_regularly(PipelineParts parts) {
   }
 }
 
-// One worker's handler together with the clients that it and its lookups send over.
+// One worker's handler together with the client that it and its lookups send over.
 class Worker final : public http::Handler {
  public:
   Worker(const boost::asio::any_io_executor& executor, const http::ClientOptions& upstream,
-         const http::ClientOptions& lookups, PipelineParts parts)
+         std::chrono::milliseconds probe_timeout, PipelineParts parts)
       : client_(executor, upstream),
-        lookup_client_(executor, lookups),
         pipeline_(std::move(parts), std::make_unique<GraphUpstream>(client_),
-                  std::make_unique<identity::HttpGraphLookup>(lookup_client_)) {}
+                  std::make_unique<identity::HttpGraphLookup>(client_, probe_timeout)) {}
 
   Task<http::Response> handle(http::Request request) override {
     return pipeline_.handle(std::move(request));
@@ -48,10 +49,10 @@ class Worker final : public http::Handler {
   Task<http::Response> refuse(http::Unreadable request) override {
     return pipeline_.refuse(std::move(request));
   }
+  void give_up() override { client_.abandon(); }
 
  private:
   http::Client client_;
-  http::Client lookup_client_;
   Pipeline pipeline_;
 };
 
@@ -66,11 +67,13 @@ struct Service::Shared {
   identity::Verifier verifier;
   identity::MailboxDirectory mailboxes;
   RefusalBudget refusals;
+  std::atomic<bool> draining{false};
   std::optional<PipelineParts> parts;
 };
 
-Service::Service(std::unique_ptr<Shared> shared, std::unique_ptr<http::Server> server)
-    : shared_(std::move(shared)), server_(std::move(server)) {}
+Service::Service(std::unique_ptr<Shared> shared, std::unique_ptr<http::Server> server,
+                 std::chrono::milliseconds settle_timeout)
+    : shared_(std::move(shared)), server_(std::move(server)), settle_timeout_(settle_timeout) {}
 
 Service::~Service() = default;
 
@@ -84,30 +87,45 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
                                       .mailboxes = shared->mailboxes,
                                       .refusals = shared->refusals,
                                       .clock = clock,
+                                      .draining = shared->draining,
                                       .trusted_proxies = options.trusted_proxies,
                                       .buffered_body_bytes_max = options.buffered_body_bytes_max});
-  http::ClientOptions lookups = options.upstream;
-  lookups.response_timeout = options.probe_timeout;
-  const auto make_worker = [parts = *shared->parts, upstream = options.upstream, lookups,
+  const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
+                            probe_timeout = options.probe_timeout,
                             first = true](const boost::asio::any_io_executor& executor) mutable {
     if (std::exchange(first, false)) {
       boost::asio::co_spawn(executor, record_counted_refusals_regularly(parts),
                             boost::asio::detached);
     }
-    return std::make_unique<Worker>(executor, upstream, lookups, parts);
+    return std::make_unique<Worker>(executor, upstream, probe_timeout, parts);
   };
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server), make_worker);
   if (!server.ok()) return server.error();
-  return std::unique_ptr<Service>(new Service(std::move(shared), std::move(*server)));
+  return std::unique_ptr<Service>(
+      new Service(std::move(shared), std::move(*server), options.settle_timeout));
 }
 
 std::uint16_t Service::port() const {
   return server_->port();
 }
 
-bool Service::drain(std::chrono::milliseconds timeout) {
-  const bool finished = server_->drain(timeout);
+void Service::announce_drain() {
+  shared_->draining = true;
+}
+
+bool Service::drain(std::chrono::milliseconds timeout, const std::function<bool()>& is_urgent) {
+  announce_drain();
+  const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
+  bool finished = server_->drain(kUrgencyAskedEvery);
+  while (!finished && std::chrono::steady_clock::now() < deadline && !is_urgent()) {
+    finished = server_->drain(kUrgencyAskedEvery);
+  }
+  if (!finished) {
+    log_warning("requests are still running at the end of the drain; they are ended");
+    server_->give_up();
+    finished = server_->drain(settle_timeout_);
+  }
   boost::asio::io_context context;
   boost::asio::co_spawn(context, record_counted_refusals(*shared_->parts), boost::asio::detached);
   context.run();

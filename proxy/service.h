@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -27,6 +28,9 @@ struct ServiceOptions {
   std::chrono::milliseconds probe_timeout{10'000};  // Each of Holdfast's own questions to Graph.
   std::chrono::milliseconds mailbox_names_age_max{600'000};
   RefusalRates refusal_rates;
+  // How long outcomes may take to be recorded once the calls have been ended that a drain waited
+  // for.
+  std::chrono::milliseconds settle_timeout{20'000};
 };
 
 class Service {
@@ -42,17 +46,23 @@ class Service {
 
   std::uint16_t port() const;
 
-  // Stops accepting, lets what is in flight finish, and records the refusals counted so far.
-  // Returns true when nothing was left before `timeout`. Call once, from the thread that started
-  // it.
-  bool drain(std::chrono::milliseconds timeout);
+  // From here on readyz says 503 and that it is draining; everything is still served.
+  void announce_drain();
+
+  // Stops accepting and lets what is in flight finish. What has not after `timeout`, or once
+  // `is_urgent`, which is asked many times a second, says true, is ended: guarded calls that were
+  // sent are recorded and answered as unknown. Records the refusals counted so far. Returns true
+  // when every call that was begun has its outcome. Call once, from the thread that started it.
+  bool drain(std::chrono::milliseconds timeout, const std::function<bool()>& is_urgent);
 
  private:
   struct Shared;
-  Service(std::unique_ptr<Shared> shared, std::unique_ptr<http::Server> server);
+  Service(std::unique_ptr<Shared> shared, std::unique_ptr<http::Server> server,
+          std::chrono::milliseconds settle_timeout);
 
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<http::Server> server_;  // Uses shared_, so it goes first.
+  const std::chrono::milliseconds settle_timeout_;
 };
 
 }  // namespace holdfast::proxy

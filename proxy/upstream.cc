@@ -40,7 +40,7 @@ Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
   const audit::OutboundRequest request = std::move(receipt).take_request();
   const std::unique_ptr<http::Body> body = http::string_body(request.body);
   const http::Outgoing outgoing{
-      .head = request.head, .body = body.get(), .reuse = http::Reuse::kJustUsed};
+      .head = request.head, .body = body.get(), .traffic = http::Traffic::kGuarded};
   http::SendResult sent = co_await client_.send(outgoing);
   if (!sent.response.ok()) co_return without_answer(sent.progress, sent.response.error());
   http::Response response = std::move(*sent.response);
@@ -55,7 +55,7 @@ Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
 }
 
 Task<http::SendResult> GraphUpstream::pass(const http::RequestHead& head, http::Body* body) {
-  const http::Outgoing outgoing{.head = head, .body = body, .reuse = http::Reuse::kAnyIdle};
+  const http::Outgoing outgoing{.head = head, .body = body};
   co_return co_await client_.send(outgoing);
 }
 

@@ -61,9 +61,9 @@ class ClientServer : public testing::TestWithParam<bool> {
   }
 
   // Sends the body and returns what came back, or the error.
-  Task<std::string> echo(Client& client, std::unique_ptr<Body> body, Reuse reuse) {
+  Task<std::string> echo(Client& client, std::unique_ptr<Body> body, Traffic traffic) {
     const RequestHead head{.method = "POST", .target = "/"};
-    SendResult sent = co_await client.send({.head = head, .body = body.get(), .reuse = reuse});
+    SendResult sent = co_await client.send({.head = head, .body = body.get(), .traffic = traffic});
     if (!sent.response.ok()) co_return "error: " + sent.response.error().message;
     EXPECT_EQ(sent.response->headers.get("Peer-Tls"), GetParam() ? "yes" : "no");
     EXPECT_EQ(sent.response->headers.get("Peer"), "127.0.0.1");
@@ -81,20 +81,21 @@ TEST_P(ClientServer, EchoesBodiesOfEverySizeBothWays) {
   for (const std::size_t size : {0, 1, 5, 16'383, 16'384, 32'768, 32'769, 65'537, 1'048'576}) {
     std::string content(size, '\0');
     for (std::size_t at = 0; at < size; ++at) content[at] = static_cast<char>(at * 31 + at / 251);
-    EXPECT_TRUE(loop_.run(echo(client, string_body(content), Reuse::kAnyIdle)) == content) << size;
+    EXPECT_TRUE(loop_.run(echo(client, string_body(content), Traffic::kOrdinary)) == content)
+        << size;
     auto unknown = std::make_unique<Unknown>(string_body(content));
-    EXPECT_TRUE(loop_.run(echo(client, std::move(unknown), Reuse::kJustUsed)) == content) << size;
+    EXPECT_TRUE(loop_.run(echo(client, std::move(unknown), Traffic::kGuarded)) == content) << size;
   }
 }
 
 TEST_P(ClientServer, ResolvesNames) {
   Client client(loop_.executor(), options("localhost"));
-  EXPECT_EQ(loop_.run(echo(client, string_body("x"), Reuse::kAnyIdle)), "x");
+  EXPECT_EQ(loop_.run(echo(client, string_body("x"), Traffic::kOrdinary)), "x");
 }
 
 TEST_P(ClientServer, KeepsConnectionsUsableWhileTheServerDrains) {
   Client client(loop_.executor(), options());
-  EXPECT_EQ(loop_.run(echo(client, string_body("x"), Reuse::kAnyIdle)), "x");
+  EXPECT_EQ(loop_.run(echo(client, string_body("x"), Traffic::kOrdinary)), "x");
   EXPECT_TRUE(server_->drain(std::chrono::seconds(10)));
   // The pooled connection was closed by the server: seen before anything is sent on it.
   const RequestHead head{.method = "GET", .target = "/"};

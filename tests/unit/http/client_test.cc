@@ -9,52 +9,12 @@
 #include "http/stream.h"
 #include "http/tls.h"
 #include "http/watchdog.h"
-#include "tests/unit/http/fixtures.h"
+#include "tests/unit/http/client_fixtures.h"
 
 namespace holdfast::http::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-const RequestHead kGet{.method = "GET", .target = "/"};
-const RequestHead kHead{.method = "HEAD", .target = "/"};
-const RequestHead kPost{.method = "POST", .target = "/"};
-
-// A request's outcome in words: "nothing_sent unavailable", "some_sent 200 content".
-std::string name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kUnavailable:
-      return "unavailable";
-    case ErrorCode::kTimeout:
-      return "timeout";
-    case ErrorCode::kInvalid:
-      return "invalid";
-    case ErrorCode::kLimit:
-      return "limit";
-    default:
-      return "other";
-  }
-}
-
-Task<std::string> outcome(Client& client, const RequestHead& head, std::string body = "",
-                          Reuse reuse = Reuse::kAnyIdle) {
-  const std::unique_ptr<Body> source = string_body(std::move(body));
-  SendResult sent = co_await client.send({.head = head, .body = source.get(), .reuse = reuse});
-  std::string text = sent.progress == Progress::kNothingSent ? "nothing_sent " : "some_sent ";
-  if (!sent.response.ok()) co_return text + name(sent.response.error().code);
-  text += std::to_string(sent.response->status) + " ";
-  if (!sent.response->stream) co_return text + sent.response->content;
-  const auto content = co_await read_all(*sent.response->stream, 1'000'000);
-  co_return text + (content.ok() ? *content : "then " + name(content.error().code));
-}
-
-// Reads a request's head, and its body where it is `body`.
-void take_request(Raw& raw, std::string_view body = "") {
-  raw.read_until("\r\n\r\n");
-  if (!body.empty()) raw.read_until(body);
-}
-
-constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 std::string outcome_of(const RawServer& server, const RequestHead& head = kGet,
                        std::string body = "") {
@@ -186,25 +146,21 @@ TEST(Client, GivesUpOnABodyThatDoesNotCome) {
   EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 then timeout");
 }
 
-// Answers every request until the client closes.
-void keep_answering(Raw& raw, std::string_view answer = kOk) {
-  while (raw.read_until("\r\n\r\n").ends_with("\r\n\r\n")) raw.send(answer);
-}
-
 TEST(Client, ReusesConnectionsAsAsked) {
   RawServer server([](Raw& raw, int) { keep_answering(raw); });
   Loop loop;
   {
-    Client client(loop.executor(), {.origin = server.origin(), .connections_max = 1});
+    Client client(loop.executor(),
+                  {.origin = server.origin(), .connections_max = 1, .guarded_connections_max = 0});
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
     loop.pass(20ms);
-    EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kAnyIdle)), "some_sent 200 ok");
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Traffic::kOrdinary)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 1);
-    EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kJustUsed)), "some_sent 200 ok");
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Traffic::kGuarded)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 1);
     loop.pass(80ms);
     // The one free connection is too old for this, and makes room.
-    EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kJustUsed)), "some_sent 200 ok");
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Traffic::kGuarded)), "some_sent 200 ok");
   }
   EXPECT_EQ(server.connections(), 2);
 }
@@ -217,13 +173,14 @@ TEST(Client, TrustsIdleConnectionsLessOnceTheUpstreamClosedOne) {
   });
   Loop loop;
   {
-    Client client(loop.executor(), {.origin = server.origin(), .connections_max = 1});
+    Client client(loop.executor(),
+                  {.origin = server.origin(), .connections_max = 1, .guarded_connections_max = 0});
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
     loop.pass(20ms);
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 2);
     loop.pass(30ms);  // Too long only for a pool that has seen a close after 20 ms.
-    EXPECT_EQ(loop.run(outcome(client, kGet, "", Reuse::kJustUsed)), "some_sent 200 ok");
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Traffic::kGuarded)), "some_sent 200 ok");
   }
   EXPECT_EQ(server.connections(), 3);
 }

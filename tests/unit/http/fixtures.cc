@@ -120,10 +120,10 @@ void Raw::reset() {
   ::close(std::exchange(descriptor_, -1));
 }
 
-RawServer::RawServer(Script script) {
+RawServer::RawServer(Script script, Serving serving) : script_(std::move(script)) {
   std::tie(listening_, port_) = bound();
-  ::listen(listening_, 16);
-  thread_ = std::thread([this, script = std::move(script)] {
+  ::listen(listening_, 64);
+  thread_ = std::thread([this, serving] {
     for (;;) {
       Raw raw(::accept(listening_, nullptr, nullptr));
       // The destructor's shutdown ends the accept with an error, which there is no other cause for.
@@ -132,7 +132,13 @@ RawServer::RawServer(Script script) {
       if (::getsockopt(listening_, SOL_SOCKET, SO_ACCEPTCONN, &error, &size) != 0 || error == 0) {
         return;
       }
-      script(raw, connections_++);
+      const int number = connections_++;
+      if (serving == Serving::kInTurn) {
+        script_(raw, number);
+      } else {
+        at_once_.emplace_back(
+            [this, number, own = std::move(raw)]() mutable { script_(own, number); });
+      }
     }
   });
 }
@@ -140,6 +146,7 @@ RawServer::RawServer(Script script) {
 RawServer::~RawServer() {
   ::shutdown(listening_, SHUT_RDWR);
   thread_.join();
+  for (std::thread& each : at_once_) each.join();
   ::close(listening_);
 }
 

@@ -74,20 +74,23 @@ class Raw {
   std::string buffer_;
 };
 
-// Accepts connections and runs a script for each, one after the other.
+// Accepts connections and runs a script for each: one after the other, or all at the same time.
 class RawServer {
  public:
   using Script = std::function<void(Raw&, int connection)>;
-  explicit RawServer(Script script);
+  enum class Serving { kInTurn, kAtOnce };
+  explicit RawServer(Script script, Serving serving = Serving::kInTurn);
   ~RawServer();
 
   std::string origin() const { return "http://127.0.0.1:" + std::to_string(port_); }
   int connections() const { return connections_; }
 
  private:
+  const Script script_;
   int listening_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<int> connections_{0};
+  std::vector<std::thread> at_once_;  // The thread's own, until that has ended.
   std::thread thread_;
 };
 

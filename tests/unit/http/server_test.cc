@@ -86,6 +86,10 @@ class TestHandler : public Handler {
     co_return response;
   }
 
+  void give_up() override {
+    if (seen_.release) seen_.release();
+  }
+
  private:
   const boost::asio::any_io_executor worker_;
   Seen& seen_;
@@ -369,6 +373,71 @@ TEST_F(ServerTest, DrainsWhatIsInFlight) {
   EXPECT_TRUE(drained.get());
   EXPECT_EQ(seen_.handled, 2);
   EXPECT_THROW(connect(), std::runtime_error);
+}
+
+TEST_F(ServerTest, ServesWhoConnectedBeforeTheDrain) {
+  start();
+  // More than the listener has accepted by then: the rest waits in the kernel's backlog.
+  std::vector<Raw> clients;
+  for (int each = 0; each < 300; ++each) {
+    clients.push_back(connect());
+    clients.back().send(get("/a"));
+  }
+  EXPECT_TRUE(server_->drain(10s));
+  for (Raw& client : clients) {
+    const std::string answer = client.read_all();
+    ASSERT_EQ(count(answer, "200 OK"), 1u) << answer;
+  }
+}
+
+TEST_F(ServerTest, WaitsForAFirstRequestButNotForLong) {
+  start();
+  Raw late = connect();
+  Raw silent = connect();
+  EXPECT_FALSE(server_->drain(50ms));
+  late.send(get("/a"));
+  const std::string answer = late.read_all();
+  EXPECT_EQ(count(answer, "200 OK"), 1u) << answer;
+  EXPECT_EQ(count(answer, "Connection: close"), 1u) << answer;
+  EXPECT_TRUE(server_->drain(10s));
+  EXPECT_EQ(silent.read_all(), "");
+}
+
+TEST_F(ServerTest, WaitsForTheRestOfARequestThatHasBegun) {
+  start();
+  Raw raw = connect();
+  raw.send(get("/a"));
+  raw.read_until("hello");
+  raw.send("GET /b HT");
+  EXPECT_FALSE(server_->drain(50ms));
+  raw.send("TP/1.1\r\nHost: h\r\n\r\n");
+  const std::string answer = raw.read_all();
+  EXPECT_EQ(count(answer, "Target: /b"), 1u) << answer;
+  EXPECT_EQ(count(answer, "Connection: close"), 1u) << answer;
+  EXPECT_TRUE(server_->drain(10s));
+}
+
+TEST_F(ServerTest, AnswersWhatItGivesUp) {
+  start();
+  Raw busy = connect();
+  busy.send(get("/wait"));
+  seen_.entered.acquire();
+  Raw uploading = connect();
+  uploading.send(post("/echo", "Content-Length: 9\r\n", "abc"));
+  EXPECT_FALSE(server_->drain(50ms));
+  server_->give_up();
+  EXPECT_EQ(count(busy.read_all(), "200 OK"), 1u);
+  EXPECT_EQ(count(uploading.read_all(), "error: the connection was closed here"), 1u);
+  EXPECT_TRUE(server_->drain(10s));
+}
+
+TEST_F(ServerTest, GivesUpOnWhoDoesNotTakeItsAnswer) {
+  start({.write_timeout = 1h});
+  Raw raw = connect();
+  raw.send(post("/echo", "Content-Length: 9000000\r\n", std::string(9'000'000, 'x')));
+  EXPECT_FALSE(server_->drain(100ms));
+  server_->give_up();
+  EXPECT_TRUE(server_->drain(10s));
 }
 
 TEST_F(ServerTest, SaysWhenItCouldNotDrain) {

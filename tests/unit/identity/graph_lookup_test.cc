@@ -47,7 +47,7 @@ Result<GraphAnswer> ask(std::uint16_t port) {
   {
     http::Client client(context.get_executor(),
                         {.origin = "http://127.0.0.1:" + std::to_string(port), .ca_file = ""});
-    HttpGraphLookup lookup(client);
+    HttpGraphLookup lookup(client, std::chrono::seconds(10));
     const std::string token = "a.b.c";
     const auto entry = [&]() -> Task<void> {
       answer.emplace(co_await lookup.get("/v1.0/me?$select=id", token));

@@ -138,6 +138,7 @@ class PipelineTest : public ::testing::Test {
                                                          .mailboxes = mailboxes_,
                                                          .refusals = refusals_,
                                                          .clock = clock_,
+                                                         .draining = draining_,
                                                          .buffered_body_bytes_max = 1000},
                                            std::move(upstream), std::move(graph));
   }
@@ -184,6 +185,7 @@ class PipelineTest : public ::testing::Test {
   approval::RuleStore rules_{"rules.yaml", rules_from(kRules)};
   identity::Verifier verifier_{clock_};
   identity::MailboxDirectory mailboxes_{clock_};
+  std::atomic<bool> draining_{false};
   RefusalBudget refusals_{
       {.unverified_per_second = 1, .verified_per_second = 1, .burst_seconds = 3}, clock_};
   FakeUpstream* upstream_ = nullptr;
@@ -434,6 +436,16 @@ TEST_F(PipelineTest, NoIntentNoForward) {
     EXPECT_EQ(response.headers.count("Retry-After"), 0U);
   }
   EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, DrainingTurnsBalancersAwayAndNobodyElse) {
+  EXPECT_EQ(send("GET", "/holdfast/readyz").status, 200);
+  draining_ = true;
+  const http::Response ready = send("GET", "/holdfast/readyz");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_EQ(json::parse(ready.content)["status"], "draining");
+  EXPECT_EQ(send("GET", "/holdfast/livez").status, 200);
+  EXPECT_EQ(purge().status, 204);
 }
 
 TEST_F(PipelineTest, UnreadyLogStopsGuardedCallsOnly) {

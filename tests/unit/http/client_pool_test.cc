@@ -1,0 +1,336 @@
+// Which connection a request gets, who has to wait, and what is sent a second time.
+#include <gtest/gtest.h>
+
+#include <boost/asio/detached.hpp>
+#include <future>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "tests/unit/http/client_fixtures.h"
+
+namespace holdfast::http::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Serving = RawServer::Serving;
+
+// Runs requests beside each other and remembers their outcomes, in the order in which they ended.
+class Beside {
+ public:
+  explicit Beside(Loop& loop) : loop_(loop) {}
+
+  void start(Client& client, Traffic traffic, std::string target) {
+    boost::asio::co_spawn(
+        loop_.executor(),
+        [this, &client, traffic, target = std::move(target)]() -> Task<void> {
+          const RequestHead head{.method = "GET", .target = target};
+          const std::string result = co_await outcome(client, head, "", traffic);
+          ended.push_back(target + " " + result);
+        },
+        boost::asio::detached);
+    loop_.pass(2ms);
+  }
+
+  void wait_for(std::size_t count) {
+    while (ended.size() < count) loop_.pass(2ms);
+  }
+
+  std::vector<std::string> ended;
+
+ private:
+  Loop& loop_;
+};
+
+// Every request as the server read it, whatever the connection.
+class Log {
+ public:
+  std::string take(Raw& raw) {
+    std::string head = raw.read_until("\r\n\r\n");
+    if (head.ends_with("\r\n\r\n")) {
+      const std::lock_guard lock(mutex_);
+      lines_.push_back(head.substr(0, head.find(" HTTP/1.1\r\n")));
+    }
+    return head;
+  }
+
+  std::vector<std::string> lines() {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+// How a kept connection may end under its second request.
+enum class End { kFin, kReset, kFinWithinHead, kSilence };
+
+void end_second(Raw& raw, Log& log, End end) {
+  log.take(raw);
+  raw.send(kOk);
+  log.take(raw);
+  if (end == End::kReset) raw.reset();
+  if (end == End::kFinWithinHead) raw.send("H");
+  if (end == End::kSilence) raw.read_all();
+}
+
+// One request that is answered, and a second one on the same connection, which ends so. Later
+// connections answer. What the server read is in `log`.
+std::string second_outcome(Log& log, End end, const RequestHead& head, std::string body = "",
+                           Traffic traffic = Traffic::kOrdinary) {
+  RawServer server(
+      [&](Raw& raw, int connection) {
+        if (connection == 0) return end_second(raw, log, end);
+        while (log.take(raw).ends_with("\r\n\r\n")) raw.send(kOk);
+      },
+      Serving::kAtOnce);
+  Loop loop;
+  Client client(loop.executor(), {.origin = server.origin(),
+                                  .response_timeout = 100ms,
+                                  .connections_max = 1,
+                                  .guarded_connections_max = 0});
+  EXPECT_EQ(loop.run(outcome(client, kGet, "", traffic)), "some_sent 200 ok");
+  return loop.run(outcome(client, head, std::move(body), traffic));
+}
+
+const RequestHead kSecond{.method = "GET", .target = "/second"};
+using Lines = std::vector<std::string>;
+
+TEST(ClientPool, SendsAGetAgainWhenItsKeptConnectionWasDead) {
+  for (const End end : {End::kFin, End::kReset}) {
+    Log log;
+    EXPECT_EQ(second_outcome(log, end, kSecond), "some_sent 200 ok");
+    EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second", "GET /second"}));
+  }
+}
+
+TEST(ClientPool, SendsNoGuardedGetAgain) {
+  Log log;
+  EXPECT_EQ(second_outcome(log, End::kFin, kSecond, "", Traffic::kGuarded),
+            "some_sent unavailable");
+  EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second"}));
+}
+
+TEST(ClientPool, SendsNoOtherMethodAgain) {
+  for (const std::string method :
+       {"POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "get", "PROPFIND"}) {
+    for (const End end : {End::kFin, End::kReset}) {
+      Log log;
+      const RequestHead head{.method = method, .target = "/second"};
+      EXPECT_EQ(second_outcome(log, end, head), "some_sent unavailable") << method;
+      EXPECT_EQ(log.lines(), (Lines{"GET /", method + " /second"}));
+    }
+  }
+}
+
+TEST(ClientPool, SendsNoGetWithABodyAgain) {
+  Log log;
+  EXPECT_EQ(second_outcome(log, End::kFin, kSecond, "body"), "some_sent unavailable");
+  EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second"}));
+}
+
+TEST(ClientPool, SendsNothingAgainThatWasAnsweredByAsMuchAsAByte) {
+  Log log;
+  EXPECT_EQ(second_outcome(log, End::kFinWithinHead, kSecond), "some_sent unavailable");
+  EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second"}));
+}
+
+TEST(ClientPool, SendsNothingAgainThatIsStillBeingWaitedFor) {
+  Log log;
+  EXPECT_EQ(second_outcome(log, End::kSilence, kSecond), "some_sent timeout");
+  EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second"}));
+}
+
+TEST(ClientPool, SendsNothingAgainThatWentOverANewConnection) {
+  for (const End end : {End::kFin, End::kReset}) {
+    Log log;
+    RawServer server([&](Raw& raw, int) {
+      log.take(raw);
+      if (end == End::kReset) raw.reset();
+    });
+    Loop loop;
+    Client client(loop.executor(), {.origin = server.origin()});
+    EXPECT_EQ(loop.run(outcome(client, kSecond)), "some_sent unavailable");
+    EXPECT_EQ(log.lines(), Lines{"GET /second"});
+  }
+}
+
+TEST(ClientPool, SendsAGetTwiceAtMost) {
+  Log log;
+  RawServer server([&](Raw& raw, int connection) {
+    log.take(raw);
+    if (connection > 0) return;
+    raw.send(kOk);
+    log.take(raw);
+  });
+  Loop loop;
+  Client client(loop.executor(), {.origin = server.origin()});
+  EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+  EXPECT_EQ(loop.run(outcome(client, kSecond)), "some_sent unavailable");
+  EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second", "GET /second"}));
+}
+
+// Not only a close that is seen in time: also one that was met.
+TEST(ClientPool, TrustsIdleConnectionsLessOnceARequestWasLostOnOne) {
+  Log log;
+  RawServer server(
+      [&](Raw& raw, int connection) {
+        if (connection == 0) return end_second(raw, log, End::kFin);
+        while (log.take(raw).ends_with("\r\n\r\n")) raw.send(kOk);
+      },
+      Serving::kAtOnce);
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = server.origin()});
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+    loop.pass(20ms);
+    EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent unavailable");
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+    EXPECT_EQ(server.connections(), 2);
+    loop.pass(20ms);  // Too long now.
+    EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent 200 ok");
+    EXPECT_EQ(server.connections(), 3);
+  }
+}
+
+// Answers at /slow… with a head and the start of a body, and ends the body once `released`.
+struct SlowDownloads {
+  std::promise<void> promise;
+  std::shared_future<void> released = promise.get_future().share();
+  Log log;
+  RawServer server{[this](Raw& raw, int) { serve(raw); }, Serving::kAtOnce};
+
+  void serve(Raw& raw) {
+    for (;;) {
+      const std::string head = log.take(raw);
+      if (!head.ends_with("\r\n\r\n")) return;
+      if (!head.starts_with("GET /slow")) {
+        raw.send(kOk);
+        continue;
+      }
+      raw.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nslow");
+      released.wait();
+      raw.send(" down");
+    }
+  }
+};
+
+TEST(ClientPool, GuardedTrafficDoesNotWaitForSlowDownloads) {
+  SlowDownloads slow;
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = slow.server.origin(),
+                                    .connect_timeout = 10s,
+                                    .connections_max = 3,
+                                    .guarded_connections_max = 1});
+    Beside beside(loop);
+    for (const char* target : {"/slow1", "/slow2", "/slow3", "/waits"}) {
+      beside.start(client, Traffic::kOrdinary, target);
+    }
+    // Over the one connection of the reserve, one after the other.
+    for (int each = 0; each < 3; ++each) {
+      EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent 200 ok");
+    }
+    EXPECT_EQ(slow.server.connections(), 4);
+    EXPECT_TRUE(beside.ended.empty());
+    slow.promise.set_value();
+    beside.wait_for(4);
+    EXPECT_EQ(std::ranges::count(beside.ended, "/waits some_sent 200 ok"), 1);
+    EXPECT_EQ(slow.server.connections(), 4);
+  }
+}
+
+TEST(ClientPool, TheReserveIsNotForOrdinaryTraffic) {
+  SlowDownloads slow;
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = slow.server.origin(),
+                                    .connect_timeout = 50ms,
+                                    .connections_max = 1,
+                                    .guarded_connections_max = 1});
+    Beside beside(loop);
+    beside.start(client, Traffic::kOrdinary, "/slow");
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "nothing_sent limit");
+    // Not even a connection that the reserve has left over.
+    EXPECT_EQ(loop.run(outcome(client, kGet, "", Traffic::kGuarded)), "some_sent 200 ok");
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "nothing_sent limit");
+    slow.promise.set_value();
+    beside.wait_for(1);
+  }
+}
+
+TEST(ClientPool, WhoWaitsIsServedInOrderGuardedTrafficFirst) {
+  SlowDownloads slow;
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = slow.server.origin(),
+                                    .connect_timeout = 10s,
+                                    .connections_max = 1,
+                                    .guarded_connections_max = 0});
+    Beside beside(loop);
+    beside.start(client, Traffic::kOrdinary, "/slow");
+    beside.start(client, Traffic::kOrdinary, "/1");
+    beside.start(client, Traffic::kOrdinary, "/2");
+    beside.start(client, Traffic::kGuarded, "/3");
+    beside.start(client, Traffic::kOrdinary, "/4");
+    beside.start(client, Traffic::kGuarded, "/5");
+    slow.promise.set_value();
+    beside.wait_for(6);
+    EXPECT_EQ(slow.log.lines(),
+              (Lines{"GET /slow", "GET /3", "GET /5", "GET /1", "GET /2", "GET /4"}));
+    EXPECT_EQ(slow.server.connections(), 1);
+  }
+}
+
+TEST(ClientPool, KeepsNoMoreIdleConnectionsThanItMay) {
+  SlowDownloads slow;
+  std::atomic<int> ended = 0;
+  RawServer server(
+      [&](Raw& raw, int) {
+        slow.serve(raw);
+        ++ended;
+      },
+      Serving::kAtOnce);
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = server.origin(), .idle_connections_max = 2});
+    Beside beside(loop);
+    for (const char* target : {"/slow1", "/slow2", "/slow3", "/slow4", "/slow5"}) {
+      beside.start(client, Traffic::kOrdinary, target);
+    }
+    EXPECT_EQ(server.connections(), 5);
+    slow.promise.set_value();
+    beside.wait_for(5);
+    while (ended < 3) loop.pass(2ms);
+    EXPECT_EQ(ended, 3);
+  }
+}
+
+TEST(ClientPool, AbandonEndsWhatIsUnderWayAndBeginsNothing) {
+  RawServer server([](Raw& raw, int) { raw.read_all(); });
+  Loop loop;
+  {
+    Client client(loop.executor(), {.origin = server.origin(),
+                                    .connect_timeout = 60s,
+                                    .response_timeout = 60s,
+                                    .connections_max = 1});
+    Beside beside(loop);
+    beside.start(client, Traffic::kOrdinary, "/sent");
+    beside.start(client, Traffic::kOrdinary, "/waits");
+    while (server.connections() < 1) loop.pass(2ms);
+    loop.pass(20ms);
+    EXPECT_TRUE(beside.ended.empty());
+    client.abandon();
+    beside.wait_for(2);
+    std::ranges::sort(beside.ended);
+    EXPECT_EQ(beside.ended,
+              (Lines{"/sent some_sent unavailable", "/waits nothing_sent unavailable"}));
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "nothing_sent unavailable");
+  }
+  EXPECT_EQ(server.connections(), 1);
+}
+
+}  // namespace
+}  // namespace holdfast::http::test

@@ -13,7 +13,7 @@
 
 namespace holdfast::audit {
 
-inline constexpr std::size_t kEntryBytesMax = 64 * 1024;
+inline constexpr std::size_t kEntryBytesMax = 64 * 1024 - 1;  // What an entry bundle can hold.
 
 // The PostgreSQL login that writes; it decides which kinds it may write.
 enum class WriterRole { kProxy, kAudit };

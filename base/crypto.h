@@ -19,6 +19,11 @@ std::string to_hex(const Sha256& digest);
 // RFC 6962, 2.1: SHA-256(0x00 || entry).
 Sha256 leaf_hash(std::string_view entry);
 
+// RFC 6962, 2.1: SHA-256(0x01 || left || right).
+Sha256 node_hash(const Sha256& left, const Sha256& right);
+
+std::string_view bytes_of(const Sha256& digest);
+
 // Compares in a time that depends on the lengths only, for secrets.
 bool constant_time_equal(std::string_view a, std::string_view b);
 

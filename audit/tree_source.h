@@ -1,0 +1,46 @@
+// The tree as it is served: the port behind /log/… and proofs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "audit/tree.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/uuid.h"
+
+namespace holdfast::audit {
+
+struct SignedCheckpoint {
+  std::string note;  // As it is served.
+  TreeHead head;
+  WallTime signed_at;  // On the database's clock.
+};
+
+// How the tree stands in the database.
+struct TreeState {
+  std::optional<SignedCheckpoint> checkpoint;  // The newest.
+  std::uint64_t log_size = 0;
+  std::string leader;  // How the process that signs names itself; empty: there is none.
+};
+
+// Safe from any thread; a coroutine resumes on the executor it awaited on. Errors besides those
+// named: kUnavailable (the database is away), kTimeout, kLimit (too many questions at once).
+class TreeSource {
+ public:
+  virtual ~TreeSource() = default;
+  virtual Task<Result<TreeState>> state() = 0;
+  // The first `width` hashes of a tile. kNotFound: the newest checkpoint's tree has no such tile.
+  virtual Task<Result<std::string>> tile(TileId id) = 0;
+  // Entries from position.index * 256 on, as a tlog-tiles entry bundle. kNotFound: as above, or the
+  // log does not hold them any more.
+  virtual Task<Result<std::string>> bundle(TilePosition position) = 0;
+  // A tlog-proof of a record, against the newest checkpoint. kNotFound: no such record, or no
+  // checkpoint at all. kUnavailable: no checkpoint covers the record yet.
+  virtual Task<Result<std::string>> proof(std::variant<std::int64_t, Uuid> which) = 0;
+};
+
+}  // namespace holdfast::audit

@@ -1,0 +1,116 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+namespace holdfast {
+namespace {
+
+constexpr mode_t kPrivate = 0600;
+constexpr mode_t kOthers = 0077;
+
+Error system_error(const std::string& path, const char* step, int code = errno) {
+  return {ErrorCode::kInvalid,
+          path + ": cannot " + step + ": " + std::generic_category().message(code)};
+}
+
+// Closes when it goes out of scope; errors of writing have been found by sync before.
+class File {
+ public:
+  File(const std::string& path, int flags)
+      : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, kPrivate)) {}
+  ~File() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  int get() const { return descriptor_; }
+  bool ok() const { return descriptor_ >= 0; }
+
+ private:
+  int descriptor_;
+};
+
+Status write_and_sync(const File& file, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error(path, "write");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fsync(file.get()) != 0) return system_error(path, "sync");
+  return {};
+}
+
+Status sync_directory_of(const std::string& path) {
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  if (directory.empty()) directory = ".";
+  const File file(directory, O_RDONLY | O_DIRECTORY);
+  if (!file.ok()) return system_error(directory, "open");
+  if (::fsync(file.get()) != 0) return system_error(directory, "sync");
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Readers readers) {
+  const File file(path, O_RDONLY);
+  if (!file.ok()) {
+    Error error = system_error(path, "open");
+    if (errno == ENOENT) error.code = ErrorCode::kNotFound;
+    return error;
+  }
+  struct stat about {};
+  if (::fstat(file.get(), &about) != 0) return system_error(path, "look at");
+  if (readers == Readers::kOwnerOnly && (about.st_mode & kOthers) != 0) {
+    return Error{ErrorCode::kRefused,
+                 path + ": others than its owner have rights to it; chmod 600 it"};
+  }
+  std::string bytes;
+  std::array<char, 4096> buffer{};
+  while (true) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(path, "read");
+    if (got == 0) return bytes;
+    bytes.append(buffer.data(), static_cast<std::size_t>(got));
+    if (bytes.size() > bytes_max) {
+      return Error{ErrorCode::kLimit, path + ": over " + std::to_string(bytes_max) + " bytes"};
+    }
+  }
+}
+
+Status replace_file(const std::string& path, std::string_view bytes) {
+  const std::string draft = path + ".new";
+  {
+    const File file(draft, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.ok()) return system_error(draft, "open");
+    if (Status written = write_and_sync(file, bytes, draft); !written.ok()) return written;
+  }
+  if (::rename(draft.c_str(), path.c_str()) != 0) return system_error(path, "replace");
+  return sync_directory_of(path);
+}
+
+Status create_private_file(const std::string& path, std::string_view bytes) {
+  {
+    const File file(path, O_WRONLY | O_CREAT | O_EXCL);
+    if (!file.ok()) {
+      if (errno == EEXIST) return Error{ErrorCode::kRefused, path + ": exists already"};
+      return system_error(path, "make");
+    }
+    if (Status written = write_and_sync(file, bytes, path); !written.ok()) {
+      ::unlink(path.c_str());
+      return written;
+    }
+  }
+  return sync_directory_of(path);
+}
+
+}  // namespace holdfast

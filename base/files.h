@@ -1,0 +1,30 @@
+// Small files that must survive a crash, or must not be read by others.
+//
+// All calls block and may be made from any thread; two threads must not write one path at once.
+// Errors: kInvalid with path, step and the system's reason, unless said otherwise.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace holdfast {
+
+enum class Readers {
+  kAnyone,
+  kOwnerOnly,  // kRefused when group or others have any right to the file.
+};
+
+// The whole file, at most `bytes_max` (kLimit). kNotFound: there is none.
+Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Readers readers);
+
+// Replaces the file as a whole and syncs it and its directory: afterwards, and after a crash, it is
+// the old or the new one. Mode 0600.
+Status replace_file(const std::string& path, std::string_view bytes);
+
+// Makes the file, mode 0600, and syncs it and its directory. kRefused: there is one already, which
+// is left alone.
+Status create_private_file(const std::string& path, std::string_view bytes);
+
+}  // namespace holdfast

@@ -134,8 +134,7 @@ bool is_key_name(std::string_view name) {
 }
 
 std::uint32_t VerifierKey::key_id() const {
-  const Sha256 digest =
-      sha256(name + "\n" + kEd25519 + std::string(bytes_of_key(public_key)));
+  const Sha256 digest = sha256(name + "\n" + kEd25519 + std::string(bytes_of_key(public_key)));
   return from_big_endian(bytes_of(digest).substr(0, kKeyIdBytes));
 }
 
@@ -235,8 +234,8 @@ Result<Checkpoint> open_checkpoint(std::string_view note, std::span<const Verifi
 
 std::string format_proof(std::uint64_t index, std::span<const Sha256> proof,
                          std::string_view checkpoint_note) {
-  std::string text = std::string(kProofHeader) + "\n" + std::string(kIndexWord) +
-                     std::to_string(index) + "\n";
+  std::string text =
+      std::string(kProofHeader) + "\n" + std::string(kIndexWord) + std::to_string(index) + "\n";
   for (const Sha256& hash : proof) text += to_base64(bytes_of(hash)) + "\n";
   return text + "\n" + std::string(checkpoint_note);
 }

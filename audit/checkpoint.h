@@ -86,8 +86,8 @@ std::string sign_checkpoint(const Checkpoint& checkpoint, std::span<const NoteSi
 // itself, or checks by other means. kInvalid.
 Result<Checkpoint> read_checkpoint(std::string_view note);
 
-// The checkpoint in a note that one of the keys has signed, where each key is for the origin that it
-// is named after. kInvalid, kRefused.
+// The checkpoint in a note that one of the keys has signed, where each key is for the origin that
+// it is named after. kInvalid, kRefused.
 Result<Checkpoint> open_checkpoint(std::string_view note, std::span<const VerifierKey> keys);
 
 // A C2SP tlog-proof: that the checkpoint's tree holds the entry at that index.

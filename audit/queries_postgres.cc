@@ -1,22 +1,10 @@
 #include "audit/queries_postgres.h"
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <deque>
-#include <thread>
-#include <vector>
-
-#include "audit/queries_session_postgres.h"
 #include "audit/queries_sql.h"
+#include "audit/query_workers_postgres.h"
 
 namespace holdfast::audit {
 namespace {
-
-// What a worker does with its session; also called without one, when there is none to be had.
-using Question = std::function<void(DatabaseSession*)>;
 
 pqxx::result ask(pqxx::connection& connection, const SqlQuestion& question) {
   pqxx::nontransaction transaction(connection);
@@ -78,99 +66,8 @@ Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question)
 
 }  // namespace
 
-class PostgresRecordSource::Workers {
- public:
-  explicit Workers(const RecordSourceOptions& options) : waiting_max_(options.waiting_max) {
-    for (int i = 0; i < options.connections; ++i) {
-      sessions_.push_back(std::make_unique<DatabaseSession>(options.access));
-    }
-    for (const auto& session : sessions_) {
-      threads_.emplace_back([this, &session] { work(*session); });
-    }
-  }
-
-  // Runs the question on a worker and waits for its answer on the caller's executor.
-  template <class T>
-  Task<Result<T>> answer(std::function<Result<T>(DatabaseSession&)> question,
-                         std::chrono::milliseconds timeout) {
-    // Touched on the caller's executor only, by this coroutine and by what a worker posts there.
-    struct Wait {
-      boost::asio::steady_timer answered;
-      std::optional<Result<T>> answer;
-    };
-    const auto executor = co_await boost::asio::this_coro::executor;
-    auto wait =
-        std::make_shared<Wait>(Wait{boost::asio::steady_timer(executor, timeout), std::nullopt});
-    Question job = [wait, executor, question = std::move(question)](DatabaseSession* session) {
-      auto answer = std::make_shared<Result<T>>(
-          session != nullptr ? question(*session)
-                             : Error{ErrorCode::kUnavailable, "database: stopping"});
-      boost::asio::post(executor, [wait, answer] {
-        wait->answer = std::move(*answer);
-        wait->answered.cancel();
-      });
-    };
-    if (Status accepted = submit(std::move(job)); !accepted.ok()) co_return accepted.error();
-    boost::system::error_code expired;
-    co_await wait->answered.async_wait(
-        boost::asio::redirect_error(boost::asio::use_awaitable, expired));
-    if (wait->answer) co_return std::move(*wait->answer);
-    co_return Error{ErrorCode::kUnavailable, "database: no answer in time"};
-  }
-
-  void stop() {
-    std::deque<Question> abandoned;
-    {
-      MutexLock lock(mutex_);
-      if (stopping_) return;
-      stopping_ = true;
-      abandoned.swap(waiting_);
-    }
-    changed_.notify_all();
-    for (const auto& session : sessions_) session->interrupt();
-    for (std::thread& thread : threads_) thread.join();
-    for (const Question& question : abandoned) question(nullptr);
-  }
-
- private:
-  Status submit(Question question) {
-    {
-      MutexLock lock(mutex_);
-      if (stopping_) return Error{ErrorCode::kUnavailable, "database: stopping"};
-      if (waiting_.size() >= waiting_max_) {
-        return Error{ErrorCode::kLimit, "too many questions at once"};
-      }
-      waiting_.push_back(std::move(question));
-    }
-    changed_.notify_one();
-    return {};
-  }
-
-  void work(DatabaseSession& session) {
-    while (true) {
-      Question question;
-      {
-        MutexLock lock(mutex_);
-        while (waiting_.empty() && !stopping_) changed_.wait(mutex_);
-        if (stopping_) return;
-        question = std::move(waiting_.front());
-        waiting_.pop_front();
-      }
-      question(&session);
-    }
-  }
-
-  const std::size_t waiting_max_;
-  std::vector<std::unique_ptr<DatabaseSession>> sessions_;  // Constant; one for each thread.
-  Mutex mutex_;
-  Condition changed_;
-  std::deque<Question> waiting_ HOLDFAST_GUARDED_BY(mutex_);
-  bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
-  std::vector<std::thread> threads_;  // Last: they use all the above.
-};
-
 PostgresRecordSource::PostgresRecordSource(RecordSourceOptions options)
-    : options_(std::move(options)), workers_(std::make_unique<Workers>(options_)) {}
+    : options_(std::move(options)), workers_(std::make_unique<QueryWorkers>(options_)) {}
 
 PostgresRecordSource::~PostgresRecordSource() {
   stop();
@@ -183,7 +80,7 @@ void PostgresRecordSource::stop() {
 Task<Result<RecordPage>> PostgresRecordSource::search(RecordQuery query) {
   std::function<Result<RecordPage>(DatabaseSession&)> question =
       [sql = search_question(query)](DatabaseSession& session) { return search_in(session, sql); };
-  co_return co_await workers_->answer(std::move(question), options_.answer_timeout);
+  co_return co_await workers_->answer(std::move(question));
 }
 
 Task<Result<FoundRecord>> PostgresRecordSource::get(std::variant<std::int64_t, Uuid> which) {
@@ -191,13 +88,13 @@ Task<Result<FoundRecord>> PostgresRecordSource::get(std::variant<std::int64_t, U
   std::function<Result<FoundRecord>(DatabaseSession&)> question =
       [sql = index != nullptr ? index_question(*index) : id_question(std::get<Uuid>(which))](
           DatabaseSession& session) { return get_in(session, sql); };
-  co_return co_await workers_->answer(std::move(question), options_.answer_timeout);
+  co_return co_await workers_->answer(std::move(question));
 }
 
 Task<Result<LogState>> PostgresRecordSource::state() {
   std::function<Result<LogState>(DatabaseSession&)> question =
       [sql = state_question()](DatabaseSession& session) { return state_in(session, sql); };
-  co_return co_await workers_->answer(std::move(question), options_.answer_timeout);
+  co_return co_await workers_->answer(std::move(question));
 }
 
 class DatabaseCall::State {

@@ -25,6 +25,8 @@ struct RecordSourceOptions {
   std::chrono::milliseconds answer_timeout{15'000};
 };
 
+class QueryWorkers;
+
 // Connects when first asked. Must outlive the coroutines that wait for it; stop() ends their wait.
 class PostgresRecordSource final : public RecordSource {
  public:
@@ -39,10 +41,12 @@ class PostgresRecordSource final : public RecordSource {
   // executors that questions came from must still exist.
   void stop();
 
+  // For other questions to the same database, at most as long as this lives.
+  QueryWorkers& workers() { return *workers_; }
+
  private:
-  class Workers;
   const RecordSourceOptions options_;
-  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<QueryWorkers> workers_;
 };
 
 // A statement that yields one number, for a thread that runs it again and again on a connection of

@@ -19,7 +19,7 @@ Status DatabaseSession::run(const Work& work) {
   const bool fresh = connection_ == nullptr;
   bool broken = false;
   Status status = attempt(work, broken);
-  if (broken && !fresh) status = attempt(work, broken);
+  if (broken && !fresh && when_broken_ == WhenBroken::kTryAgain) status = attempt(work, broken);
   return status;
 }
 

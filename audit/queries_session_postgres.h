@@ -1,8 +1,8 @@
 // One PostgreSQL connection of one thread: opened when first used, opened again after it broke, and
 // interruptible from another thread.
 //
-// For reading and for calls that may be repeated: a statement that fails because an idle connection
-// had died is sent once more on a new one.
+// For reading and for calls that may be repeated, a statement that fails because an idle connection
+// had died is sent once more on a new one; with kReport it never is.
 #pragma once
 
 #include <functional>
@@ -19,14 +19,19 @@ namespace holdfast::audit {
 class DatabaseSession {
  public:
   using Work = std::function<void(pqxx::connection&)>;
+  enum class WhenBroken { kTryAgain, kReport };
 
-  explicit DatabaseSession(DatabaseAccess access) : access_(std::move(access)) {}
+  explicit DatabaseSession(DatabaseAccess access, WhenBroken when_broken = WhenBroken::kTryAgain)
+      : access_(std::move(access)), when_broken_(when_broken) {}
   DatabaseSession(const DatabaseSession&) = delete;
   DatabaseSession& operator=(const DatabaseSession&) = delete;
 
   // Runs `work` on the connection. kUnavailable: no database; kTimeout: the statement timed out;
   // kInternal: the database refused the statement.
   Status run(const Work& work);
+
+  // Ends the connection, and with it what the server keeps for it; run() opens another.
+  void close();
 
   // From any thread: breaks off what runs and fails what comes, for good.
   void interrupt();
@@ -35,9 +40,9 @@ class DatabaseSession {
   Status attempt(const Work& work, bool& broken);
   Error error(ErrorCode code, const char* what) const;
   void open();
-  void close();
 
   const DatabaseAccess access_;
+  const WhenBroken when_broken_;
   std::unique_ptr<pqxx::connection> connection_;
   Mutex mutex_;
   int socket_ HOLDFAST_GUARDED_BY(mutex_) = -1;  // Of the open connection.

@@ -106,8 +106,7 @@ Result<TreeBuilder> TreeBuilder::resume(std::uint64_t size,
     if (found == wanted) continue;
     return Error{ErrorCode::kInvalid, "a tree of " + std::to_string(size) + " leaves has " +
                                           std::to_string(wanted) + " open hashes at level " +
-                                          std::to_string(level) + ", not " +
-                                          std::to_string(found)};
+                                          std::to_string(level) + ", not " + std::to_string(found)};
   }
   TreeBuilder builder;
   builder.size_ = size;
@@ -153,8 +152,8 @@ std::vector<Tile> TreeBuilder::take_tiles() {
   return tiles;
 }
 
-// Leaves [begin, end) that form a subtree of RFC 6962's: begin is a multiple of the smallest power of
-// two that is not below their number.
+// Leaves [begin, end) that form a subtree of RFC 6962's: begin is a multiple of the smallest power
+// of two that is not below their number.
 struct TiledTree::Range {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
@@ -189,7 +188,8 @@ Result<Proof> TiledTree::consistency(std::uint64_t from) {
   if (from == 0 || from == size_) return Proof{};
   std::vector<Range> ranges;  // From the root down.
   Range range{0, size_};
-  bool whole = true;  // The part of the earlier tree in here is that tree itself: its root is known.
+  bool whole =
+      true;  // The part of the earlier tree in here is that tree itself: its root is known.
   while (range.end != from) {
     const std::uint64_t middle = range.begin + split_point(range.end - range.begin);
     if (from <= middle) {

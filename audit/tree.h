@@ -62,8 +62,8 @@ struct TilePosition {
 };
 std::optional<TilePosition> parse_tile_position(std::string_view path);
 
-// The tree hash over the hashes one after the other in `bytes`, as leaves or as nodes of one height.
-// The hash of no leaves is SHA-256 of nothing.
+// The tree hash over the hashes one after the other in `bytes`, as leaves or as nodes of one
+// height. The hash of no leaves is SHA-256 of nothing.
 Sha256 tree_hash(std::span<const Sha256> hashes);
 
 std::vector<Sha256> split_hashes(std::string_view bytes);
@@ -73,8 +73,8 @@ std::string join_hashes(std::span<const Sha256> hashes);
 class TreeBuilder {
  public:
   TreeBuilder() : edges_(kTileLevels) {}
-  // Goes on from a tree of `size` leaves; `edges` are, for each level, the hashes that are in no full
-  // tile yet. kInvalid: they do not fit the size.
+  // Goes on from a tree of `size` leaves; `edges` are, for each level, the hashes that are in no
+  // full tile yet. kInvalid: they do not fit the size.
   static Result<TreeBuilder> resume(std::uint64_t size, std::vector<std::vector<Sha256>> edges);
 
   void append(const Sha256& leaf);

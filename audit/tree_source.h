@@ -20,6 +20,16 @@ struct SignedCheckpoint {
   WallTime signed_at;  // On the database's clock.
 };
 
+// How the process stands that keeps the tree, or would (audit/tree_keeper_postgres.h).
+struct TreeStatus {
+  bool leading = false;
+  std::string frozen;            // Why nothing is signed; empty: it is not frozen.
+  std::optional<TreeHead> seen;  // The newest checkpoint seen.
+  std::uint64_t leaves = 0;      // In the tree, while leading.
+  std::uint64_t log_size = 0;
+  std::uint64_t checkpoints_signed = 0;  // Since the process began.
+};
+
 // How the tree stands in the database.
 struct TreeState {
   std::optional<SignedCheckpoint> checkpoint;  // The newest.

@@ -103,8 +103,7 @@ TileReader tile_reader(pqxx::transaction_base& transaction) {
   return [&transaction](const TileId& id) { return read_tile(transaction, id); };
 }
 
-Result<std::string> read_bundle(pqxx::transaction_base& transaction,
-                                const TilePosition& position) {
+Result<std::string> read_bundle(pqxx::transaction_base& transaction, const TilePosition& position) {
   const std::uint64_t begin = position.index * kTileWidth;
   const pqxx::result rows = transaction.exec_params(
       "SELECT entry FROM holdfast.log WHERE index >= $1::bigint AND index < $2::bigint "

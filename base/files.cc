@@ -67,7 +67,7 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Re
     if (errno == ENOENT) error.code = ErrorCode::kNotFound;
     return error;
   }
-  struct stat about {};
+  struct stat about{};
   if (::fstat(file.get(), &about) != 0) return system_error(path, "look at");
   if (readers == Readers::kOwnerOnly && (about.st_mode & kOthers) != 0) {
     return Error{ErrorCode::kRefused,

@@ -1,4 +1,5 @@
 #include "audit/conninfo.h"
+#include "audit/log_key.h"
 #include "base/log.h"
 #include "cli/load.h"
 #include "cli/serve.h"
@@ -8,7 +9,8 @@ namespace holdfast::cli {
 namespace {
 
 officers::ServiceOptions service_options(const config::Config& config, audit::Database database,
-                                         officers::Tokens tokens) {
+                                         officers::Tokens tokens,
+                                         std::vector<audit::NoteSigner> signers) {
   const config::Audit& audit = config.audit;
   officers::ServiceOptions options;
   options.server.address = audit.listen.host;
@@ -20,6 +22,12 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.lease = config.audit_log.lease;
   options.append_timeout = config.audit_log.append_timeout;
   options.tokens = std::move(tokens);
+  options.origin = audit.log.origin;
+  options.signers = std::move(signers);
+  options.checkpoint_file = audit.log.checkpoint_file;
+  options.entry_readers = audit.log.entries == config::EntryReaders::kAnyone
+                              ? officers::EntryReaders::kAnyone
+                              : officers::EntryReaders::kOfficers;
   return options;
 }
 
@@ -37,9 +45,18 @@ int run_audit(const Invocation& invocation) {
     print_error(database.error().message);
     return kUsageError;
   }
+  Result<std::vector<audit::NoteSigner>> signers = std::vector<audit::NoteSigner>();
+  if (!config->audit.log.key_files.empty()) {
+    signers = audit::load_log_keys(config->audit.log.key_files, config->audit.log.origin);
+  }
+  if (!signers.ok()) {
+    print_error(signers.error().message);
+    return kUsageError;
+  }
+  if (signers->empty()) log_warning("no audit.log.key_files: this process does not sign the log");
   const sigset_t signals = block_role_signals();
-  auto service =
-      officers::Service::start(service_options(*config, *std::move(database), *std::move(tokens)));
+  auto service = officers::Service::start(
+      service_options(*config, *std::move(database), *std::move(tokens), *std::move(signers)));
   if (!service.ok()) {
     print_error(service.error().message);
     return kUsageError;

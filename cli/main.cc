@@ -32,6 +32,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_explain(app, invocation);
   add_migrate(app, invocation);
   add_records(app, invocation);
+  add_keygen(app, invocation);
   add_config(app, invocation);
 }
 

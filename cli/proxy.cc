@@ -57,7 +57,8 @@ proxy::ServiceOptions service_options(const config::Config& config) {
                                 .buffered_body_bytes_max = config.proxy.limits.buffered_body_bytes,
                                 .probe_timeout = config.identity.probe_timeout,
                                 .mailbox_names_age_max = config.identity.mailbox_cache,
-                                .settle_timeout = settle_timeout(config)};
+                                .settle_timeout = settle_timeout(config),
+                                .audit_url = config.audit.public_url};
   for (const std::string& cidr : config.proxy.trusted_proxies) {
     // The configuration has checked them.
     options.trusted_proxies.push_back(*approval::parse_network(cidr));

@@ -42,10 +42,21 @@ struct Show {
   std::string reference;
 };
 
+struct Prove {
+  Connection connection;
+  std::string reference;
+};
+
 // What the API said; `exit` is kDone when it answered with what was asked for.
 struct Answer {
   int exit = kFoundProblem;
   json body;
+};
+
+// The same of an answer that is text.
+struct TextAnswer {
+  int exit = kFoundProblem;
+  std::string text;
 };
 
 // The records API of one server, as one officer.
@@ -58,23 +69,9 @@ class Api {
 
   // Prints what went wrong, if something did.
   Answer get(const std::string& target) {
-    http::RequestHead head{.method = "GET", .target = target};
-    head.headers.add("Authorization", "Bearer " + token_);
-    head.headers.add("Accept", "application/json");
-    head.headers.add("User-Agent", "holdfast-cli");
-    bool done = false;
     int status = 0;
-    Result<std::string> content = std::string();
-    boost::asio::co_spawn(context_, exchange(client_, head, status, content),
-                          [&done](std::exception_ptr thrown) {
-                            done = true;
-                            if (thrown) std::rethrow_exception(thrown);
-                          });
-    while (!done) context_.run_one();
-    if (!content.ok()) {
-      print_error(origin_ + ": " + content.error().message);
-      return {};
-    }
+    const Result<std::string> content = fetch(target, "application/json", status);
+    if (!content.ok()) return {};
     Result<json> body = parse_json(*content);
     if (!body.ok() || !body->is_object()) {
       print_error(origin_ + ": answered " + std::to_string(status) +
@@ -82,11 +79,42 @@ class Api {
       return {};
     }
     if (status == 200) return {.exit = kDone, .body = *std::move(body)};
-    print_error(body->value("detail", "the audit service answered " + std::to_string(status)));
-    return {.exit = status == 400 ? kUsageError : kFoundProblem, .body = {}};
+    return {.exit = refused(status, *body), .body = {}};
+  }
+
+  TextAnswer get_text(const std::string& target) {
+    int status = 0;
+    Result<std::string> content = fetch(target, "text/plain", status);
+    if (!content.ok()) return {};
+    if (status == 200) return {.exit = kDone, .text = *std::move(content)};
+    const Result<json> body = parse_json(*content);
+    return {.exit = refused(status, body.ok() ? *body : json()), .text = {}};
   }
 
  private:
+  static int refused(int status, const json& body) {
+    const std::string plain = "the audit service answered " + std::to_string(status);
+    print_error(body.is_object() ? body.value("detail", plain) : plain);
+    return status == 400 ? kUsageError : kFoundProblem;
+  }
+
+  Result<std::string> fetch(const std::string& target, const std::string& type, int& status) {
+    http::RequestHead head{.method = "GET", .target = target};
+    head.headers.add("Authorization", "Bearer " + token_);
+    head.headers.add("Accept", type);
+    head.headers.add("User-Agent", "holdfast-cli");
+    bool done = false;
+    Result<std::string> content = std::string();
+    boost::asio::co_spawn(context_, exchange(client_, head, status, content),
+                          [&done](std::exception_ptr thrown) {
+                            done = true;
+                            if (thrown) std::rethrow_exception(thrown);
+                          });
+    while (!done) context_.run_one();
+    if (!content.ok()) print_error(origin_ + ": " + content.error().message);
+    return content;
+  }
+
   static Task<void> exchange(http::Client& client, const http::RequestHead& head, int& status,
                              Result<std::string>& content) {
     const http::Outgoing outgoing{.head = head};
@@ -207,7 +235,17 @@ int run_show(const Invocation& invocation, const Show& show) {
   return kDone;
 }
 
-void add_connection(CLI::App* command, Connection& connection, std::string& format) {
+int run_proof(const Invocation& invocation, const Prove& prove) {
+  const auto settings = settings_of(invocation, prove.connection);
+  if (!settings) return kUsageError;
+  Api api(*settings, first_line(settings->token_file));
+  const TextAnswer answer =
+      api.get_text("/api/v1/records/" + percent_encode(prove.reference) + "/proof");
+  std::cout << answer.text;
+  return answer.exit;
+}
+
+void add_connection(CLI::App* command, Connection& connection) {
   command->add_option("--url", connection.url, "The audit service (records.url).")
       ->type_name("URL");
   command
@@ -218,6 +256,9 @@ void add_connection(CLI::App* command, Connection& connection, std::string& form
       ->add_option("--ca-file", connection.ca_file,
                    "Certificates to trust instead of the system's (records.ca_file).")
       ->type_name("FILE");
+}
+
+void add_format(CLI::App* command, std::string& format) {
   command->add_option("--format", format, "table or ndjson")
       ->check(CLI::IsMember({"table", "ndjson"}))
       ->capture_default_str();
@@ -252,7 +293,8 @@ void add_records(CLI::App& app, Invocation& invocation) {
 
   CLI::App* search = group->add_subcommand("search", "List the records that match every filter.");
   auto search_options = std::make_shared<Search>();
-  add_connection(search, search_options->connection, search_options->format);
+  add_connection(search, search_options->connection);
+  add_format(search, search_options->format);
   add_filters(search, *search_options);
   search->callback([&invocation, search_options] {
     invocation.run = [&invocation, search_options] {
@@ -262,12 +304,24 @@ void add_records(CLI::App& app, Invocation& invocation) {
 
   CLI::App* show = group->add_subcommand("show", "Print one record, whole.");
   auto show_options = std::make_shared<Show>();
-  add_connection(show, show_options->connection, show_options->format);
+  add_connection(show, show_options->connection);
+  add_format(show, show_options->format);
   show->add_option("record", show_options->reference, "Its index or its id.")
       ->required()
       ->type_name("ID|INDEX");
   show->callback([&invocation, show_options] {
     invocation.run = [&invocation, show_options] { return run_show(invocation, *show_options); };
+  });
+
+  CLI::App* proof = group->add_subcommand(
+      "proof", "Print the proof (C2SP tlog-proof) that the signed log holds a record.");
+  auto proof_options = std::make_shared<Prove>();
+  add_connection(proof, proof_options->connection);
+  proof->add_option("record", proof_options->reference, "Its index or its id.")
+      ->required()
+      ->type_name("ID|INDEX");
+  proof->callback([&invocation, proof_options] {
+    invocation.run = [&invocation, proof_options] { return run_proof(invocation, *proof_options); };
   });
 }
 

@@ -68,7 +68,15 @@ class FileReader {
     std::string* path = nullptr;
     if (const auto* file = std::get_if<FileKind>(&field.kind)) path = &file->at(config_);
     if (const auto* folder = std::get_if<DirectoryKind>(&field.kind)) path = &folder->at(config_);
-    if (path != nullptr) *path = (directory_ / *path).lexically_normal().string();
+    if (const auto* state = std::get_if<StateFileKind>(&field.kind)) path = &state->at(config_);
+    if (path != nullptr) *path = from_here(*path);
+    if (const auto* files = std::get_if<FileListKind>(&field.kind)) {
+      for (std::string& file : files->at(config_)) file = from_here(file);
+    }
+  }
+
+  std::string from_here(const std::string& path) const {
+    return (directory_ / path).lexically_normal().string();
   }
 
   const YamlDocument& document_;
@@ -154,6 +162,25 @@ RoleKeys keys_of(Role role) {
   return {};
 }
 
+// A log that is signed needs a name and a place to remember what was signed.
+Status check_signing(const Config& config) {
+  const LogTree& log = config.audit.log;
+  if (log.key_files.empty()) return {};
+  for (const std::string& file : log.key_files) {
+    if (access(file.c_str(), R_OK) == 0) continue;
+    return invalid(config.where("audit.log.key_files"),
+                   "the file " + file + " is missing or cannot be read");
+  }
+  for (const auto& [key, value] : {std::pair("audit.log.origin", log.origin),
+                                   std::pair("audit.log.checkpoint_file", log.checkpoint_file)}) {
+    if (value.empty()) {
+      return invalid(config.where("audit.log.key_files"),
+                     std::string(key) + " is missing beside it");
+    }
+  }
+  return {};
+}
+
 template <class Range, class Value>
 bool holds(const Range& range, const Value& value) {
   return std::find(range.begin(), range.end(), value) != range.end();
@@ -214,6 +241,7 @@ Status check_for(const Config& config, Role role) {
                      "the file " + *value + " is missing or cannot be read");
     }
   }
+  if (role == Role::kAudit) return check_signing(config);
   return {};
 }
 

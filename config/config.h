@@ -98,17 +98,30 @@ struct Rules {
   std::string file;
 };
 
+// Who may read the log's entries in bulk.
+enum class EntryReaders { kOfficers, kAnyone };
+
 struct AuditLog {
   milliseconds lease{15'000};
   milliseconds append_timeout{5'000};
 };
 
+// The log's identity to the outside, and what vouches for it.
+struct LogTree {
+  std::string origin;
+  std::vector<std::string> key_files;  // Empty: this process signs nothing.
+  std::string checkpoint_file;
+  EntryReaders entries = EntryReaders::kOfficers;
+};
+
 struct Audit {
   Endpoint listen{"127.0.0.1", 8444};
+  std::string public_url;  // Scheme, host and port only.
   int threads = 1;
   Tls tls;
   std::string tokens_file;
   Database database;
+  LogTree log;
   milliseconds drain_timeout{10'000};
 };
 

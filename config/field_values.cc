@@ -43,6 +43,22 @@ Status set(const DirectoryKind& kind, Config& config, const json& value) {
   return set_string(kind.at(config), value, "the path of a directory");
 }
 
+Status set(const StateFileKind& kind, Config& config, const json& value) {
+  return set_string(kind.at(config), value, "the path of a file");
+}
+
+Status set(const FileListKind& kind, Config& config, const json& value) {
+  if (!value.is_array()) return must("be a list of files such as [one.key, two.key]");
+  std::vector<std::string> files;
+  for (const json& element : value) {
+    const std::string* text = text_of(element);
+    if (text == nullptr) return must("be a list of files; not a path: " + element.dump());
+    files.push_back(*text);
+  }
+  kind.at(config) = std::move(files);
+  return {};
+}
+
 Status set(const DatabaseUrlKind& kind, Config& config, const json& value) {
   const std::string* text = text_of(value);
   if (text == nullptr) return must("be a PostgreSQL URL such as postgresql://user@host:5432/name");
@@ -161,7 +177,8 @@ Status set_text(const Field& field, Config& config, const std::string& text) {
     const bool digits = !text.empty() && text.size() <= 9 &&
                         text.find_first_not_of("0123456789") == std::string::npos;
     if (digits) value = std::stoi(text);
-  } else if (std::holds_alternative<CidrListKind>(field.kind)) {
+  } else if (std::holds_alternative<CidrListKind>(field.kind) ||
+             std::holds_alternative<FileListKind>(field.kind)) {
     value = json::array();
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
       const std::size_t end = std::min(text.find(',', begin), text.size());
@@ -196,6 +213,10 @@ ordered_json value_schema(const Field& field) {
           [](const DurationKind&) { return text_schema("^[0-9]+(ms|s|m|h)$"); },
           [](const CidrListKind&) {
             return ordered_json{{"type", "array"}, {"items", text_schema("^.+/[0-9]+$")}};
+          },
+          [](const FileListKind&) {
+            return ordered_json{{"type", "array"},
+                                {"items", {{"type", "string"}, {"minLength", 1}}}};
           },
           [](const CountKind& kind) {
             return ordered_json{{"type", "integer"}, {"minimum", kind.min}, {"maximum", kind.max}};

@@ -155,6 +155,10 @@ void add_audit(std::vector<Field>& table) {
        "How long the database may take to commit a record; shorter than the lease."},
       {"audit.listen", EndpointKind{[](Config& c) -> auto& { return c.audit.listen; }},
        "Address and port of the officers' API."},
+      {"audit.public_url", OriginKind{[](Config& c) -> auto& { return c.audit.public_url; }},
+       "Where others reach the audit service; with it, guarded answers link to the proof of their "
+       "record.",
+       "https://audit.contoso.com"},
       {"audit.threads", CountKind{[](Config& c) -> auto& { return c.audit.threads; }, 1, 256},
        "Worker threads."},
       {"audit.tls.certificate_file",
@@ -178,6 +182,33 @@ void add_audit(std::vector<Field>& table) {
       {"audit.drain_timeout",
        DurationKind{[](Config& c) -> auto& { return c.audit.drain_timeout; }, 0ms, 1h},
        "How long requests in flight may take to finish after SIGTERM."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+void add_log_tree(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"audit.log.origin", TextKind{[](Config& c) -> auto& { return c.audit.log.origin; }},
+       "The log's name in everything that is signed: unique, without spaces, the same in every "
+       "audit service of this log, never changed.",
+       "audit.contoso.com/log"},
+      {"audit.log.key_files",
+       FileListKind{[](Config& c) -> auto& { return c.audit.log.key_files; }},
+       "Ed25519 keys that sign the log's checkpoints, made by `holdfast keygen`; each signs, so "
+       "that "
+       "one can follow another. Without any, this process signs nothing."},
+      {"audit.log.checkpoint_file",
+       StateFileKind{[](Config& c) -> auto& { return c.audit.log.checkpoint_file; }},
+       "File of this process alone in which it remembers the newest checkpoint it has seen. It "
+       "never signs what contradicts it.",
+       "/var/lib/holdfast/audit/checkpoint"},
+      {"audit.log.entries",
+       ChoiceKind{[](const Config& c) { return static_cast<int>(c.audit.log.entries); },
+                  [](Config& c, int i) { c.audit.log.entries = static_cast<EntryReaders>(i); },
+                  {"officers", "public"},
+                  {}},
+       "Who may read entries under /log/tile/entries/: officers, whose reading is recorded, or "
+       "everybody. Hashes and checkpoints are for everybody."},
   };
   table.insert(table.end(), rows.begin(), rows.end());
 }
@@ -217,6 +248,7 @@ std::vector<Field> make_fields() {
   add_proxy_limits(table);
   add_upstream(table);
   add_audit(table);
+  add_log_tree(table);
   add_tools(table);
   return table;
 }

@@ -24,6 +24,14 @@ struct FileKind {
 struct DirectoryKind {
   std::string& (*at)(Config&);
 };
+// A file that Holdfast makes and keeps itself.
+struct StateFileKind {
+  std::string& (*at)(Config&);
+};
+// Files that must be readable by the roles that use their section.
+struct FileListKind {
+  std::vector<std::string>& (*at)(Config&);
+};
 struct DatabaseUrlKind {
   std::string& (*at)(Config&);
 };
@@ -59,9 +67,9 @@ struct ChoiceKind {
   std::vector<std::string> not_built;  // Words of the design that are refused by name.
 };
 
-using Kind =
-    std::variant<TextKind, FileKind, DirectoryKind, DatabaseUrlKind, OriginKind, EndpointKind,
-                 CidrListKind, CountKind, BytesKind, DurationKind, ChoiceKind>;
+using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
+                          DatabaseUrlKind, OriginKind, EndpointKind, CidrListKind, CountKind,
+                          BytesKind, DurationKind, ChoiceKind>;
 
 struct Field {
   std::string path;

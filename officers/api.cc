@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "identity/claims.h"
+#include "officers/access.h"
+#include "officers/log_api.h"
 #include "officers/problem.h"
 #include "officers/record_json.h"
 #include "officers/target.h"
@@ -16,39 +18,20 @@ namespace {
 
 constexpr std::string_view kRecords = "/api/v1/records";
 constexpr std::string_view kOneRecord = "/api/v1/records/{reference}";
-constexpr std::size_t kUserAgentBytesMax = 256;
+constexpr std::string_view kProof = "/api/v1/records/{reference}/proof";
+constexpr std::string_view kProofEnd = "/proof";
+constexpr std::string_view kIntegrity = "/api/v1/integrity";
+constexpr std::string_view kLog = "/log/";
 constexpr std::int64_t kPartitionSpan = std::int64_t{1} << 22;
 
-// One request on its way to an answer.
-struct Asked {
-  const http::Request& request;
-  const Target& target;
-  const Officer& officer;
-};
-
 // A record's index or id, as the path names it.
-std::optional<std::variant<std::int64_t, Uuid>> parse_reference(std::string_view text) {
+std::optional<RecordReference> parse_reference(std::string_view text) {
   std::int64_t index = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
   if (error == std::errc() && end == text.data() + text.size() && index >= 0) return index;
   const std::optional<Uuid> id = parse_uuid(text);
   if (!id) return std::nullopt;
   return *id;
-}
-
-http::Response failure(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kNotFound:
-      return problem(404, error.message);
-    case ErrorCode::kTimeout:
-      return problem(503, "the question takes too long: narrow it, for example by from and to");
-    case ErrorCode::kLimit:
-    case ErrorCode::kUnavailable:
-      return problem(503, error.message);
-    default:
-      log_error("a query failed", {{"error", error.message}});
-      return problem(500, "the query failed; the service's own log says why");
-  }
 }
 
 // The address of the next page: where this request went, with the cursor in it.
@@ -70,6 +53,7 @@ class Api final : public http::Handler {
     const std::optional<Target> target = parse_target(request.head.target);
     if (!target) co_return problem(400, "the target has a % without two hex digits after it");
     if (target->path.starts_with("/api/")) co_return co_await api(request, *target);
+    if (target->path.starts_with(kLog)) co_return co_await log_resource(request, *target);
     if (target->path != "/" && target->path != "/livez" && target->path != "/readyz") {
       co_return problem(404, "there is nothing here; records are at " + std::string(kRecords));
     }
@@ -104,16 +88,26 @@ class Api final : public http::Handler {
     return answer;
   }
 
-  Task<http::Response> api(const http::Request& request, const Target& target) {
+  // The officer, or what to answer who is none.
+  std::variant<Officer, http::Response> authenticate(const http::Request& request) const {
     const auto token = identity::bearer_token(request.head);
-    if (!token.ok()) co_return problem(400, token.error().message);
+    if (!token.ok()) return problem(400, token.error().message);
     if (!token->has_value()) {
-      co_return unauthenticated("one Authorization: Bearer header is needed");
+      return unauthenticated("one Authorization: Bearer header is needed");
     }
-    const std::optional<Officer> officer =
-        services_.tokens.find((*token)->text, services_.clock.now());
-    if (!officer) co_return unauthenticated("the token is unknown or has expired");
-    const Asked asked{.request = request, .target = target, .officer = *officer};
+    std::optional<Officer> officer = services_.tokens.find((*token)->text, services_.clock.now());
+    if (!officer) return unauthenticated("the token is unknown or has expired");
+    return *std::move(officer);
+  }
+
+  Task<http::Response> api(const http::Request& request, const Target& target) {
+    std::variant<Officer, http::Response> caller = authenticate(request);
+    if (auto* refusal = std::get_if<http::Response>(&caller)) co_return std::move(*refusal);
+    const Asked asked{.request = request, .target = target, .officer = std::get<Officer>(caller)};
+    if (target.path == kIntegrity) {
+      if (!is_read(request)) co_return not_allowed();
+      co_return co_await answer_integrity(services_);
+    }
     if (target.path == kRecords) {
       if (!is_read(request)) co_return not_allowed();
       co_return co_await search(asked);
@@ -121,9 +115,33 @@ class Api final : public http::Handler {
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
       if (!is_read(request)) co_return not_allowed();
-      co_return co_await show(asked, target.path.substr(prefix.size()));
+      std::string reference = target.path.substr(prefix.size());
+      if (!reference.ends_with(kProofEnd)) co_return co_await show(asked, reference);
+      reference.resize(reference.size() - kProofEnd.size());
+      co_return co_await prove(asked, reference);
     }
     co_return problem(404, "there is no such resource in this API");
+  }
+
+  // Hashes and checkpoints are for everybody: they say nothing about what was recorded.
+  Task<http::Response> log_resource(const http::Request& request, const Target& target) {
+    const auto resource = parse_log_path(std::string_view(target.path).substr(kLog.size()));
+    if (!resource) co_return problem(404, "the log has no such resource");
+    if (!is_read(request)) co_return not_allowed();
+    const auto* entries = std::get_if<audit::TilePosition>(&*resource);
+    if (entries == nullptr || services_.entry_readers == EntryReaders::kAnyone) {
+      co_return co_await answer_log(services_, *resource);
+    }
+    std::variant<Officer, http::Response> caller = authenticate(request);
+    if (auto* refusal = std::get_if<http::Response>(&caller)) co_return std::move(*refusal);
+    const Asked asked{.request = request, .target = target, .officer = std::get<Officer>(caller)};
+    http::Response answer = co_await answer_log(services_, *resource);
+    nlohmann::json query = {{"first", entries->index * audit::kTileWidth}};
+    const std::size_t count = answer.status == 200 ? entries->width : 0;
+    const Status recorded =
+        co_await record_access(services_.log, asked, kEntriesPath, std::move(query), count);
+    if (!recorded.ok()) co_return unrecorded(recorded.error());
+    co_return answer;
   }
 
   Task<http::Response> search(const Asked& asked) {
@@ -141,57 +159,53 @@ class Api final : public http::Handler {
     }
     filters["limit"] = query.limit;
     if (query.cursor) filters["after"] = query.cursor->after;
-    const Status recorded =
-        co_await record_access(asked, kRecords, std::move(filters), page->records.size());
+    const Status recorded = co_await record_access(services_.log, asked, kRecords,
+                                                   std::move(filters), page->records.size());
     if (!recorded.ok()) co_return unrecorded(recorded.error());
     std::string next;
     if (page->next) next = next_link(asked.request, query, *page->next);
     co_return json_response(200, page_json(*page, query, next));
   }
 
-  Task<http::Response> show(const Asked& asked, const std::string& reference) {
+  // The record that the path names, or what is wrong with the request.
+  static std::variant<RecordReference, http::Response> named_record(const Asked& asked,
+                                                                    const std::string& reference) {
     if (!asked.target.parameters.empty()) {
       const std::string& name = asked.target.parameters.front().name;
-      co_return problem(400, name + " is not a parameter of this request", name);
+      return problem(400, name + " is not a parameter of this request", name);
     }
-    const auto which = parse_reference(reference);
-    if (!which) co_return problem(400, "a record is named by its index or its id", "reference");
-    const Result<audit::FoundRecord> found = co_await services_.records.get(*which);
+    const std::optional<RecordReference> which = parse_reference(reference);
+    if (!which) return problem(400, "a record is named by its index or its id", "reference");
+    return *which;
+  }
+
+  Task<http::Response> prove(const Asked& asked, const std::string& reference) {
+    std::variant<RecordReference, http::Response> named = named_record(asked, reference);
+    if (auto* refusal = std::get_if<http::Response>(&named)) co_return std::move(*refusal);
+    http::Response answer = co_await answer_proof(services_, std::get<RecordReference>(named));
+    nlohmann::json query;
+    query["reference"] = reference;
+    const Status recorded = co_await record_access(services_.log, asked, kProof, std::move(query),
+                                                   answer.status == 200 ? 1 : 0);
+    if (!recorded.ok()) co_return unrecorded(recorded.error());
+    co_return answer;
+  }
+
+  Task<http::Response> show(const Asked& asked, const std::string& reference) {
+    std::variant<RecordReference, http::Response> named = named_record(asked, reference);
+    if (auto* refusal = std::get_if<http::Response>(&named)) co_return std::move(*refusal);
+    const RecordReference which = std::get<RecordReference>(named);
+    const Result<audit::FoundRecord> found = co_await services_.records.get(which);
     if (!found.ok() && found.error().code != ErrorCode::kNotFound) {
       co_return failure(found.error());
     }
     nlohmann::json query;
     query["reference"] = reference;
-    const Status recorded =
-        co_await record_access(asked, kOneRecord, std::move(query), found.ok() ? 1 : 0);
+    const Status recorded = co_await record_access(services_.log, asked, kOneRecord,
+                                                   std::move(query), found.ok() ? 1 : 0);
     if (!recorded.ok()) co_return unrecorded(recorded.error());
     if (!found.ok()) co_return failure(found.error());
     co_return json_response(200, record_json(*found));
-  }
-
-  // Durable when it returns; without that nothing is shown.
-  Task<Status> record_access(const Asked& asked, std::string_view endpoint, nlohmann::json query,
-                             std::size_t count) {
-    const http::RequestHead& head = asked.request.head;
-    audit::Record record{.kind = audit::Kind::kAccess};
-    nlohmann::json request = {{"method", head.method},
-                              {"target", head.target},
-                              {"source_ip", asked.request.peer.address}};
-    const std::string user_agent = to_text(head.headers.get("User-Agent"), kUserAgentBytesMax);
-    if (!user_agent.empty()) request["user_agent"] = user_agent;
-    record.content["request"] = std::move(request);
-    record.content["access"] = {{"by", asked.officer.name},
-                                {"endpoint", endpoint},
-                                {"query", std::move(query)},
-                                {"count", count}};
-    const Result<audit::RecordRef> appended = co_await services_.log.append(std::move(record));
-    if (!appended.ok()) co_return appended.error();
-    co_return Status{};
-  }
-
-  static http::Response unrecorded(const Error& error) {
-    return problem(
-        503, "reading is recorded, and the audit log cannot take the record: " + error.message);
   }
 
   Task<http::Response> readyz() {
@@ -227,8 +241,14 @@ std::unique_ptr<http::Handler> make_api(const ApiServices& services) {
 }
 
 const std::vector<std::string>& api_paths() {
-  static const std::vector<std::string> paths = {"/", "/livez", "/readyz", std::string(kRecords),
-                                                 std::string(kOneRecord)};
+  static const std::vector<std::string> paths = [] {
+    std::vector<std::string> made = {"/", "/livez", "/readyz"};
+    for (const std::string_view path :
+         {kRecords, kOneRecord, kProof, kIntegrity, kCheckpointPath, kTilePath, kEntriesPath}) {
+      made.emplace_back(path);
+    }
+    return made;
+  }();
   return paths;
 }
 

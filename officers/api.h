@@ -9,6 +9,7 @@
 
 #include "audit/audit_log.h"
 #include "audit/queries.h"
+#include "audit/tree_source.h"
 #include "base/clock.h"
 #include "http/server.h"
 #include "officers/tokens.h"
@@ -18,14 +19,27 @@ namespace holdfast::officers {
 // More records behind than this, and answers would be incomplete: not ready.
 constexpr std::int64_t kSearchLagMax = 10'000;
 
+// What this process has to do with the log's tree.
+struct TreeRole {
+  std::string origin;             // Empty: none configured.
+  std::vector<std::string> keys;  // Verifier keys that it signs with; empty: it signs nothing.
+  audit::TreeStatus status;
+};
+
+// Who may read entries under /log/.
+enum class EntryReaders { kOfficers, kAnyone };
+
 // What the handlers of all workers share. Everything must outlive them and be safe from any thread.
 struct ApiServices {
   audit::RecordSource& records;
+  audit::TreeSource& tree;
   audit::AuditLog& log;
   const Tokens& tokens;
   const Clock& clock;
   // What keeps the service from being ready besides database and log; one line each.
   std::function<std::vector<std::string>()> problems;
+  std::function<TreeRole()> tree_role;
+  EntryReaders entry_readers = EntryReaders::kOfficers;
 };
 
 std::unique_ptr<http::Handler> make_api(const ApiServices& services);

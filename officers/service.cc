@@ -1,5 +1,8 @@
 #include "officers/service.h"
 
+#include <unistd.h>
+
+#include <array>
 #include <limits>
 
 #include "audit/settle_postgres.h"
@@ -14,6 +17,7 @@ constexpr std::int64_t kDeriveBatch = 2000;
 constexpr milliseconds kDeriveInterval{200};
 constexpr milliseconds kPartitionInterval{10'000};
 constexpr milliseconds kSettleInterval{2'000};
+constexpr milliseconds kTreeInterval{100};  // A checkpoint is at most a second late.
 constexpr milliseconds kLoopStatementTimeout{60'000};
 
 // A loop around one SQL statement, on a connection of its own. It goes on at once while the
@@ -52,6 +56,26 @@ std::unique_ptr<Loop> settling_loop(const ServiceOptions& options) {
       }});  // A step is short by itself.
 }
 
+// Adds to the tree and signs, or watches who does.
+std::unique_ptr<Loop> tree_loop(audit::TreeKeeper& keeper) {
+  auto step = [&keeper]() -> Result<bool> {
+    Result<bool> more = keeper.step();
+    if (more.ok() || more.error().code != ErrorCode::kRefused) return more;
+    return Error{more.error().code, "frozen, nothing is signed: " + more.error().message};
+  };
+  return std::make_unique<Loop>(LoopWork{
+      .name = "tree", .interval = kTreeInterval, .step = std::move(step), .interrupt = [&keeper] {
+        keeper.interrupt();
+      }});
+}
+
+// This process among others that could lead.
+std::string process_name() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return std::to_string(::getpid()) + "@" + host.data();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
@@ -66,12 +90,27 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->log_ = *std::move(log);
   service->records_ = std::make_unique<audit::PostgresRecordSource>(
       audit::RecordSourceOptions{.access = {.database = options.database}});
+  service->tree_ = std::make_unique<audit::PostgresTreeSource>(service->records_->workers());
+  service->origin_ = options.origin;
+  if (!options.signers.empty()) {
+    Result<std::unique_ptr<audit::TreeKeeper>> keeper =
+        audit::TreeKeeper::open({.database = options.database,
+                                 .origin = options.origin,
+                                 .signers = std::move(options.signers),
+                                 .checkpoint_file = options.checkpoint_file,
+                                 .name = process_name()});
+    if (!keeper.ok()) return keeper.error();
+    service->keeper_ = *std::move(keeper);
+  }
   service->start_loops(options);
   const ApiServices services{.records = *service->records_,
+                             .tree = *service->tree_,
                              .log = *service->log_,
                              .tokens = service->tokens_,
                              .clock = system_clock(),
-                             .problems = [self = service.get()] { return self->loop_problems(); }};
+                             .problems = [self = service.get()] { return self->loop_problems(); },
+                             .tree_role = [self = service.get()] { return self->tree_role(); },
+                             .entry_readers = options.entry_readers};
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server),
                           [services](boost::asio::any_io_executor) { return make_api(services); });
@@ -89,6 +128,15 @@ void Service::start_loops(const ServiceOptions& options) {
   loops_.push_back(sql_loop("partitions", kPartitionInterval, database,
                             "SELECT holdfast.ensure_partitions()", kNever));
   loops_.push_back(settling_loop(options));
+  if (keeper_) loops_.push_back(tree_loop(*keeper_));
+}
+
+TreeRole Service::tree_role() const {
+  TreeRole role{.origin = origin_, .keys = {}, .status = {}};
+  if (!keeper_) return role;
+  for (const audit::VerifierKey& key : keeper_->keys()) role.keys.push_back(key.text());
+  role.status = keeper_->status();
+  return role;
 }
 
 std::vector<std::string> Service::loop_problems() const {

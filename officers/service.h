@@ -10,6 +10,8 @@
 #include "audit/conninfo.h"
 #include "audit/log_postgres.h"
 #include "audit/queries_postgres.h"
+#include "audit/tree_keeper_postgres.h"
+#include "audit/tree_source_postgres.h"
 #include "base/result.h"
 #include "http/server.h"
 #include "officers/api.h"
@@ -24,12 +26,19 @@ struct ServiceOptions {
   std::chrono::milliseconds lease{15'000};
   std::chrono::milliseconds append_timeout{5'000};
   Tokens tokens;
+  // The log's identity, what signs it, and where the newest checkpoint seen is kept. Without a key
+  // this process signs nothing, and serves what others have signed.
+  std::string origin;
+  std::vector<audit::NoteSigner> signers;
+  std::string checkpoint_file;
+  EntryReaders entry_readers = EntryReaders::kOfficers;
 };
 
 class Service {
  public:
   // Serves when it returns. Does not wait for the database: until that can be reached, /readyz
-  // answers 503 and says why. Errors: those of http::Server::start and audit::LogPostgres::open.
+  // answers 503 and says why. Errors: those of http::Server::start, audit::LogPostgres::open and
+  // audit::TreeKeeper::open.
   static Result<std::unique_ptr<Service>> start(ServiceOptions options);
 
   // Closes what is still open at once.
@@ -44,11 +53,15 @@ class Service {
   explicit Service(Tokens tokens) : tokens_(std::move(tokens)) {}
   void start_loops(const ServiceOptions& options);
   std::vector<std::string> loop_problems() const;
+  TreeRole tree_role() const;
 
   const Tokens tokens_;
   std::unique_ptr<audit::LogPostgres> log_;
   std::unique_ptr<audit::PostgresRecordSource> records_;
-  std::vector<std::unique_ptr<Loop>> loops_;  // Complete before the server starts.
+  std::unique_ptr<audit::PostgresTreeSource> tree_;
+  std::string origin_;
+  std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
+  std::vector<std::unique_ptr<Loop>> loops_;   // Complete before the server starts.
   std::unique_ptr<http::Server> server_;
 };
 

@@ -14,6 +14,8 @@ using graph::RequestClass;
 using nlohmann::json;
 
 constexpr std::string_view kLocalPrefix = "/holdfast/";
+// What a Link to the proof of a record is (RFC 8288: an extension relation is a URI).
+constexpr std::string_view kProofRelation = "https://c2sp.org/tlog-proof";
 // Guarded actions take no body; what a client sends all the same is forwarded, within reason.
 constexpr std::size_t kGuardedBodyBytesMax = 64 * 1024;
 
@@ -290,7 +292,7 @@ Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refus
   const Result<audit::RecordRef> recorded =
       co_await parts_.log.append(refusal_record(subject, note, basis));
   if (!recorded.ok()) co_return audit_unavailable(call);
-  response.headers.set("Holdfast-Record", to_string(recorded->id));
+  name_record(response, to_string(recorded->id));
   co_return response;
 }
 
@@ -304,11 +306,11 @@ http::Response Pipeline::answer_forwarded(const Subject& subject, const audit::R
       result.result == audit::CallResult::kExecuted || result.result == audit::CallResult::kRefused;
   if (durable && certain && result.response) {
     strip_connection_fields(*result.response);
-    result.response->headers.set("Holdfast-Record", record);
+    name_record(*result.response, record);
     return std::move(*result.response);
   }
   json detail = {{"record", record}, {"operation_id", to_string(subject.call.operation_id)}};
-  ErrorAnswer answer{.status = 502, .headers = {{"Holdfast-Record", record}}};
+  ErrorAnswer answer{.status = 502};
   if (durable && result.result == audit::CallResult::kNotSent) {
     answer.code = "HoldfastUpstreamUnreachable";
     answer.message = "Microsoft Graph could not be reached; nothing was sent: " + result.reason;
@@ -326,7 +328,18 @@ http::Response Pipeline::answer_forwarded(const Subject& subject, const audit::R
               {{"operation_id", detail["operation_id"]}, {"reason", ended.error().message}});
   }
   answer.holdfast = std::move(detail);
-  return error_response(answer, subject.call, parts_.clock.now());
+  http::Response response = error_response(answer, subject.call, parts_.clock.now());
+  name_record(response, record);
+  return response;
+}
+
+// Which record the call has, and where the proof is that the signed log holds it.
+void Pipeline::name_record(http::Response& response, const std::string& record) const {
+  response.headers.set("Holdfast-Record", record);
+  if (parts_.audit_url.empty()) return;
+  // Beside any that Graph may have sent.
+  response.headers.add("Link", "<" + parts_.audit_url + "/api/v1/records/" + record +
+                                   "/proof>; rel=\"" + std::string(kProofRelation) + "\"");
 }
 
 http::Response Pipeline::audit_unavailable(const Call& call) const {

@@ -44,6 +44,7 @@ struct PipelineParts {
   const std::atomic<bool>& draining;  // Balancers are to turn away.
   std::vector<approval::Network> trusted_proxies;
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
+  std::string audit_url;  // Of the audit service, as clients reach it; empty: not told.
 };
 
 class Pipeline final : public http::Handler {
@@ -76,6 +77,7 @@ class Pipeline final : public http::Handler {
                                    const DecisionBasis* basis = nullptr);
   http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,
                                   ForwardResult result, const Result<audit::RecordRef>& ended);
+  void name_record(http::Response& response, const std::string& record) const;
   http::Response audit_unavailable(const Call& call) const;
   http::Response local_endpoint(const Call& call) const;
 

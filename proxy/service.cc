@@ -89,7 +89,8 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
                                       .clock = clock,
                                       .draining = shared->draining,
                                       .trusted_proxies = options.trusted_proxies,
-                                      .buffered_body_bytes_max = options.buffered_body_bytes_max});
+                                      .buffered_body_bytes_max = options.buffered_body_bytes_max,
+                                      .audit_url = options.audit_url});
   const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
                             probe_timeout = options.probe_timeout,
                             first = true](const boost::asio::any_io_executor& executor) mutable {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "approval/network.h"
@@ -31,6 +32,7 @@ struct ServiceOptions {
   // How long outcomes may take to be recorded once the calls have been ended that a drain waited
   // for.
   std::chrono::milliseconds settle_timeout{20'000};
+  std::string audit_url;  // See PipelineParts.
 };
 
 class Service {

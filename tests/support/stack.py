@@ -30,6 +30,7 @@ from simulator import Simulator
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 RULES = ROOT / "tools" / "demo" / "rules.yaml"
 PORTS = (10_000, 32_000)
+LOG_ORIGIN = "holdfast.test/log"
 OFFICERS = {"officer1": ["approver"], "officer2": ["approver"], "lawyer": ["approver"],
             "auditor": ["auditor"], "admin": ["admin", "auditor", "approver"]}
 
@@ -83,8 +84,8 @@ def to_yaml(settings):
 
 class Stack:
     """What is public: folder, cluster, simulator, proxy, audit (Service), proxy_url, audit_url,
-    ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens), and
-    relay, between Holdfast and the simulator, where `relayed` asks for one."""
+    ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens),
+    verifier_key (of the log's checkpoints), and relay, between Holdfast and the simulator, where `relayed` asks for one."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
                  config_file=None, ports=None, durable=False, settings=None, relayed=False):
@@ -136,6 +137,7 @@ class Stack:
         self.app = self.simulator.tokens["app"]
         (self.folder / "spool").mkdir(mode=0o700, exist_ok=True)
         self.write_officers()
+        self.make_log_key()
         if self.given_config:
             self.config_file = pathlib.Path(self.given_config).resolve()
         else:
@@ -151,6 +153,12 @@ class Stack:
         # JSON is YAML too.
         write_secret(self.folder / "tokens.yaml", json.dumps({"tokens": entries}, indent=1) + "\n")
         write_secret(self.folder / "auditor.token", self.officers["auditor"] + "\n")
+
+    def make_log_key(self):
+        done = subprocess.run(
+            [str(self.binary), "keygen", str(self.folder / "log.key"), "--origin", LOG_ORIGIN],
+            env=self.environment(), stdout=subprocess.PIPE, text=True, check=True)
+        self.verifier_key = done.stdout.strip()
 
     def settings(self):
         """What this stack needs Holdfast to be told, by dotted key."""
@@ -169,6 +177,10 @@ class Stack:
             "audit.tls.key_file": key,
             "audit.tokens_file": str(self.folder / "tokens.yaml"),
             "audit.database.url": self.cluster.url("holdfast_audit"),
+            "audit.public_url": self.audit_url,
+            "audit.log.origin": LOG_ORIGIN,
+            "audit.log.key_files": [str(self.folder / "log.key")],
+            "audit.log.checkpoint_file": str(self.folder / "checkpoint"),
             "migrate.database.url": self.cluster.url(),
             "records.url": self.audit_url,
             "records.token_file": str(self.folder / "auditor.token"),
@@ -180,6 +192,7 @@ class Stack:
         command = [str(self.binary), *arguments, "--config", str(self.config_file)]
         if self.given_config:
             for key, value in {**self.settings(), **self.changes}.items():
+                value = ",".join(value) if isinstance(value, list) else value
                 command += ["--set", f"{key}={value}"]
         return command
 

@@ -171,7 +171,7 @@ class DemoStack(Stack):
                 "config_file": str(self.config_file), "binary": str(self.binary),
                 "tokens": {"requester": self.requester, "app": self.app, **self.officers},
                 "mailboxes": mailboxes, "logs": str(self.folder),
-                "records_command": self.command("records"),
+                "records_command": self.command("records"), "verifier_key": self.verifier_key,
                 "pids": {"supervisor": os.getpid(), **self.pids()}}
 
 
@@ -242,6 +242,7 @@ def announce(state):
 Holdfast is up:
   client apps   {state['proxy_url']}/v1.0/me/messages    (instead of https://graph.microsoft.com)
   officers      {state['audit_url']}/api/v1/records
+  signed log    {state['audit_url']}/log/checkpoint    (verify with {state['verifier_key']})
   simulator     {state['simulator_url']}/_control/requests
   database      {state['database_url']}
   rules         {state['rules_file']}

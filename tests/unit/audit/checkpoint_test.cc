@@ -12,12 +12,14 @@ constexpr const char* kExampleNote =
     "This is an example message.\n"
     "\n"
     "\xE2\x80\x94 example.com/foo "
-    "Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
+    "Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM="
+    "\n";
 
 constexpr const char* kOrigin = "audit.contoso.com/log";
 
 Checkpoint some_checkpoint() {
-  return {.origin = kOrigin, .head = {.size = 20'852'163, .root = sha256("root")}, .extensions = {}};
+  return {
+      .origin = kOrigin, .head = {.size = 20'852'163, .root = sha256("root")}, .extensions = {}};
 }
 
 std::vector<NoteSigner> some_signers(int count) {
@@ -86,9 +88,9 @@ TEST(Note, unknown_signatures_count_for_nothing_and_wrong_ones_refuse_all) {
 TEST(Note, verifier_keys_are_checked) {
   const std::string key = kExampleKey;
   for (const std::string& bad : std::vector<std::string>{
-           "", "name", "name+00000000", key + "x", "other" + key, "example.com/foo+530d903b+" +
-           key.substr(key.rfind('+') + 1), "example.com/foo+530D903A+" +
-           key.substr(key.rfind('+') + 1), "a b" + key}) {
+           "", "name", "name+00000000", key + "x", "other" + key,
+           "example.com/foo+530d903b+" + key.substr(key.rfind('+') + 1),
+           "example.com/foo+530D903A+" + key.substr(key.rfind('+') + 1), "a b" + key}) {
     EXPECT_FALSE(VerifierKey::parse(bad).ok()) << bad;
   }
   for (const char* name : {"", "a b", "a+b", "a\nb", "a\xE3\x80\x80z", "\xFF"}) {
@@ -111,7 +113,8 @@ TEST(Checkpoint, the_specifications_example_is_read) {
   const Result<Checkpoint> checkpoint = read_checkpoint(
       "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
       "\xE2\x80\x94 example.com/behind-the-sofa "
-      "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n");
+      "Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/"
+      "Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.error().message;
   EXPECT_EQ(checkpoint->origin, "example.com/behind-the-sofa");
   EXPECT_EQ(checkpoint->head.size, 20'852'163U);
@@ -150,18 +153,20 @@ TEST(TlogProof, is_read_back_and_has_the_form_of_the_specification) {
   const Proof hashes = {sha256("a"), sha256("b")};
   const std::string text = format_proof(73894, hashes, note);
   EXPECT_EQ(text.substr(0, 35), "c2sp.org/tlog-proof@v1\nindex 73894\n");
-  EXPECT_EQ(text.substr(35), "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs=\n"
-                             "PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0=\n\n" + note);
+  EXPECT_EQ(text.substr(35),
+            "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs=\n"
+            "PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0=\n\n" +
+                note);
   const Result<TlogProof> proof = parse_proof(text);
   ASSERT_TRUE(proof.ok()) << proof.error().message;
   EXPECT_EQ(proof->index, 73894U);
   EXPECT_EQ(proof->hashes, hashes);
   EXPECT_EQ(proof->checkpoint_note, note);
   EXPECT_TRUE(parse_proof("c2sp.org/tlog-proof@v1\nextra YQ==\nindex 0\n\n" + note).ok());
-  for (const char* bad : {"", "c2sp.org/tlog-proof@v1\n", "c2sp.org/tlog-proof@v1\nindex 01\n\n",
-                          "c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\n", "x\nindex 1\n\n",
-                          "c2sp.org/tlog-proof@v1\nindex 1\n",
-                          "c2sp.org/tlog-proof@v1\nextra ?\nindex 1\n\n"}) {
+  for (const char* bad :
+       {"", "c2sp.org/tlog-proof@v1\n", "c2sp.org/tlog-proof@v1\nindex 01\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\n", "x\nindex 1\n\n",
+        "c2sp.org/tlog-proof@v1\nindex 1\n", "c2sp.org/tlog-proof@v1\nextra ?\nindex 1\n\n"}) {
     EXPECT_FALSE(parse_proof(bad).ok()) << bad;
   }
 }

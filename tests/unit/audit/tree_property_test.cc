@@ -104,8 +104,8 @@ TEST(TreeProperty, every_size_and_index_of_small_trees) {
     TiledTree tree = store().tree(size);
     ASSERT_EQ(*tree.root(), head(size).root);
     for (std::size_t i = 0; i < size; ++i) {
-      ASSERT_TRUE(verify_inclusion({store().leaves()[i], i, size}, *tree.inclusion(i),
-                                   head(size).root));
+      ASSERT_TRUE(
+          verify_inclusion({store().leaves()[i], i, size}, *tree.inclusion(i), head(size).root));
     }
     for (std::size_t from = 0; from <= size; ++from) {
       ASSERT_TRUE(verify_consistency(head(from), head(size), *tree.consistency(from)));

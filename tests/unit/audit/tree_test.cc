@@ -13,9 +13,14 @@ using testing::TileStore;
 
 // The entries and results that Certificate Transparency's implementations test with.
 Leaves known_leaves(std::size_t count) {
-  const std::vector<std::string> entries = {
-      "", "00", "10", "2021", "3031", "40414243", "5051525354555657",
-      "606162636465666768696a6b6c6d6e6f"};
+  const std::vector<std::string> entries = {"",
+                                            "00",
+                                            "10",
+                                            "2021",
+                                            "3031",
+                                            "40414243",
+                                            "5051525354555657",
+                                            "606162636465666768696a6b6c6d6e6f"};
   Leaves leaves;
   for (std::size_t i = 0; i < count; ++i) leaves.push_back(leaf_hash(*from_hex(entries[i])));
   return leaves;
@@ -93,7 +98,8 @@ TEST(Tree, what_is_beyond_the_tree_is_refused) {
   EXPECT_EQ(store.tree(5).leaf(5).error().code, ErrorCode::kInvalid);
   EXPECT_EQ(store.tree(5).consistency(6).error().code, ErrorCode::kInvalid);
   EXPECT_EQ(store.tree(9).root().error().code, ErrorCode::kNotFound);
-  TiledTree short_tiles(5, [](const TileId&) -> Result<std::string> { return std::string(32, 'x'); });
+  TiledTree short_tiles(5,
+                        [](const TileId&) -> Result<std::string> { return std::string(32, 'x'); });
   EXPECT_EQ(short_tiles.root().error().code, ErrorCode::kInvalid);
 }
 
@@ -122,11 +128,32 @@ TEST(Tree, tile_paths_have_one_spelling) {
     EXPECT_EQ(parse_tile_position(path + ".p/1"), (TilePosition{.index = index, .width = 1}));
     EXPECT_EQ(parse_tile_position(path + ".p/255"), (TilePosition{.index = index, .width = 255}));
   }
-  for (const char* bad :
-       {"", "0", "00", "0000", "x000/001", "001/x000", "x001", "x001/", "001/002", "x01/000", "-01",
-        "000.p", "000.p/", "000.p/0", "000.p/256", "000.p/01", "000.p/+1", "000.p/1/", "000.p/1.p/1",
-        "000.", "X001/000", "000/", "/000", "%30%30%30", "x999/x999/x999/x999/x999/x999/x999/x999/999",
-        "x018/x446/x744/x073/x709/x551/616"}) {
+  for (const char* bad : {"",
+                          "0",
+                          "00",
+                          "0000",
+                          "x000/001",
+                          "001/x000",
+                          "x001",
+                          "x001/",
+                          "001/002",
+                          "x01/000",
+                          "-01",
+                          "000.p",
+                          "000.p/",
+                          "000.p/0",
+                          "000.p/256",
+                          "000.p/01",
+                          "000.p/+1",
+                          "000.p/1/",
+                          "000.p/1.p/1",
+                          "000.",
+                          "X001/000",
+                          "000/",
+                          "/000",
+                          "%30%30%30",
+                          "x999/x999/x999/x999/x999/x999/x999/x999/999",
+                          "x018/x446/x744/x073/x709/x551/616"}) {
     EXPECT_FALSE(parse_tile_position(bad)) << bad;
   }
 }

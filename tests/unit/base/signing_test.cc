@@ -14,7 +14,8 @@ constexpr const char* kPem =
     "-----END PRIVATE KEY-----\n";
 constexpr const char* kPublic = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
 constexpr const char* kSignatureOf72 =
-    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c"
+    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d"
+    "8c"
     "387b2eaeb4302aeeb00d291612bb0c00";
 
 std::string hex(const Ed25519PublicKey& key) {

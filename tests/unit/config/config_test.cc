@@ -325,6 +325,33 @@ INSTANTIATE_TEST_SUITE_P(
         RoleCase{"records", Role::kRecords, {"records.token_file"}}),
     [](const auto& row) { return row.param.name; });
 
+TEST_F(ConfigTest, ASignedLogNeedsANameAndAMemory) {
+  const std::string key = write("log.key", "x");
+  LoadOptions options{
+      .settings = {"audit.tokens_file=" + key, "audit.database.url=postgresql://u@h/d"}};
+  EXPECT_TRUE(check_for(*load_config(options), Role::kAudit).ok());
+  const auto problem = [&](const std::string& setting) {
+    options.settings.push_back(setting);
+    const auto config = load_config(options);
+    return config.ok() ? check_for(*config, Role::kAudit).error().message : config.error().message;
+  };
+  EXPECT_THAT(problem("audit.log.key_files=" + key), HasSubstr("audit.log.origin is missing"));
+  EXPECT_THAT(problem("audit.log.origin=a.example/log"),
+              HasSubstr("audit.log.checkpoint_file is missing"));
+  options.settings.push_back("audit.log.checkpoint_file=" + directory_ + "/checkpoint");
+  EXPECT_TRUE(check_for(*load_config(options), Role::kAudit).ok());
+  EXPECT_THAT(problem("audit.log.key_files=" + key + "," + directory_ + "/gone"),
+              HasSubstr("/gone is missing or cannot be read"));
+  EXPECT_THAT(problem("audit.log.key_files=a,,b"), HasSubstr("not a path"));
+  // Relative to the file that names them.
+  const auto config = load_text(directory_ + "/h.yaml",
+                                "audit:\n  log:\n    key_files: [keys/a, /b]\n"
+                                "    checkpoint_file: state/checkpoint\n");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->audit.log.key_files, (std::vector<std::string>{directory_ + "/keys/a", "/b"}));
+  EXPECT_EQ(config->audit.log.checkpoint_file, directory_ + "/state/checkpoint");
+}
+
 TEST_F(ConfigTest, ARoleNeedsItsFilesToBeReadable) {
   const std::string file =
       write("h.yaml", "rules:\n  file: gone.yaml\nupstream: {ca_file: gone.crt}\n");
@@ -388,8 +415,8 @@ TEST(ConfigDump, ReadsBackAsTheSameConfig) {
 
 // Sets the key to the first of some values that it takes; false when none is news to it.
 bool change(const Field& field, Config& config) {
-  const nlohmann::json candidates = {"zz", "https://zz", "zz:1", {"10.9.0.0/16"},
-                                     3,    "3KiB",       "3s",   "error"};
+  const nlohmann::json candidates = {"zz",   "https://zz", "zz:1",  {"10.9.0.0/16"}, 3,
+                                     "3KiB", "3s",         "error", "public"};
   for (const nlohmann::json& value : candidates) {
     if (set_value(field, config, value).ok()) return get_value(field, Config()) != value;
   }

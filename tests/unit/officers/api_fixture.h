@@ -30,10 +30,14 @@ class ApiTest : public ::testing::Test {
   }
 
   http::Response send(http::RequestHead head) {
-    const std::unique_ptr<http::Handler> api = make_api(
-        {.records = records_, .log = log_, .tokens = tokens_, .clock = clock_, .problems = [this] {
-           return problems_;
-         }});
+    const std::unique_ptr<http::Handler> api = make_api({.records = records_,
+                                                         .tree = tree_,
+                                                         .log = log_,
+                                                         .tokens = tokens_,
+                                                         .clock = clock_,
+                                                         .problems = [this] { return problems_; },
+                                                         .tree_role = [this] { return tree_role_; },
+                                                         .entry_readers = entry_readers_});
     http::Request request;
     request.head = std::move(head);
     request.peer = {.address = "10.1.2.3", .port = 4711, .tls = true};
@@ -63,9 +67,12 @@ class ApiTest : public ::testing::Test {
 
   testing::FakeClock clock_;
   audit::FakeRecordSource records_;
+  audit::FakeTreeSource tree_;
   audit::FakeAuditLog log_;
   Tokens tokens_;
   std::vector<std::string> problems_;
+  TreeRole tree_role_{.origin = "audit.example/log", .keys = {"key"}, .status = {}};
+  EntryReaders entry_readers_ = EntryReaders::kOfficers;
 };
 
 }  // namespace holdfast::officers

@@ -1,10 +1,11 @@
-// A RecordSource in memory that remembers what it was asked.
+// What the audit service asks, in memory; each remembers what it was asked.
 #pragma once
 
 #include <optional>
 #include <vector>
 
 #include "audit/queries.h"
+#include "audit/tree_source.h"
 
 namespace holdfast::audit {
 
@@ -33,6 +34,39 @@ class FakeRecordSource final : public RecordSource {
   LogState log_state{.log_size = 5, .derived = 5, .partitions = 8'388'608};
   std::optional<Error> error;
   std::vector<RecordQuery> asked;
+};
+
+// A tree of one checkpoint, whatever is asked.
+class FakeTreeSource final : public TreeSource {
+ public:
+  Task<Result<TreeState>> state() override {
+    if (error) co_return *error;
+    co_return tree;
+  }
+  Task<Result<std::string>> tile(TileId id) override {
+    tiles_asked.push_back(id);
+    if (error) co_return *error;
+    co_return std::string(id.width * sizeof(Sha256), 't');
+  }
+  Task<Result<std::string>> bundle(TilePosition position) override {
+    bundles_asked.push_back(position);
+    if (error) co_return *error;
+    co_return std::string("\0\1e", 3);
+  }
+  Task<Result<std::string>> proof(std::variant<std::int64_t, Uuid> which) override {
+    proofs_asked.push_back(which);
+    if (error) co_return *error;
+    co_return std::string("c2sp.org/tlog-proof@v1\n");
+  }
+
+  TreeState tree{
+      .checkpoint = SignedCheckpoint{.note = "origin\n5\n", .head = {.size = 5}, .signed_at = {}},
+      .log_size = 7,
+      .leader = "1@host"};
+  std::optional<Error> error;
+  std::vector<TileId> tiles_asked;
+  std::vector<TilePosition> bundles_asked;
+  std::vector<std::variant<std::int64_t, Uuid>> proofs_asked;
 };
 
 }  // namespace holdfast::audit

@@ -19,6 +19,16 @@ class OpenApiTest : public ApiTest {
     return openapi_.at("paths").at("/api/v1/records").at("get").at("parameters");
   }
 
+  // The path with something that its parameters can stand for.
+  static std::string example_of(std::string path) {
+    for (const auto& [name, value] :
+         {std::pair("{reference}", "1"), std::pair("{level}", "0"), std::pair("{index}", "000")}) {
+      const std::size_t at = path.find(name);
+      if (at != std::string::npos) path.replace(at, std::string_view(name).size(), value);
+    }
+    return path;
+  }
+
   json openapi_;
 };
 
@@ -26,9 +36,7 @@ TEST_F(OpenApiTest, paths_are_those_of_the_server) {
   std::vector<std::string> documented;
   for (const auto& [path, item] : openapi_.at("paths").items()) {
     documented.push_back(path);
-    std::string target = path;
-    const std::size_t reference = target.find("{reference}");
-    if (reference != std::string::npos) target.replace(reference, target.size(), "1");
+    const std::string target = example_of(path);
     EXPECT_EQ(get(target).status, 200) << path;
     const bool open = item.at("get").contains("security");
     EXPECT_EQ(get(target, "").status, open ? 200 : 401) << path;
@@ -69,6 +77,13 @@ TEST_F(OpenApiTest, answers_have_the_members_it_promises) {
   for (const json& name : schema.at("required")) EXPECT_TRUE(page.contains(name)) << name;
   for (const auto& [name, value] : page.items()) {
     EXPECT_TRUE(schema.at("properties").contains(name)) << name;
+  }
+  const json integrity = body(get("/api/v1/integrity"));
+  const json& promised = openapi_.at("components").at("schemas").at("Integrity");
+  EXPECT_EQ(promised.at("required").size(), integrity.size());
+  for (const json& name : promised.at("required")) {
+    EXPECT_TRUE(integrity.contains(name)) << name;
+    EXPECT_TRUE(promised.at("properties").contains(name)) << name;
   }
   const json problem = body(get("/api/v1/records?x=1"));
   const json& problem_schema = openapi_.at("components").at("schemas").at("Problem");

@@ -139,7 +139,8 @@ class PipelineTest : public ::testing::Test {
                                                          .refusals = refusals_,
                                                          .clock = clock_,
                                                          .draining = draining_,
-                                                         .buffered_body_bytes_max = 1000},
+                                                         .buffered_body_bytes_max = 1000,
+                                                         .audit_url = "https://audit.example"},
                                            std::move(upstream), std::move(graph));
   }
 
@@ -189,6 +190,13 @@ class PipelineTest : public ::testing::Test {
   RefusalBudget refusals_{
       {.unverified_per_second = 1, .verified_per_second = 1, .burst_seconds = 3}, clock_};
   FakeUpstream* upstream_ = nullptr;
+  // Where the answer says that the proof of its record is.
+  static std::string proof_link(const http::Response& response) {
+    return "<https://audit.example/api/v1/records/" +
+           std::string(response.headers.get("Holdfast-Record")) +
+           "/proof>; rel=\"https://c2sp.org/tlog-proof\"";
+  }
+
   testing::FakeGraph* graph_ = nullptr;
   std::unique_ptr<Pipeline> pipeline_;
 };
@@ -202,6 +210,7 @@ TEST_F(PipelineTest, AllowedCallIsRecordedThenSentThenRecordedThenAnswered) {
   EXPECT_EQ(kind(1), Kind::kOutcome);
   EXPECT_EQ(upstream_->entries_before_forward, std::vector<std::size_t>{1});
   EXPECT_EQ(response.headers.get("Holdfast-Record"), to_string(log_.entries()[0].ref.id));
+  EXPECT_EQ(response.headers.get("Link"), proof_link(response));
   EXPECT_EQ(content(0)["decision"]["effect"], "allow");
   EXPECT_EQ(content(0)["decision"]["rules"], json({"own"}));
   EXPECT_EQ(content(0)["actor"]["verification"], "probe");
@@ -254,6 +263,7 @@ TEST_F(PipelineTest, DeniedCallNeverLeavesAndNamesItsRule) {
   EXPECT_EQ(kind(0), Kind::kDecision);
   EXPECT_EQ(content(0)["decision"]["status"], 403);
   EXPECT_EQ(response.headers.get("Holdfast-Record"), to_string(log_.entries()[0].ref.id));
+  EXPECT_EQ(response.headers.get("Link"), proof_link(response));
 }
 
 TEST_F(PipelineTest, UnknownMailboxIsAsIfHeld) {
@@ -504,6 +514,7 @@ TEST_F(PipelineTest, OutcomeDurableNowhereIsNeverReportedAsCertain) {
   EXPECT_EQ(response.status, 502);
   EXPECT_EQ(error_of(response)["code"], "HoldfastOutcomeUnknown");
   EXPECT_EQ(response.headers.count("Holdfast-Record"), 1U);
+  EXPECT_EQ(response.headers.get("Link"), proof_link(response));
 }
 
 TEST_F(PipelineTest, RecallAnswerTravelsUnchangedAndIsRead) {

@@ -1,0 +1,52 @@
+#include "officers/access.h"
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "officers/problem.h"
+
+namespace holdfast::officers {
+namespace {
+
+constexpr std::size_t kUserAgentBytesMax = 256;
+
+}  // namespace
+
+Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string_view endpoint,
+                           nlohmann::json query, std::size_t count) {
+  const http::RequestHead& head = asked.request.head;
+  audit::Record record{.kind = audit::Kind::kAccess};
+  nlohmann::json request = {
+      {"method", head.method}, {"target", head.target}, {"source_ip", asked.request.peer.address}};
+  const std::string user_agent = to_text(head.headers.get("User-Agent"), kUserAgentBytesMax);
+  if (!user_agent.empty()) request["user_agent"] = user_agent;
+  record.content["request"] = std::move(request);
+  record.content["access"] = {{"by", asked.officer.name},
+                              {"endpoint", endpoint},
+                              {"query", std::move(query)},
+                              {"count", count}};
+  const Result<audit::RecordRef> appended = co_await log.append(std::move(record));
+  if (!appended.ok()) co_return appended.error();
+  co_return Status{};
+}
+
+http::Response unrecorded(const Error& error) {
+  return problem(503,
+                 "reading is recorded, and the audit log cannot take the record: " + error.message);
+}
+
+http::Response failure(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kNotFound:
+      return problem(404, error.message);
+    case ErrorCode::kTimeout:
+      return problem(503, "the question takes too long: narrow it, for example by from and to");
+    case ErrorCode::kLimit:
+    case ErrorCode::kUnavailable:
+      return problem(503, error.message);
+    default:
+      log_error("a query failed", {{"error", error.message}});
+      return problem(500, "the query failed; the service's own log says why");
+  }
+}
+
+}  // namespace holdfast::officers

@@ -1,0 +1,136 @@
+#include "officers/log_api.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+#include "officers/access.h"
+#include "officers/problem.h"
+
+namespace holdfast::officers {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kCheckpoint = "checkpoint";
+constexpr std::string_view kTile = "tile/";
+constexpr std::string_view kEntries = "entries/";
+constexpr int kLevelMax = 63;
+constexpr const char* kText = "text/plain; charset=utf-8";
+constexpr const char* kBytes = "application/octet-stream";
+constexpr const char* kForever = "public, max-age=31536000, immutable";
+// What needed a credential must not be kept where others find it.
+constexpr const char* kForeverPrivate = "private, max-age=31536000, immutable";
+
+std::optional<int> parse_level(std::string_view text) {
+  int level = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), level);
+  if (error != std::errc() || std::to_string(level) != text || level < 0 || level > kLevelMax) {
+    return std::nullopt;
+  }
+  return level;
+}
+
+http::Response answer(const char* type, const char* caching, std::string content) {
+  http::Response response;
+  response.headers = {{"Content-Type", type}, {"Cache-Control", caching}};
+  response.content = std::move(content);
+  return response;
+}
+
+// Set while nothing that the database says of the tree may be passed on.
+std::optional<http::Response> frozen_answer(const ApiServices& services) {
+  const std::string why = services.tree_role().status.frozen;
+  if (why.empty()) return std::nullopt;
+  return problem(503, "the log's tree is frozen: " + why);
+}
+
+Task<http::Response> answer_checkpoint(const ApiServices& services) {
+  if (std::optional<http::Response> frozen = frozen_answer(services)) {
+    co_return *std::move(frozen);
+  }
+  Result<audit::TreeState> state = co_await services.tree.state();
+  if (!state.ok()) co_return failure(state.error());
+  if (!state->checkpoint) co_return problem(404, "this log has no signed checkpoint");
+  co_return answer(kText, "no-cache", std::move(state->checkpoint->note));
+}
+
+}  // namespace
+
+std::optional<LogResource> parse_log_path(std::string_view path) {
+  if (path == kCheckpoint) return CheckpointResource{};
+  if (!path.starts_with(kTile)) return std::nullopt;
+  path.remove_prefix(kTile.size());
+  const bool entries = path.starts_with(kEntries);
+  const std::size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::optional<audit::TilePosition> position =
+      audit::parse_tile_position(path.substr(slash + 1));
+  if (!position) return std::nullopt;
+  if (entries) return *position;
+  const std::optional<int> level = parse_level(path.substr(0, slash));
+  if (!level) return std::nullopt;
+  return audit::TileId{.level = *level, .index = position->index, .width = position->width};
+}
+
+Task<http::Response> answer_log(const ApiServices& services, LogResource resource) {
+  if (std::holds_alternative<CheckpointResource>(resource)) {
+    co_return co_await answer_checkpoint(services);
+  }
+  if (const auto* id = std::get_if<audit::TileId>(&resource)) {
+    Result<std::string> tile = co_await services.tree.tile(*id);
+    if (!tile.ok()) co_return failure(tile.error());
+    co_return answer(kBytes, kForever, *std::move(tile));
+  }
+  const audit::TilePosition position = std::get<audit::TilePosition>(resource);
+  Result<std::string> bundle = co_await services.tree.bundle(position);
+  if (!bundle.ok()) co_return failure(bundle.error());
+  const bool open = services.entry_readers == EntryReaders::kAnyone;
+  co_return answer(kBytes, open ? kForever : kForeverPrivate, *std::move(bundle));
+}
+
+Task<http::Response> answer_proof(const ApiServices& services, RecordReference which) {
+  if (std::optional<http::Response> frozen = frozen_answer(services)) {
+    co_return *std::move(frozen);
+  }
+  Result<std::string> proof = co_await services.tree.proof(which);
+  if (!proof.ok()) co_return failure(proof.error());
+  co_return answer(kText, "no-store", *std::move(proof));
+}
+
+Task<http::Response> answer_integrity(const ApiServices& services) {
+  const Result<audit::TreeState> state = co_await services.tree.state();
+  if (!state.ok()) co_return failure(state.error());
+  const TreeRole role = services.tree_role();
+  json body = {{"signed", state->checkpoint.has_value()},
+               {"size", nullptr},
+               {"root", nullptr},
+               {"signed_at", nullptr},
+               {"age_ms", nullptr},
+               {"log_size", state->log_size},
+               {"behind", state->log_size},
+               {"checkpoint", nullptr},
+               {"leader", nullptr},
+               {"leading_here", role.status.leading},
+               {"origin", nullptr},
+               {"keys", role.keys},
+               {"frozen", nullptr}};
+  if (state->checkpoint) {
+    const audit::SignedCheckpoint& newest = *state->checkpoint;
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(services.clock.now() -
+                                                                           newest.signed_at);
+    body["size"] = newest.head.size;
+    body["root"] = to_base64(bytes_of(newest.head.root));
+    body["signed_at"] = to_rfc3339(newest.signed_at);
+    body["age_ms"] = std::max<std::int64_t>(age.count(), 0);
+    // A log that has gone back holds fewer.
+    body["behind"] = state->log_size - std::min<std::uint64_t>(newest.head.size, state->log_size);
+    body["checkpoint"] = newest.note;
+  }
+  if (!state->leader.empty()) body["leader"] = state->leader;
+  if (!role.origin.empty()) body["origin"] = role.origin;
+  if (!role.status.frozen.empty()) body["frozen"] = role.status.frozen;
+  co_return json_response(200, body.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
+}  // namespace holdfast::officers

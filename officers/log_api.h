@@ -1,0 +1,30 @@
+// The log as others verify it: C2SP tlog-tiles under /log/, proofs, and how the tree stands.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "officers/api.h"
+
+namespace holdfast::officers {
+
+inline constexpr std::string_view kCheckpointPath = "/log/checkpoint";
+inline constexpr std::string_view kTilePath = "/log/tile/{level}/{index}";
+inline constexpr std::string_view kEntriesPath = "/log/tile/entries/{index}";
+
+struct CheckpointResource {};
+using LogResource = std::variant<CheckpointResource, audit::TileId, audit::TilePosition>;
+
+// What a path below /log/ names; a TilePosition is a bundle of entries. nullopt: nothing. Pure.
+std::optional<LogResource> parse_log_path(std::string_view path);
+
+// The answers. `services` must outlive the task.
+Task<http::Response> answer_log(const ApiServices& services, LogResource resource);
+
+using RecordReference = std::variant<std::int64_t, Uuid>;
+Task<http::Response> answer_proof(const ApiServices& services, RecordReference which);
+
+Task<http::Response> answer_integrity(const ApiServices& services);
+
+}  // namespace holdfast::officers

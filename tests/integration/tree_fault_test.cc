@@ -1,0 +1,243 @@
+// What must never be signed, and who must not sign any more.
+#include "tests/integration/tree_fixture.h"
+
+namespace holdfast::audit {
+namespace {
+
+using testing::eventually;
+using ::testing::HasSubstr;
+using testing::kOrigin;
+using testing::TreeTest;
+
+// The keeper's step fails as frozen, it says so, and nothing is signed.
+void expect_frozen(TreeKeeper& keeper, const std::string& why) {
+  Result<bool> more = true;
+  while (more.ok() && *more) more = keeper.step();
+  ASSERT_FALSE(more.ok());
+  EXPECT_EQ(more.error().code, ErrorCode::kRefused) << more.error().message;
+  EXPECT_THAT(more.error().message, HasSubstr(why));
+  EXPECT_EQ(keeper.status().frozen, more.error().message);
+  EXPECT_FALSE(keeper.status().leading);
+}
+
+TEST_F(TreeTest, fault_fewer_records_freeze_until_they_are_back) {
+  fill(300);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  roll_back_log(250);
+  expect_frozen(*a, "gone back");
+  expect_frozen(*a, "gone back");
+  fill(290);
+  expect_frozen(*a, "gone back");
+  EXPECT_EQ(checkpoints(), "300");
+  fill(310);  // The very records that were there.
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
+  EXPECT_EQ(checkpoints(), "300,310");
+  EXPECT_EQ(a->status().frozen, "");
+  EXPECT_EQ(newest("a"), true_head());
+}
+
+TEST_F(TreeTest, fault_a_database_rolled_back_as_a_whole_freezes_who_has_seen_more) {
+  fill(600);
+  auto a = keeper("a");
+  auto b = keeper("b");
+  ASSERT_TRUE(run(*a).ok());
+  ASSERT_TRUE(run(*b).ok());
+  a.reset();
+  roll_back_log(400);
+  roll_back_tree(400);
+  a = keeper("a");
+  expect_frozen(*a, "gone back");
+  expect_frozen(*b, "gone back");
+  fill(800, "other");
+  expect_frozen(*a, "not those that a checkpoint was signed over");
+  expect_frozen(*b, "not those that a checkpoint was signed over");
+  EXPECT_EQ(checkpoints(), "");
+  // Somebody who has seen nothing signs; who has, is not taken in.
+  auto naive = keeper("naive");
+  ASSERT_TRUE(eventually([&] { return run(*naive).ok() && naive->status().leading; }));
+  EXPECT_EQ(checkpoints(), "800");
+  expect_frozen(*a, "not those that a checkpoint was signed over");
+}
+
+TEST_F(TreeTest, fault_another_entry_in_the_open_tile_freezes_the_leader) {
+  fill(300);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  replace_record(280);
+  fill(301);
+  expect_frozen(*a, "not the one that was there");
+  a.reset();
+  a = keeper("a");
+  expect_frozen(*a, "not those that a checkpoint was signed over");
+  auto other = keeper("other");  // The database's own checkpoint is enough to tell.
+  expect_frozen(*other, "not those that a checkpoint was signed over");
+  EXPECT_EQ(checkpoints(), "300");
+}
+
+TEST_F(TreeTest, fault_missing_records_freeze) {
+  fill(300);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  fill(310);
+  tamper("DELETE FROM holdfast.log WHERE index = 305");
+  expect_frozen(*a, "lacks records");
+}
+
+TEST_F(TreeTest, fault_another_log_is_not_signed) {
+  fill(3);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  a.reset();
+  TreeKeeperOptions options = keeper_options("b");
+  options.origin = "other.example/log";
+  auto other = keeper(std::move(options));
+  expect_frozen(*other, "holds the log audit.example/log");
+  options = keeper_options("a");
+  options.origin = "other.example/log";
+  const auto refused = TreeKeeper::open(std::move(options));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("is of the log audit.example/log"));
+}
+
+TEST_F(TreeTest, fault_a_lost_connection_is_lost_leadership) {
+  fill(300);
+  auto a = keeper("a");
+  auto b = keeper("b");
+  ASSERT_TRUE(run(*a).ok());
+  ASSERT_TRUE(run(*b).ok());
+  end_sessions_of("a");
+  fill(400);
+  const Result<bool> lost = a->step();
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(lost.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(a->status().frozen, "");
+  EXPECT_FALSE(a->status().leading);
+  ASSERT_TRUE(run(*b).ok());
+  EXPECT_TRUE(b->status().leading);
+  ASSERT_TRUE(run(*a).ok());
+  EXPECT_FALSE(a->status().leading);
+  EXPECT_EQ(newest("b"), true_head());
+}
+
+TEST_F(TreeTest, fault_nothing_becomes_visible_after_leadership_is_lost) {
+  fill(300);
+  auto a = keeper("a");
+  auto b = keeper("b");
+  ASSERT_TRUE(run(*a).ok());
+  fill(400);
+  {
+    // The leader hangs while it publishes.
+    pqxx::connection blocker(database("postgres").url);
+    pqxx::work blocking(blocker);
+    blocking.exec("LOCK TABLE holdfast.tree_checkpoints IN SHARE ROW EXCLUSIVE MODE");
+    auto step = std::async(std::launch::async, [&] { return a->step(); });
+    ASSERT_TRUE(eventually([&] {
+      return value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'a' "
+                 "AND wait_event_type = 'Lock'") == "1";
+    }));
+    end_sessions_of("a");
+    EXPECT_FALSE(step.get().ok());
+  }
+  EXPECT_EQ(checkpoints(), "300");
+  ASSERT_TRUE(eventually([&] { return run(*b).ok() && b->status().leading; }));
+  EXPECT_EQ(checkpoints(), "300,400");
+  EXPECT_EQ(newest("b"), true_head());
+  // What it had signed agrees with what the other one signed, so it follows.
+  ASSERT_TRUE(run(*a).ok());
+}
+
+TEST_F(TreeTest, fault_a_crash_between_file_and_database_is_made_good) {
+  fill(300);
+  auto a = keeper("a");
+  sql("postgres", "ALTER TABLE holdfast.tree_checkpoints ADD CONSTRAINT never CHECK (size <> 300)");
+  EXPECT_FALSE(run(*a).ok());
+  EXPECT_EQ(a->status().seen, true_head());
+  EXPECT_EQ(checkpoints(), "");
+  a.reset();
+  sql("postgres", "ALTER TABLE holdfast.tree_checkpoints DROP CONSTRAINT never");
+  // Signed and never seen by anybody; but signed it was.
+  roll_back_log(200);
+  a = keeper("a");
+  expect_frozen(*a, "gone back");
+  fill(300);
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
+  EXPECT_EQ(newest("a"), true_head());
+}
+
+TEST_F(TreeTest, fault_a_leader_that_is_stopped_loses_the_lock) {
+  fill(300);
+  TreeKeeperOptions options = keeper_options("a");
+  options.silence_timeout = std::chrono::milliseconds(200);
+  auto a = keeper(std::move(options));
+  auto b = keeper("b");
+  ASSERT_TRUE(run(*a).ok());
+  EXPECT_TRUE(a->status().leading);
+  // It does not come back for a while, as a process in SIGSTOP would not.
+  ASSERT_TRUE(eventually([&] { return run(*b).ok() && b->status().leading; }));
+  fill(400);
+  ASSERT_TRUE(run(*b).ok());
+  EXPECT_FALSE(a->step().ok());
+  ASSERT_TRUE(run(*a).ok());
+  EXPECT_FALSE(a->status().leading);
+  EXPECT_EQ(newest("b"), true_head());
+}
+
+TEST_F(TreeTest, fault_what_cannot_be_kept_is_not_signed) {
+  fill(3);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  fill(5);
+  std::filesystem::create_directory(file("a") + ".new");  // In the way of the file's draft.
+  EXPECT_FALSE(run(*a).ok());
+  EXPECT_EQ(checkpoints(), "3");
+  std::filesystem::remove(file("a") + ".new");
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
+  EXPECT_EQ(checkpoints(), "3,5");
+}
+
+TEST_F(TreeTest, fault_the_database_goes_away_and_comes_back) {
+  fill(300);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  control("stop");
+  EXPECT_EQ(run(*a).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(run(*a).error().code, ErrorCode::kUnavailable);
+  control("start");
+  fill(400);
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
+  EXPECT_EQ(newest("a"), true_head());
+}
+
+TEST_F(TreeTest, race_of_many_keepers_leaves_one_growing_tree) {
+  std::atomic<bool> done = false;
+  std::vector<std::future<void>> threads;
+  for (const char* name : {"a", "b", "c"}) {
+    auto one = keeper(name);
+    threads.push_back(std::async(std::launch::async, [&, one = std::move(one)] {
+      while (!done) (void)one->step();
+    }));
+  }
+  for (std::uint64_t size = 100; size <= 3000; size += 100) {
+    fill(size);
+    if (size % 500 == 0) end_sessions_of(value("SELECT holdfast.tree_leader()"));
+  }
+  EXPECT_TRUE(eventually(
+      [&] { return value("SELECT max(size) FROM holdfast.tree_checkpoints") == "3000"; }));
+  done = true;
+  for (auto& thread : threads) thread.get();
+  EXPECT_EQ(value("SELECT root FROM holdfast.tree_checkpoints ORDER BY ordinal DESC LIMIT 1"),
+            "\\x" + to_hex(true_head().root));
+  // Every one of them is a beginning of the last.
+  const auto rows = sql("postgres", "SELECT size, root FROM holdfast.tree_checkpoints");
+  pqxx::connection connection(database("postgres").url);
+  pqxx::nontransaction transaction(connection);
+  for (const pqxx::row& row : rows) {
+    TiledTree tree(row[0].as<std::uint64_t>(), tile_reader(transaction));
+    EXPECT_EQ("\\x" + to_hex(*tree.root()), row[1].c_str());
+  }
+}
+
+}  // namespace
+}  // namespace holdfast::audit

@@ -148,7 +148,7 @@ Sha256 TreeBuilder::root() const {
 
 std::vector<Tile> TreeBuilder::take_tiles() {
   std::vector<Tile> tiles = std::exchange(full_, {});
-  std::ranges::stable_sort(tiles, {}, &Tile::level);
+  std::ranges::sort(tiles, {}, [](const Tile& tile) { return std::pair(tile.level, tile.index); });
   return tiles;
 }
 

@@ -4,7 +4,9 @@
 #include <array>
 #include <cassert>
 #include <utility>
+#include <vector>
 
+#include "base/canonical_object.h"
 #include "base/json.h"
 
 namespace holdfast::audit {
@@ -12,12 +14,47 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kVersion = 1;
-constexpr std::array<const char*, 6> kOwnMembers = {"v",    "id",     "kind",
-                                                    "time", "writer", "operation_id"};
+constexpr std::string_view kVersionMember = ",\"v\":1";
+constexpr std::size_t kTypicalBytes = 2048;
+constexpr std::array<std::string_view, 6> kOwnMembers = {"v",    "id",     "kind",
+                                                         "time", "writer", "operation_id"};
 // As long as every time, and found nowhere else: a quote inside a JSON string is escaped.
 constexpr std::string_view kTimeMember = "\"time\":\"0000-00-00T00:00:00.000000Z\"";
 constexpr std::size_t kTimeOffset = 8;
+
+std::string as_json(std::string_view utf8) {
+  std::string text;
+  text.reserve(utf8.size() + 2);
+  append_json_string(text, utf8);
+  return text;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// The caller's members, each as canonical JSON. Their names leave room for the entry's own.
+Result<std::vector<WrittenMember>> members_of(const json& content,
+                                              std::vector<WrittenMember> members) {
+  if (!content.is_object()) return Error{ErrorCode::kInvalid, "a record is an object"};
+  for (const auto& [name, value] : content.items()) {
+    Result<std::string> text = canonical_json(value);
+    if (!text.ok()) {
+      return Error{ErrorCode::kInvalid, "\"" + name + "\" of a record: " + text.error().message};
+    }
+    members.push_back({.name = name, .value = *std::move(text)});
+  }
+  for (const WrittenMember& member : members) {
+    if (std::ranges::find(kOwnMembers, member.name) != kOwnMembers.end()) {
+      return Error{ErrorCode::kInvalid, "the record sets " + member.name + " itself"};
+    }
+    // Time, version and writer end every entry.
+    if (member.name > "time" || !is_ascii(member.name)) {
+      return Error{ErrorCode::kInvalid, "\"" + member.name + "\" is not a record's member"};
+    }
+  }
+  return members;
+}
 
 std::optional<Kind> parse_kind(std::string_view text) {
   using enum Kind;
@@ -97,35 +134,39 @@ void Entry::set_time(WallTime time) {
 }
 
 Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
-  if (!record.content.is_object()) return Error{ErrorCode::kInvalid, "a record is an object"};
-  for (const char* member : kOwnMembers) {
-    if (record.content.contains(member)) {
-      return Error{ErrorCode::kInvalid, "the record sets " + std::string(member) + " itself"};
-    }
+  Result<std::vector<WrittenMember>> members =
+      members_of(record.content, std::move(record.written));
+  if (!members.ok()) return members.error();
+  const auto add = [&members](const char* name, std::string_view text) {
+    members->push_back({.name = name, .value = as_json(text)});
+  };
+  add("id", to_string(id));
+  add("kind", to_string(record.kind));
+  if (record.operation_id != Uuid{}) add("operation_id", to_string(record.operation_id));
+  std::ranges::sort(*members, {}, &WrittenMember::name);
+  const auto twice = std::ranges::adjacent_find(*members, {}, &WrittenMember::name);
+  if (twice != members->end()) {
+    return Error{ErrorCode::kInvalid, "the record sets " + twice->name + " twice"};
   }
-  const auto after_time = std::ranges::find_if(
-      record.content.items(), [](const auto& item) { return item.key() > "time"; });
-  if (after_time != record.content.items().end()) {
-    return Error{ErrorCode::kInvalid, "\"" + after_time.key() + "\" is not a record's member"};
+  std::string bytes;
+  bytes.reserve(kTypicalBytes);
+  for (const WrittenMember& member : *members) {
+    bytes += bytes.empty() ? '{' : ',';
+    bytes.append(as_json(member.name)).append(":").append(member.value);
   }
-  json members = std::move(record.content);
-  members["v"] = kVersion;
-  members["id"] = to_string(id);
-  members["kind"] = to_string(record.kind);
-  members["time"] = kTimeMember.substr(kTimeOffset, kTimeMember.size() - kTimeOffset - 1);
-  members["writer"] = {{"id", to_string(writer.id)}, {"role", to_string(writer.role)}};
-  if (record.operation_id != Uuid{}) members["operation_id"] = to_string(record.operation_id);
-  Result<std::string> bytes = canonical_json(members);
-  if (!bytes.ok()) return bytes.error();
-  if (bytes->size() > kEntryBytesMax) {
-    return Error{ErrorCode::kLimit, "the entry has " + std::to_string(bytes->size()) +
+  CanonicalObject by;
+  by.text("id", to_string(writer.id)).text("role", to_string(writer.role));
+  bytes.append(",").append(kTimeMember).append(kVersionMember);
+  bytes.append(",\"writer\":").append(std::move(by).take()).append("}");
+  if (bytes.size() > kEntryBytesMax) {
+    return Error{ErrorCode::kLimit, "the entry has " + std::to_string(bytes.size()) +
                                         " bytes, at most " + std::to_string(kEntryBytesMax) +
                                         " fit"};
   }
   return Entry{.id = id,
                .kind = record.kind,
                .operation_id = record.operation_id,
-               .bytes = *std::move(bytes)};
+               .bytes = std::move(bytes)};
 }
 
 Result<Entry> read_entry(std::string bytes) {
@@ -148,7 +189,7 @@ Result<Entry> read_entry(std::string bytes) {
 json content_of(const Entry& entry) {
   Result<json> parsed = parse_json(entry.bytes);
   if (!parsed.ok() || !parsed->is_object()) return json::object();
-  for (const char* member : kOwnMembers) parsed->erase(member);
+  for (const std::string_view member : kOwnMembers) parsed->erase(std::string(member));
   return *std::move(parsed);
 }
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/uuid.h"
 
@@ -33,12 +34,21 @@ enum class CallResult {
 
 std::string_view to_string(CallResult result);
 
+// A member of a record whose value is canonical JSON already.
+struct WrittenMember {
+  std::string name;
+  std::string value;
+};
+
 struct Record {
   Kind kind = Kind::kSystem;
   Uuid operation_id;  // Ties decision or intent, outcome and reconciliation of one call together.
   // request, operation, actor, decision, approval, preimage, outcome, access, system as the kind
   // asks for. The log adds v, id, kind, time, writer and operation_id when it makes the entry.
   nlohmann::json content = nlohmann::json::object();
+  // More members, under other names: for records so frequent that a tree for each would be most of
+  // their cost (base/canonical_object.h writes them).
+  std::vector<WrittenMember> written{};
 };
 
 // Where a durable record stands.

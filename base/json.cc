@@ -90,6 +90,36 @@ bool is_plain_ascii(const std::string& text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
+void append_escape(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\b':
+      out += "\\b";
+      return;
+    case '\f':
+      out += "\\f";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      break;
+  }
+  out += "\\u00";
+  out += to_hex(std::string_view(&c, 1));
+}
+
 class CanonicalWriter {
  public:
   bool write(const json& value) {
@@ -135,48 +165,8 @@ class CanonicalWriter {
 
   bool write_string(const std::string& string) {
     if (!is_utf8(string)) return fail("is not UTF-8");
-    text_ += '"';
-    std::size_t written = 0;
-    for (std::size_t i = 0; i < string.size(); ++i) {
-      const auto byte = static_cast<unsigned char>(string[i]);
-      if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
-      text_.append(string, written, i - written);
-      write_escape(string[i]);
-      written = i + 1;
-    }
-    text_.append(string, written);
-    text_ += '"';
+    append_json_string(text_, string);
     return true;
-  }
-
-  void write_escape(char c) {
-    switch (c) {
-      case '"':
-        text_ += "\\\"";
-        return;
-      case '\\':
-        text_ += "\\\\";
-        return;
-      case '\b':
-        text_ += "\\b";
-        return;
-      case '\f':
-        text_ += "\\f";
-        return;
-      case '\n':
-        text_ += "\\n";
-        return;
-      case '\r':
-        text_ += "\\r";
-        return;
-      case '\t':
-        text_ += "\\t";
-        return;
-      default:
-        break;
-    }
-    text_ += "\\u00";
-    text_ += to_hex(std::string_view(&c, 1));
   }
 
   bool write_array(const json& array) {
@@ -229,6 +219,20 @@ class CanonicalWriter {
 };
 
 }  // namespace
+
+void append_json_string(std::string& out, std::string_view utf8) {
+  out += '"';
+  std::size_t written = 0;
+  for (std::size_t i = 0; i < utf8.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(utf8[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out.append(utf8, written, i - written);
+    append_escape(out, utf8[i]);
+    written = i + 1;
+  }
+  out.append(utf8, written);
+  out += '"';
+}
 
 Result<json> parse_json(std::string_view text) {
   StrictnessCheck check;

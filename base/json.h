@@ -21,4 +21,7 @@ Result<nlohmann::json> parse_json(std::string_view text);
 // a JSON pointer.
 Result<std::string> canonical_json(const nlohmann::json& value);
 
+// Appends `utf8`, which must be UTF-8, as RFC 8785 writes a string.
+void append_json_string(std::string& out, std::string_view utf8);
+
 }  // namespace holdfast

@@ -132,8 +132,9 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   refusal = refusal_of(basis.decision, call.request.head.headers, to_string(make_uuid_v4()));
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal), &basis);
 
-  Result<audit::Receipt> receipt =
-      co_await parts_.log.append_intent(intent_record(subject, basis), outbound_request(call));
+  CallMembers members = call_members(subject);
+  Result<audit::Receipt> receipt = co_await parts_.log.append_intent(
+      intent_record(subject, members, basis), outbound_request(call));
   if (!receipt.ok()) co_return audit_unavailable(call);
   // From here on the intent is durable, and exactly one terminal record must follow.
   const audit::RecordRef intent = receipt->intent();
@@ -141,8 +142,8 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   ForwardResult result = co_await upstream_->forward(std::move(*receipt));
   const auto duration =
       std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.steady_now() - begun);
-  const Result<audit::RecordRef> ended =
-      co_await parts_.log.append_outcome(outcome_record(subject, result, duration));
+  const Result<audit::RecordRef> ended = co_await parts_.log.append_outcome(
+      outcome_record(subject, std::move(members), result, duration));
   co_return answer_forwarded(subject, intent, std::move(result), ended);
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "approval/requirements.h"
+#include "base/canonical_object.h"
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/json.h"
@@ -18,24 +19,26 @@ using nlohmann::json;
 constexpr std::size_t kHeaderTextBytesMax = 256;
 constexpr std::size_t kReasonBytesMax = 512;
 
-json as_texts(const std::vector<std::string>& texts) {
-  json array = json::array();
-  for (const std::string& text : texts) array.push_back(to_text(text));
-  return array;
+std::vector<std::string> as_texts(const std::vector<std::string>& texts) {
+  std::vector<std::string> clean;
+  clean.reserve(texts.size());
+  for (const std::string& text : texts) clean.push_back(to_text(text));
+  return clean;
 }
 
 // The request line may not even have been valid; what a URL cannot hold is percent-encoded.
 std::string printable(std::string_view text) {
+  const auto is_plain = [](char c) { return c > ' ' && c < '\x7f'; };
+  if (std::ranges::all_of(text, is_plain)) return std::string(text);
   std::string printed;
   for (const char c : text) {
-    const bool plain = c > ' ' && c < '\x7f';
-    printed += plain ? std::string(1, c) : "%" + to_hex(std::string_view(&c, 1));
+    printed += is_plain(c) ? std::string(1, c) : "%" + to_hex(std::string_view(&c, 1));
   }
   return printed;
 }
 
-void set_if_present(json& object, const char* key, std::string_view value) {
-  if (!value.empty()) object[key] = to_text(value, kHeaderTextBytesMax);
+void add_if_present(CanonicalObject& object, std::string_view name, std::string_view value) {
+  if (!value.empty()) object.text(name, to_text(value, kHeaderTextBytesMax));
 }
 
 // Whether text holds access_token under any number of encodings, or, in a query, a JWT's beginning.
@@ -69,159 +72,219 @@ std::string target_for_record(const std::string& target) {
   return recorded;
 }
 
-json request_content(const Call& call) {
+std::string request_content(const Call& call) {
   const http::RequestHead& head = call.request.head;
-  json content = {{"method", to_text(printable(head.method), kHeaderTextBytesMax)},
-                  {"target", target_for_record(head.target)},
-                  {"request_id", call.request_id},
-                  {"client_request_id", call.client_request_id},
-                  {"source_ip", call.source_ip}};
-  set_if_present(content, "user_agent", head.headers.get("User-Agent"));
-  set_if_present(content, "prefer", head.headers.joined("Prefer"));
-  set_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));
+  CanonicalObject content;
+  if (call.content && !call.content->empty()) {
+    content.integer("body_bytes", static_cast<std::int64_t>(call.content->size()));
+    content.text("body_sha256", to_hex(sha256(*call.content)));
+  }
+  content.text("client_request_id", call.client_request_id);
   if (const std::string* header = head.headers.find("x-msft-approval-justification")) {
     const Result<std::string> justification = approval::decode_justification(*header);
-    if (justification.ok()) content["justification"] = to_text(*justification);
+    if (justification.ok()) content.text("justification", to_text(*justification));
   }
-  if (call.content && !call.content->empty()) {
-    content["body_bytes"] = call.content->size();
-    content["body_sha256"] = to_hex(sha256(*call.content));
-  }
-  return content;
+  content.text("method", to_text(printable(head.method), kHeaderTextBytesMax));
+  add_if_present(content, "prefer", head.headers.joined("Prefer"));
+  content.text("request_id", call.request_id);
+  content.text("source_ip", call.source_ip);
+  content.text("target", target_for_record(head.target));
+  add_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));
+  add_if_present(content, "user_agent", head.headers.get("User-Agent"));
+  return std::move(content).take();
 }
 
-json operation_content(const graph::Operation& operation, const std::vector<std::string>& names) {
-  json mailbox = {{"kind", graph::to_string(operation.mailbox.kind)}};
-  if (!operation.mailbox.key.empty()) mailbox["key"] = without_token(operation.mailbox.key);
-  if (!names.empty()) mailbox["names"] = as_texts(names);
-  json content = {{"action", operation.action},
-                  {"mailbox", std::move(mailbox)},
-                  {"path", without_token(operation.canonical_path)}};
-  set_if_present(content, "resource", operation.resource);
-  if (operation.item) content["item"] = without_token(*operation.item);
-  if (operation.folder) content["folder"] = without_token(*operation.folder);
-  if (operation.version) content["version"] = *operation.version;
-  if (operation.may_be_shared) content["may_be_shared"] = true;
-  return content;
+std::string operation_content(const graph::Operation& operation,
+                              const std::vector<std::string>& names) {
+  CanonicalObject mailbox;
+  if (!operation.mailbox.key.empty()) mailbox.text("key", without_token(operation.mailbox.key));
+  mailbox.text("kind", graph::to_string(operation.mailbox.kind));
+  if (!names.empty()) mailbox.texts("names", as_texts(names));
+  CanonicalObject content;
+  content.text("action", operation.action);
+  if (operation.folder) content.text("folder", without_token(*operation.folder));
+  if (operation.item) content.text("item", without_token(*operation.item));
+  content.written("mailbox", std::move(mailbox).take());
+  if (operation.may_be_shared) content.boolean("may_be_shared", true);
+  content.text("path", without_token(operation.canonical_path));
+  add_if_present(content, "resource", operation.resource);
+  if (operation.version) content.text("version", *operation.version);
+  return std::move(content).take();
 }
 
-json actor_content(const identity::Actor& actor) {
-  json content = {{"kind", identity::to_string(actor.kind)},
-                  {"verification", identity::to_string(actor.verification)}};
-  set_if_present(content, "tenant", actor.tenant_id);
-  set_if_present(content, "user",
-                 actor.kind == identity::ActorKind::kUser ? actor.object_id : std::string());
-  set_if_present(content, "app", actor.app_id);
-  set_if_present(content, "name", actor.name);
-  set_if_present(content, "token_id", actor.token_id);
-  set_if_present(content, "token_sha256", actor.token_sha256);
-  return content;
+std::string actor_content(const identity::Actor& actor) {
+  CanonicalObject content;
+  add_if_present(content, "app", actor.app_id);
+  content.text("kind", identity::to_string(actor.kind));
+  add_if_present(content, "name", actor.name);
+  add_if_present(content, "tenant", actor.tenant_id);
+  add_if_present(content, "token_id", actor.token_id);
+  add_if_present(content, "token_sha256", actor.token_sha256);
+  if (actor.kind == identity::ActorKind::kUser) add_if_present(content, "user", actor.object_id);
+  content.text("verification", identity::to_string(actor.verification));
+  return std::move(content).take();
 }
 
-json match_content(const std::vector<approval::RuleMatch>& matches) {
-  json content = json::array();
+std::vector<std::string> match_content(const std::vector<approval::RuleMatch>& matches) {
+  std::vector<std::string> array;
   for (const approval::RuleMatch& match : matches) {
-    json item = {{"id", match.id}, {"effect", approval::to_string(match.effect)}};
-    if (!match.unknown_facts.empty()) item["unknown_facts"] = match.unknown_facts;
-    content.push_back(std::move(item));
+    CanonicalObject item;
+    item.text("effect", approval::to_string(match.effect)).text("id", match.id);
+    if (!match.unknown_facts.empty()) item.texts("unknown_facts", match.unknown_facts);
+    array.push_back(std::move(item).take());
   }
-  return content;
+  return array;
 }
 
 // The facts the rules saw, unknown ones as null, so that a reader can decide again.
-json facts_content(const approval::Facts& facts) {
-  const auto known = [](const auto& fact) { return fact ? json(*fact) : json(); };
-  const auto known_texts = [](const auto& fact) { return fact ? as_texts(*fact) : json(); };
-  return {{"actor_kind", identity::to_string(facts.actor_kind)},
-          {"groups", known_texts(facts.groups)},
-          {"roles", known_texts(facts.roles)},
-          {"mailbox", facts.mailbox ? as_texts(facts.mailbox->names) : json()},
-          {"own_mailbox", known(facts.own_mailbox)},
-          {"folder", facts.folder ? json(without_token(*facts.folder)) : json()},
-          {"source_ip", known(facts.source_ip)},
-          {"at", to_rfc3339(facts.now)}};
+std::string facts_content(const approval::Facts& facts) {
+  CanonicalObject content;
+  const auto texts = [&content](std::string_view name,
+                                const std::optional<std::vector<std::string>>& fact) {
+    if (fact) {
+      content.texts(name, as_texts(*fact));
+    } else {
+      content.null(name);
+    }
+  };
+  const auto text = [&content](std::string_view name, const std::optional<std::string>& fact) {
+    if (fact) {
+      content.text(name, *fact);
+    } else {
+      content.null(name);
+    }
+  };
+  content.text("actor_kind", identity::to_string(facts.actor_kind));
+  content.text("at", to_rfc3339(facts.now));
+  text("folder", facts.folder ? std::optional(without_token(*facts.folder)) : std::nullopt);
+  texts("groups", facts.groups);
+  texts("mailbox", facts.mailbox ? std::optional(facts.mailbox->names) : std::nullopt);
+  if (facts.own_mailbox) {
+    content.boolean("own_mailbox", *facts.own_mailbox);
+  } else {
+    content.null("own_mailbox");
+  }
+  texts("roles", facts.roles);
+  text("source_ip", facts.source_ip);
+  return std::move(content).take();
 }
 
-json decision_content(const DecisionBasis& basis) {
-  json rules = json::array();
-  for (const approval::RuleMatch& match : basis.decision.by) rules.push_back(match.id);
-  json content = {{"effect", approval::to_string(basis.decision.effect)},
-                  {"rules", std::move(rules)},
-                  {"matched", match_content(basis.decision.matched)},
-                  {"default", basis.decision.by.empty()},
-                  {"rules_sha256", basis.rules_sha256},
-                  {"rules_revision", basis.rules_revision},
-                  {"facts", facts_content(basis.facts)}};
-  if (!basis.decision.monitored.empty()) {
-    content["monitored"] = match_content(basis.decision.monitored);
+// The effect is the note's where there is one: a call may be refused before or after the rules
+// were asked.
+std::string decision_content(const DecisionBasis* basis, const RefusalNote* note) {
+  CanonicalObject content;
+  const auto effect = [&] {
+    return note != nullptr ? std::string_view(note->effect)
+                           : approval::to_string(basis->decision.effect);
+  };
+  if (basis != nullptr) content.boolean("default", basis->decision.by.empty());
+  content.text("effect", effect());
+  if (basis != nullptr) {
+    content.written("facts", facts_content(basis->facts));
+    content.written("matched", match_content(basis->decision.matched));
+    if (!basis->decision.monitored.empty()) {
+      content.written("monitored", match_content(basis->decision.monitored));
+    }
   }
-  return content;
+  if (note != nullptr) content.text("reason", to_text(note->reason, kReasonBytesMax));
+  if (basis != nullptr) {
+    std::vector<std::string> rules;
+    for (const approval::RuleMatch& match : basis->decision.by) rules.push_back(match.id);
+    content.texts("rules", rules);
+    content.text("rules_revision", basis->rules_revision);
+    content.text("rules_sha256", basis->rules_sha256);
+  }
+  if (note != nullptr) content.integer("status", note->status);
+  return std::move(content).take();
 }
 
-audit::Record common_record(audit::Kind kind, const Subject& subject) {
-  audit::Record record{.kind = kind, .operation_id = subject.call.operation_id};
-  record.content["request"] = request_content(subject.call);
-  if (subject.operation) {
-    record.content["operation"] = operation_content(*subject.operation, subject.mailbox_names);
-  }
-  if (subject.actor) record.content["actor"] = actor_content(*subject.actor);
-  return record;
+audit::Record call_record(audit::Kind kind, const Subject& subject, CallMembers members) {
+  return {.kind = kind,
+          .operation_id = subject.call.operation_id,
+          .content = json::object(),
+          .written = std::move(members)};
 }
 
 // Graph's own error code and message, where the answer is an error of its shape.
-void add_graph_error(json& outcome, const std::string& body) {
+struct GraphError {
+  std::string code;
+  std::string message;
+};
+
+GraphError graph_error(const std::string& body) {
   const Result<json> parsed = parse_json(body);
-  if (!parsed.ok() || !parsed->is_object()) return;
+  if (!parsed.ok() || !parsed->is_object()) return {};
   const auto error = parsed->find("error");
-  if (error == parsed->end() || !error->is_object()) return;
-  for (const auto& [member, key] : {std::pair{"code", "error_code"}, {"message", "error"}}) {
+  if (error == parsed->end() || !error->is_object()) return {};
+  const auto text = [&error](const char* member) {
     const auto value = error->find(member);
-    if (value != error->end() && value->is_string()) {
-      set_if_present(outcome, key, value->get_ref<const std::string&>());
-    }
-  }
+    return value != error->end() && value->is_string() ? value->get<std::string>() : std::string();
+  };
+  return {.code = text("code"), .message = text("message")};
 }
 
-void add_answer(json& outcome, const http::Response& response, const Subject& subject) {
-  outcome["status"] = response.status;
-  set_if_present(outcome, "graph_request_id", response.headers.get("request-id"));
-  if (response.content.empty()) return;
-  outcome["body_bytes"] = response.content.size();
-  outcome["body_sha256"] = to_hex(sha256(response.content));
-  if (response.status >= 400) add_graph_error(outcome, response.content);
-  if (subject.operation && subject.operation->action == "recall" && response.status == 202) {
-    if (const auto recall = parse_recall_answer(response.content)) {
-      outcome["recall"] = {{"message_id", recall->message_id}, {"hub_server", recall->hub_server}};
+std::string outcome_content(const Subject& subject, const ForwardResult& result,
+                            std::chrono::microseconds duration) {
+  const http::Response* response = result.response ? &*result.response : nullptr;
+  const bool has_body = response != nullptr && !response->content.empty();
+  CanonicalObject content;
+  if (has_body) {
+    content.integer("body_bytes", static_cast<std::int64_t>(response->content.size()));
+    content.text("body_sha256", to_hex(sha256(response->content)));
+  }
+  content.integer("duration_us", duration.count());
+  if (has_body && response->status >= 400) {
+    const GraphError error = graph_error(response->content);
+    add_if_present(content, "error", error.message);
+    add_if_present(content, "error_code", error.code);
+  }
+  if (response != nullptr) {
+    add_if_present(content, "graph_request_id", response->headers.get("request-id"));
+  }
+  add_if_present(content, "reason", result.reason);
+  if (has_body && subject.operation && subject.operation->action == "recall" &&
+      response->status == 202) {
+    if (const auto recall = parse_recall_answer(response->content)) {
+      CanonicalObject member;
+      member.text("hub_server", recall->hub_server).text("message_id", recall->message_id);
+      content.written("recall", std::move(member).take());
     }
   }
+  content.text("result", audit::to_string(result.result));
+  if (response != nullptr) content.integer("status", response->status);
+  return std::move(content).take();
 }
 
 }  // namespace
 
-audit::Record intent_record(const Subject& subject, const DecisionBasis& basis) {
-  audit::Record record = common_record(audit::Kind::kIntent, subject);
-  record.content["decision"] = decision_content(basis);
+CallMembers call_members(const Subject& subject) {
+  CallMembers members;
+  members.push_back({"request", request_content(subject.call)});
+  if (subject.operation) {
+    members.push_back({"operation", operation_content(*subject.operation, subject.mailbox_names)});
+  }
+  if (subject.actor) members.push_back({"actor", actor_content(*subject.actor)});
+  return members;
+}
+
+audit::Record intent_record(const Subject& subject, CallMembers members,
+                            const DecisionBasis& basis) {
+  audit::Record record = call_record(audit::Kind::kIntent, subject, std::move(members));
+  record.written.push_back({"decision", decision_content(&basis, nullptr)});
   return record;
 }
 
-audit::Record outcome_record(const Subject& subject, const ForwardResult& result,
-                             std::chrono::microseconds duration) {
-  audit::Record record = common_record(audit::Kind::kOutcome, subject);
-  json outcome = {{"result", audit::to_string(result.result)}, {"duration_us", duration.count()}};
-  set_if_present(outcome, "reason", result.reason);
-  if (result.response) add_answer(outcome, *result.response, subject);
-  record.content["outcome"] = std::move(outcome);
+audit::Record outcome_record(const Subject& subject, CallMembers members,
+                             const ForwardResult& result, std::chrono::microseconds duration) {
+  audit::Record record = call_record(audit::Kind::kOutcome, subject, std::move(members));
+  record.written.push_back({"outcome", outcome_content(subject, result, duration)});
   return record;
 }
 
 audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
                              const DecisionBasis* basis) {
-  audit::Record record = common_record(audit::Kind::kDecision, subject);
-  json decision = basis != nullptr ? decision_content(*basis) : json::object();
-  decision["effect"] = note.effect;
-  decision["reason"] = to_text(note.reason, kReasonBytesMax);
-  decision["status"] = note.status;
-  record.content["decision"] = std::move(decision);
+  audit::Record record = call_record(audit::Kind::kDecision, subject, call_members(subject));
+  record.written.push_back({"decision", decision_content(basis, &note)});
   if (note.approval_code) {
     record.content["approval"] = {{"code", *note.approval_code}, {"state", "PENDING"}};
   }

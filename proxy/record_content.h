@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "approval/decide.h"
 #include "audit/record.h"
@@ -39,9 +40,14 @@ struct RefusalNote {
   std::optional<std::string> approval_code;  // Of the request for approval that this record files.
 };
 
-audit::Record intent_record(const Subject& subject, const DecisionBasis& basis);
-audit::Record outcome_record(const Subject& subject, const ForwardResult& result,
-                             std::chrono::microseconds duration);
+// What all records of one call say of it, written once for the two of a call that is forwarded.
+using CallMembers = std::vector<audit::WrittenMember>;
+CallMembers call_members(const Subject& subject);
+
+audit::Record intent_record(const Subject& subject, CallMembers members,
+                            const DecisionBasis& basis);
+audit::Record outcome_record(const Subject& subject, CallMembers members,
+                             const ForwardResult& result, std::chrono::microseconds duration);
 // `basis` is nullptr where the rules were never asked.
 audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
                              const DecisionBasis* basis);

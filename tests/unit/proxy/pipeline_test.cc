@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "audit/entry.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "tests/support/fake_audit_log.h"
@@ -177,7 +178,12 @@ class PipelineTest : public ::testing::Test {
   static json error_of(const http::Response& response) {
     return json::parse(response.content).at("error");
   }
-  json content(std::size_t i) const { return log_.entries().at(i).record.content; }
+  json content(std::size_t i) const { return content_of(log_.entries().at(i).record); }
+  // As it reaches the log.
+  static json content_of(const audit::Record& record) {
+    const Result<audit::Entry> entry = audit::make_entry(record, make_uuid_v4(), {});
+    return entry.ok() ? audit::content_of(*entry) : json();
+  }
   Kind kind(std::size_t i) const { return log_.entries().at(i).record.kind; }
 
   bool authorized_ = true;
@@ -228,7 +234,7 @@ TEST_F(PipelineTest, NoTokenEverLands) {
   send("POST", "/v1.0/me/messages/m1/permanentDelete", {{"Authorization", "Bearer nonsense"}});
   const std::string token = token_for(kAlex);
   for (const auto& entry : log_.entries()) {
-    const std::string text = entry.record.content.dump();
+    const std::string text = content_of(entry.record).dump();
     EXPECT_EQ(text.find(token.substr(0, 30)), std::string::npos) << text;
     EXPECT_EQ(text.find("nonsense"), std::string::npos) << text;
   }
@@ -488,7 +494,7 @@ TEST_F(PipelineTest, AnswersThatSettleNothingAreUnknown) {
     EXPECT_EQ(response.status, 502) << status;
     EXPECT_EQ(error_of(response)["code"], "HoldfastOutcomeUnknown") << status;
     EXPECT_EQ(error_of(response)["innerError"]["holdfast"]["status"], status);
-    EXPECT_EQ(log_.entries().back().record.content["outcome"]["result"], "unknown");
+    EXPECT_EQ(content_of(log_.entries().back().record)["outcome"]["result"], "unknown");
   }
 }
 
@@ -500,7 +506,7 @@ TEST_F(PipelineTest, NoAnswerIsUnknownAndNotSentIsUnreachable) {
   const http::Response response = purge();
   EXPECT_EQ(response.status, 502);
   EXPECT_EQ(error_of(response)["code"], "HoldfastUpstreamUnreachable");
-  EXPECT_EQ(log_.entries().back().record.content["outcome"]["result"], "not_sent");
+  EXPECT_EQ(content_of(log_.entries().back().record)["outcome"]["result"], "not_sent");
 }
 
 TEST_F(PipelineTest, SpooledOutcomeIsAsGoodAsACommittedOne) {

@@ -35,9 +35,11 @@ CREATE TABLE holdfast.migrations (
   applied timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The log. The kind is compared with the entry by parsing it, because the bytes "kind":"…" may also
--- occur deeper in; measured at 3 microseconds an entry, and it proves that the entry is JSON. The
--- writer is an entry's last member and its role the writer's last, so the final bytes settle that.
+-- The log. The bytes "kind":"…" may also occur deeper in an entry, so the entry is cut behind them:
+-- only at the top level is either part, closed again, an object of its own. Together they are the
+-- whole entry, which is proved to be JSON by that. Measured at 3 microseconds an entry; reading the
+-- member out of the parsed entry takes 6. The writer is an entry's last member and its role the
+-- writer's last, so the final bytes settle that.
 CREATE TABLE holdfast.log (
   index bigint NOT NULL,
   entry bytea NOT NULL,
@@ -48,7 +50,14 @@ CREATE TABLE holdfast.log (
   CONSTRAINT log_index CHECK (index >= 0),
   CONSTRAINT log_entry_size CHECK (octet_length(entry) <= 65536),
   CONSTRAINT log_leaf_hash CHECK (leaf_hash = sha256('\x00'::bytea || entry)),
-  CONSTRAINT log_kind CHECK ((convert_from(entry, 'UTF8')::json ->> 'kind' = kind) IS TRUE),
+  CONSTRAINT log_kind CHECK (
+    convert_from(
+      substring(entry FOR nullif(position(convert_to('"kind":"' || kind || '",', 'UTF8') IN entry), 0)
+                          + octet_length(kind) + 8) || '}'::bytea, 'UTF8')::json IS NOT NULL
+    AND convert_from(
+      '{'::bytea ||
+      substring(entry FROM position(convert_to('"kind":"' || kind || '",', 'UTF8') IN entry)
+                           + octet_length(kind) + 10), 'UTF8')::json IS NOT NULL),
   CONSTRAINT log_role CHECK (
     (role = 'proxy' AND substring(entry FROM octet_length(entry) - 15) = '"role":"proxy"}}'::bytea)
     OR

@@ -139,10 +139,25 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadEntryTest,
     ::testing::Values(
         BadEntry{"kind_differs", "system", entry_text("approval", "proxy"), "log_kind"},
+        BadEntry{"kind_of_an_object_within", "system",
+                 R"({"actor":{"id":"x","kind":"system","n":1},"id":"x","kind":"approval",)"
+                 R"("writer":{"id":"x","role":"proxy"}})",
+                 "invalid input syntax for type json"},
+        BadEntry{"kind_of_an_object_in_an_array", "system",
+                 R"({"a":[{"b":0,"kind":"system","n":1}],"id":"x","kind":"approval",)"
+                 R"("writer":{"id":"x","role":"proxy"}})",
+                 "invalid input syntax for type json"},
+        BadEntry{"kind_within_text", "system",
+                 R"({"a":"b\",\"kind\":\"system\",\"","id":"x","kind":"approval",)"
+                 R"("writer":{"id":"x","role":"proxy"}})",
+                 "log_kind"},
+        BadEntry{"no_json_behind_the_kind", "system",
+                 R"({"id":"x","kind":"system",nonsense,"writer":{"id":"x","role":"proxy"}})",
+                 "invalid input syntax for type json"},
         BadEntry{"kind_only_deeper", "system",
                  R"({"actor":{"kind":"system"},"writer":{"id":"x","role":"proxy"}})", "log_kind"},
         BadEntry{"role_differs", "system", entry_text("system", "audit"), "log_role"},
-        BadEntry{"not_json", "system", "no json", "invalid input syntax for type json"},
+        BadEntry{"not_json", "system", "no json", "log_kind"},
         BadEntry{"too_large", "system",
                  R"({"kind":"system","pad":")" + std::string(65536, 'x') +
                      R"(","writer":{"id":"x","role":"proxy"}})",

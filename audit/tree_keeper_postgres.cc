@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/queries_session_postgres.h"
+#include "audit/tree_scrub_postgres.h"
 #include "audit/tree_store_postgres.h"
 #include "base/log.h"
 
@@ -157,6 +158,7 @@ Result<bool> TreeKeeper::lead(Transaction& transaction) {
     }
     checked_ = true;
   }
+  if (Status same = scrub_if_due(transaction); !same.ok()) return same.error();
   if (checked_) {
     if (Status done = sign_if_due(transaction); !done.ok()) return done.error();
   }
@@ -224,6 +226,19 @@ Status TreeKeeper::add_leaves(Transaction& transaction, std::uint64_t until) {
                   " is not the one that was there");
   }
   for (const Sha256& leaf : std::span(leaves).subspan(tail.size())) builder_->append(leaf);
+  return {};
+}
+
+Status TreeKeeper::scrub_if_due(Transaction& transaction) {
+  const std::uint64_t tiles = builder_->size() / kTileWidth;
+  if (tiles == 0 || (!scrub_failed_ && clock_.steady_now() < scrub_at_)) return {};
+  if (scrub_next_ >= tiles) scrub_next_ = 0;
+  const std::uint64_t end = std::min(tiles, scrub_next_ + options_.scrub_tiles);
+  Status same = scrub_tiles(transaction, scrub_next_, end);
+  scrub_failed_ = !same.ok();
+  if (!same.ok()) return same;
+  scrub_next_ = end;
+  scrub_at_ = clock_.steady_now() + options_.scrub_interval;
   return {};
 }
 

@@ -8,6 +8,9 @@
 // signs nothing and says why, until the database agrees with the file again. A lost connection is
 // lost leadership: the next one begins with checking everything again.
 //
+// The leader also looks at all records of full tiles again and again, some of them each second, and
+// freezes when one is not as it was.
+//
 // After a crash at any point the next leader goes on from the full tiles in the database.
 #pragma once
 
@@ -48,6 +51,9 @@ struct TreeKeeperOptions {
   std::chrono::milliseconds silence_timeout{10'000};
   std::chrono::milliseconds retry_interval{1'000};  // After a step that failed.
   std::uint64_t leaves_max = 65'536;                // In one step.
+  // The leader looks again at old records all the time, so many tiles at once, so often.
+  std::chrono::milliseconds scrub_interval{1'000};
+  std::uint64_t scrub_tiles = 16;
 };
 
 class TreeKeeper {
@@ -78,6 +84,7 @@ class TreeKeeper {
   Status check_newest(Transaction& transaction);
   Status check_head(Transaction& transaction, const TreeHead& head);
   Status add_leaves(Transaction& transaction, std::uint64_t until);
+  Status scrub_if_due(Transaction& transaction);
   Status sign_if_due(Transaction& transaction);
 
   std::uint64_t seen_size() const;
@@ -100,7 +107,10 @@ class TreeKeeper {
   std::optional<std::string> signed_note_;  // In this step.
   std::uint64_t log_size_ = 0;
   std::string frozen_;
-  SteadyTime sign_at_{};  // Not before.
+  SteadyTime sign_at_{};          // Not before.
+  std::uint64_t scrub_next_ = 0;  // The tile to look at next.
+  bool scrub_failed_ = false;     // At that one; nothing is signed before it is right again.
+  SteadyTime scrub_at_{};
   SteadyTime retry_at_{};
   Error last_error_;
 

@@ -65,6 +65,7 @@ TreeKeeper::~TreeKeeper() = default;
 
 std::vector<VerifierKey> TreeKeeper::keys() const {
   std::vector<VerifierKey> keys;
+  keys.reserve(options_.signers.size());
   for (const NoteSigner& signer : options_.signers) keys.push_back(signer.verifier());
   return keys;
 }

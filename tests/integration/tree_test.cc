@@ -37,7 +37,12 @@ TEST_F(TreeTest, another_process_goes_on_wherever_one_ended) {
     TreeKeeperOptions options = keeper_options("a");
     options.leaves_max = 333;
     auto a = keeper(std::move(options));
-    const Result<bool> more = a->step();
+    Result<bool> more = false;
+    // Until the server has noticed that the one before is gone, this one only watches.
+    ASSERT_TRUE(eventually([&] {
+      more = a->step();
+      return !more.ok() || a->status().leading;
+    }));
     ASSERT_TRUE(more.ok()) << more.error().message;
     if (!*more) break;
   }

@@ -1,9 +1,11 @@
 """Guarded calls as plain HTTPS requests: who may, what is answered, what travels on, what stays."""
 import base64
 import json
+import threading
 import unittest
 
 from base import EXECUTIVE, GONE, HELD, StackCase, justification
+from holds import wait_until
 
 
 class GuardedCalls(StackCase):
@@ -120,6 +122,26 @@ class GuardedCalls(StackCase):
                                    self.record(answer[1]["Holdfast-Record"])["operation_id"])
         self.assertEqual([record["kind"] for record in found], ["intent", "outcome"])
         self.assertEqual(found[0]["id"], answer[1]["Holdfast-Record"])
+
+
+class Reserve(StackCase):
+    options = {"config": {"proxy.threads": 1, "upstream.connections": 2,
+                          "upstream.guarded_connections": 1}}
+
+    def test_slow_downloads_do_not_keep_guarded_calls_waiting(self):
+        """Every ordinary connection is busy; caller and mailbox are not known yet either."""
+        target = "/v1.0/me/messages?$top=1"
+        self.simulator.fault("slow_body", 600, times=2, target_contains=target)
+        downloads = [threading.Thread(target=self.call, args=("GET", target)) for _ in range(2)]
+        for download in downloads:
+            download.start()
+        wait_until(lambda: len(self.seen(target)) == 2, "the downloads to begin")
+        for index in range(3):
+            self.assertEqual(self.call("POST", self.path(index))[0], 204)
+        self.assertTrue(all(download.is_alive() for download in downloads))
+        for download in downloads:
+            download.join()
+        self.check_invariants()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <future>
+#include <mutex>
 #include <semaphore>
+#include <utility>
 
 #include "tests/unit/http/fixtures.h"
 
@@ -35,12 +37,30 @@ class Blocks : public Body {
   bool fail_;
 };
 
+// A value that a worker leaves for the test.
+template <class T>
+class Handed {
+ public:
+  void put(T value) {
+    const std::lock_guard lock(mutex_);
+    value_ = std::move(value);
+  }
+  T take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(value_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  T value_;
+};
+
 // What the tests see of the handlers.
 struct Seen {
   std::atomic<int> handled{0};
   std::counting_semaphore<> entered{0};
   std::counting_semaphore<> ended{0};
-  std::string refused_target;
+  Handed<std::string> refused_target;
   std::function<void()> release;  // Lets what waits at /wait go on. Set before `entered`.
 };
 
@@ -82,7 +102,7 @@ class TestHandler : public Handler {
     Response response;
     response.status = request.status;
     response.content = request.why;
-    seen_.refused_target = request.head.target;
+    seen_.refused_target.put(request.head.target);
     co_return response;
   }
 
@@ -279,13 +299,13 @@ TEST_F(ServerTest, TellsItsHandlerWhatARefusedRequestAskedFor) {
        {"POST /a#b HTTP/1.1\r\nHost: h\r\n\r\n", "post /a#b HTTP/1.1\r\n\r\n", "POST /a#b\r\n\r\n",
         "POST\t/a#b HTTP/1.1\r\nHost: h\r\n\r\n", " POST /a#b HTTP/1.1\r\nHost: h\r\n\r\n",
         "POST /a#b HTTP/1.1\nHost: h\n\n"}) {
-    seen_.refused_target.clear();
+    seen_.refused_target.put("");
     EXPECT_TRUE(exchange(asked).starts_with("HTTP/1.1 400 ")) << asked;
-    EXPECT_EQ(seen_.refused_target, "/a#b") << asked;
+    EXPECT_EQ(seen_.refused_target.take(), "/a#b") << asked;
   }
   const std::string line = "POST /" + std::string(20'000, 'a') + " HTTP/1.1\r\n\r\n";
   EXPECT_TRUE(exchange(line).starts_with("HTTP/1.1 414 "));
-  EXPECT_TRUE(seen_.refused_target.starts_with("/aaaa"));
+  EXPECT_TRUE(seen_.refused_target.take().starts_with("/aaaa"));
 }
 
 TEST_F(ServerTest, RefusesABrokenChunkedBodyAndCloses) {

@@ -28,6 +28,13 @@ bool all_in(std::string_view text, const std::array<bool, 256>& table) {
   return std::ranges::all_of(text, [&](char c) { return table[static_cast<unsigned char>(c)]; });
 }
 
+// 1 for what may not stand in a field value, else 0; without a branch.
+constexpr unsigned char is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  const auto low = static_cast<unsigned char>(byte < 0x20) & static_cast<unsigned char>(c != '\t');
+  return static_cast<unsigned char>(low | static_cast<unsigned char>(byte == 0x7F));
+}
+
 bool is_port(std::string_view text) {
   return !text.empty() && text.size() <= 5 && all_in(text, kDigit) && *parse_length(text) <= 65535;
 }
@@ -39,10 +46,16 @@ bool is_token(std::string_view text) {
 }
 
 bool is_field_value(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte >= 0x20 && byte != 0x7F) || byte == '\t';
-  });
+  // A token is over a thousand bytes and checked on its way in and out: blocks of a known size are
+  // what the compiler turns into vector instructions.
+  constexpr std::size_t kBlock = 32;
+  for (; text.size() >= kBlock; text.remove_prefix(kBlock)) {
+    const char* const block = text.data();
+    unsigned char controls = 0;
+    for (std::size_t i = 0; i < kBlock; ++i) controls |= is_control(block[i]);
+    if (controls != 0) return false;
+  }
+  return std::ranges::none_of(text, [](char c) { return is_control(c) != 0; });
 }
 
 std::string_view trim(std::string_view text) {

@@ -68,6 +68,22 @@ TEST(Syntax, JudgesAuthorities) {
   }
 }
 
+TEST(Syntax, FindsControlBytesAnywhereInAValue) {
+  EXPECT_TRUE(is_field_value(""));
+  for (const char allowed : {'\t', ' ', '~', '\x80', '\xFF'}) {
+    EXPECT_TRUE(is_field_value(std::string(100, allowed))) << allowed;
+  }
+  for (std::size_t size = 1; size <= 100; ++size) {
+    for (const char control : {'\0', '\n', '\r', '\x1F', '\x7F'}) {
+      for (std::size_t at = 0; at < size; ++at) {
+        std::string value(size, 'x');
+        value[at] = control;
+        ASSERT_FALSE(is_field_value(value)) << size << " " << at;
+      }
+    }
+  }
+}
+
 TEST(Syntax, JudgesLengths) {
   EXPECT_EQ(parse_length("0"), 0u);
   EXPECT_EQ(parse_length("007"), 7u);

@@ -1,14 +1,38 @@
 #include "base/uuid.h"
 
+#include <algorithm>
+#include <span>
+
 #include "base/crypto.h"
 #include "base/encoding.h"
 
 namespace holdfast {
 namespace {
 
+// Random bytes for many UUIDs at once: the generator's own cost hardly depends on how many it is
+// asked for. What was handed out is not kept.
+class RandomStock {
+ public:
+  void take(std::span<std::uint8_t> out) {
+    if (stock_.size() - taken_ < out.size()) {
+      random_bytes(stock_);
+      taken_ = 0;
+    }
+    const auto bytes = std::span(stock_).subspan(taken_, out.size());
+    std::ranges::copy(bytes, out.begin());
+    std::ranges::fill(bytes, std::uint8_t{0});
+    taken_ += out.size();
+  }
+
+ private:
+  std::array<std::uint8_t, 1024> stock_;
+  std::size_t taken_ = stock_.size();
+};
+
 Uuid random_uuid(std::uint8_t version) {
+  thread_local RandomStock stock;
   Uuid uuid;
-  random_bytes(uuid.bytes);
+  stock.take(uuid.bytes);
   uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0F) | (version << 4));
   uuid.bytes[8] = static_cast<std::uint8_t>((uuid.bytes[8] & 0x3F) | 0x80);
   return uuid;

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <thread>
+#include <vector>
+
 namespace holdfast {
 namespace {
 
@@ -21,6 +25,21 @@ TEST(Uuid, Version7BeginsWithItsTimeAndSortsByIt) {
   const Uuid later = make_uuid_v7(time + 1ms);
   EXPECT_EQ(to_string(earlier).substr(0, 15), "01a1095c-3400-7");
   EXPECT_LT(earlier, later);
+}
+
+TEST(Uuid, NoTwoAreAlikeOnAnyThread) {
+  constexpr std::size_t kEach = 1'000;
+  std::vector<Uuid> made(4 * kEach);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t first = 0; first < made.size(); first += kEach) {
+      threads.emplace_back([&made, first] {
+        for (std::size_t i = 0; i < kEach; ++i) made[first + i] = make_uuid_v4();
+      });
+    }
+  }
+  const std::set<Uuid> distinct(made.begin(), made.end());
+  EXPECT_EQ(distinct.size(), made.size());
 }
 
 TEST(Uuid, ReadsItsOwnTextInAnyCase) {

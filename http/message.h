@@ -35,6 +35,12 @@ class Headers {
   void add(std::string name, std::string value);
   void set(std::string name, std::string value);  // Replaces every field of that name.
   void remove(std::string_view name);
+  // Every field whose name is one that `leaves(std::string_view)`.
+  template <class Predicate>
+  void remove_if(Predicate leaves) {
+    std::erase_if(fields_,
+                  [&](const Header& field) { return leaves(std::string_view(field.name)); });
+  }
   void reserve(std::size_t count) { fields_.reserve(count); }
 
   // Removes what concerns one connection only (RFC 9110, 7.6.1), and what Connection names.

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kBlockMax = 32 * 1024;
 constexpr std::size_t kChunkHeadMax = 10;  // Eight hex digits and the line end.
 constexpr std::string_view kChunkEnd = "\r\n";
+constexpr std::size_t kFixedPartsMax = 128;  // Of a request's head: version, Host, framing, ends.
 
 void append_number(std::string& out, std::uint64_t number) {
   char digits[20];
@@ -45,8 +46,8 @@ bool is_writable(const Header& field) {
 BodyBlock::BodyBlock(std::string head, const BodyPlan& plan)
     : bytes_(std::move(head)),
       head_size_(bytes_.size()),
-      content_at_(head_size_ + kChunkHeadMax),
-      chunked_(plan.framing == BodyFraming::kChunked) {
+      chunked_(plan.framing == BodyFraming::kChunked),
+      content_at_(head_size_ + (chunked_ ? kChunkHeadMax : 0)) {
   const bool unknown =
       plan.framing == BodyFraming::kChunked || plan.framing == BodyFraming::kUntilClose;
   const std::uint64_t room = unknown ? kBlockMax : std::min<std::uint64_t>(plan.length, kBlockMax);
@@ -67,8 +68,11 @@ std::string_view BodyBlock::frame(std::size_t size) {
     *--start = '\n';
     *--start = '\r';
     start = std::copy_backward(digits, digits_end, start);
+    // The head moves up, over the room that a longer chunk's head would have needed.
+    start = std::copy_backward(bytes_.data(), bytes_.data() + head_size_, start);
+  } else {
+    start -= head_size_;
   }
-  start = std::copy_backward(bytes_.data(), bytes_.data() + head_size_, start);
   head_size_ = 0;
   return {start, static_cast<std::size_t>(end - start)};
 }
@@ -116,6 +120,9 @@ bool append_request_head(std::string& out, const RequestHead& head, std::string_
       !std::ranges::all_of(head.target, is_visible)) {
     return false;
   }
+  std::size_t size = head.method.size() + head.target.size() + authority.size() + kFixedPartsMax;
+  for (const Header& field : head.headers) size += field.name.size() + field.value.size() + 4;
+  out.reserve(out.size() + size);
   out.append(head.method).append(" ").append(head.target).append(" HTTP/1.1\r\n");
   append_field(out, "Host", authority);
   for (const Header& field : head.headers) {

@@ -51,10 +51,10 @@ class BodyBlock {
   std::string_view frame(std::size_t size);
 
  private:
-  std::string bytes_;  // Head, room for a chunk's head, content, room for a chunk's end.
+  std::string bytes_;  // Head, if chunked room for a chunk's head, content, room for its end.
   std::size_t head_size_;
-  const std::size_t content_at_;
   const bool chunked_;
+  const std::size_t content_at_;
 };
 
 }  // namespace holdfast::http

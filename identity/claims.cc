@@ -197,13 +197,19 @@ bool has_access_token_parameter(std::string_view target) {
   }
 }
 
-Result<std::optional<BearerToken>> bearer_token(const http::RequestHead& head) {
+Status check_credentials(const http::RequestHead& head) {
   if (head.headers.count("authorization") > 1) {
     return Error{ErrorCode::kInvalid, "more than one Authorization header"};
   }
   if (has_access_token_parameter(head.target)) {
     return Error{ErrorCode::kInvalid, "an access_token in the query"};
   }
+  return {};
+}
+
+Result<std::optional<BearerToken>> bearer_token(const http::RequestHead& head) {
+  const Status clear = check_credentials(head);
+  if (!clear.ok()) return clear.error();
   constexpr std::string_view kScheme = "bearer";
   std::string_view value = head.headers.get("authorization");
   if (!ascii_iequals(value.substr(0, kScheme.size()), kScheme)) return std::optional<BearerToken>();

@@ -34,10 +34,12 @@ struct BearerToken {
   std::string text;
 };
 
+// kInvalid: more than one Authorization header, or an access_token query parameter under any
+// spelling: Graph might read another caller than we do.
+Status check_credentials(const http::RequestHead& head);
+
 // The one bearer token of a request. nullopt: there is none, or what stands there is not one
-// (another scheme, no b64token of RFC 6750, over kTokenBytesMax). kInvalid: more than one
-// Authorization header, or an access_token query parameter under any spelling: Graph might read
-// another caller than we do.
+// (another scheme, no b64token of RFC 6750, over kTokenBytesMax). kInvalid: as above.
 Result<std::optional<BearerToken>> bearer_token(const http::RequestHead& head);
 
 // Whether a query parameter of `target` is called access_token in some reading: any case, encoded

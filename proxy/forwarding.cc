@@ -1,46 +1,42 @@
 #include "proxy/forwarding.h"
 
+#include <algorithm>
 #include <array>
-#include <string>
+#include <initializer_list>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/encoding.h"
 
 namespace holdfast::proxy {
 namespace {
 
-// A gateway behind us that obeyed one of these would do something else than was classified.
-constexpr std::array<std::string_view, 3> kMethodOverrides{"X-HTTP-Method-Override",
-                                                           "X-HTTP-Method", "X-Method-Override"};
-
 constexpr std::array<std::string_view, 2> kApprovalHeaders{"x-msft-approval-justification",
                                                            "x-msft-approval-code"};
 
-// What is meant for Holdfast is nobody else's business.
-void remove_prefixed(http::Headers& headers, std::string_view prefix) {
-  std::vector<std::string> names;
-  for (const http::Header& header : headers) {
-    if (ascii_iequals(std::string_view(header.name).substr(0, prefix.size()), prefix)) {
-      names.push_back(header.name);
-    }
-  }
-  for (const std::string& name : names) headers.remove(name);
+bool is_any_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::ranges::any_of(names, [&](auto each) { return ascii_iequals(name, each); });
+}
+
+// What does not travel on whichever connection it came by.
+bool stays_here(std::string_view name) {
+  constexpr std::string_view kOurs = "Holdfast-";
+  // Framing and Host are made anew. Expect is answered here: it asks the next hop, which is us.
+  return is_any_of(name, {"Host", "Content-Length", "Expect"}) ||
+         // A gateway behind us that obeyed one of these would do something else than was
+         // classified.
+         is_any_of(name, {"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"}) ||
+         // What is meant for Holdfast is nobody else's business.
+         ascii_iequals(name.substr(0, kOurs.size()), kOurs);
 }
 
 }  // namespace
 
-http::RequestHead forwarded_head(const http::RequestHead& head) {
-  http::RequestHead forwarded = head;
-  forwarded.minor_version = 1;
-  http::Headers& headers = forwarded.headers;
-  headers.remove_hop_by_hop();
-  headers.remove("Expect");  // Answered here: it asks the next hop, which is us.
-  headers.remove("Host");
-  headers.remove("Content-Length");
-  remove_prefixed(headers, "Holdfast-");
-  for (const std::string_view name : kMethodOverrides) headers.remove(name);
-  return forwarded;
+http::RequestHead forwarded_head(http::RequestHead head) {
+  head.minor_version = 1;
+  head.headers.remove_hop_by_hop();
+  head.headers.remove_if(stays_here);
+  return head;
 }
 
 audit::OutboundRequest outbound_request(const Call& call) {

@@ -10,7 +10,7 @@ namespace holdfast::proxy {
 
 // The head of a request that is passed through: without hop-by-hop, method-override
 // and Holdfast-* fields.
-http::RequestHead forwarded_head(const http::RequestHead& head);
+http::RequestHead forwarded_head(http::RequestHead head);
 
 // A guarded call as it will be sent, which is what the receipt binds: also without the approval
 // headers, which Graph must not see; with a client-request-id, so that the record joins Graph's

@@ -112,7 +112,7 @@ Task<http::Response> Pipeline::handle(http::Request request) {
       call, may_be_long ? parts_.buffered_body_bytes_max : kGuardedBodyBytesMax);
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   if (what.request_class == RequestClass::kBatch) {
-    co_return co_await pass_batch(subject, what.version);
+    co_return co_await pass_batch(call, subject, what.version);
   }
   if (what.needs_body) {
     what = classify_call(call);
@@ -227,12 +227,13 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
                           .rules_revision = rules.revision()};
 }
 
-Task<http::Response> Pipeline::pass_through(const Call& call) {
-  if (const auto token = identity::bearer_token(call.request.head); !token.ok()) {
-    const Refusal refusal = bad_request(token.error().message);
+Task<http::Response> Pipeline::pass_through(Call& call) {
+  const Status clear = identity::check_credentials(call.request.head);
+  if (!clear.ok()) {
+    const Refusal refusal = bad_request(clear.error().message);
     co_return error_response(refusal.answer, call, parts_.clock.now());
   }
-  const http::RequestHead head = forwarded_head(call.request.head);
+  const http::RequestHead head = forwarded_head(std::move(call.request.head));
   const std::unique_ptr<http::Body> content =
       call.content ? http::string_body(*call.content) : nullptr;
   WatchedBody body(content ? *content : *call.request.body);
@@ -259,7 +260,8 @@ Task<http::Response> Pipeline::pass_through(const Call& call) {
 
 // A batch is forwarded only if nothing in it is guarded: its parts would share one request, and
 // each guarded call needs a decision, an intent and an outcome of its own.
-Task<http::Response> Pipeline::pass_batch(Subject& subject, std::optional<std::string> version) {
+Task<http::Response> Pipeline::pass_batch(Call& call, Subject& subject,
+                                          std::optional<std::string> version) {
   const Result<std::vector<graph::BatchPart>> parts =
       graph::classify_batch(*subject.call.content, version);
   if (!parts.ok()) {
@@ -275,7 +277,7 @@ Task<http::Response> Pipeline::pass_batch(Subject& subject, std::optional<std::s
     co_return co_await refuse_call(subject,
                                    bad_request("Request \"" + part.id + "\" of the batch " + why));
   }
-  co_return co_await pass_through(subject.call);
+  co_return co_await pass_through(call);
 }
 
 Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refusal,

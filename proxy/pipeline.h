@@ -71,8 +71,9 @@ class Pipeline final : public http::Handler {
   // Adds the mailbox's names to the subject.
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
-  Task<http::Response> pass_through(const Call& call);
-  Task<http::Response> pass_batch(Subject& subject, std::optional<std::string> version);
+  // Both take the request's head with them.
+  Task<http::Response> pass_through(Call& call);
+  Task<http::Response> pass_batch(Call& call, Subject& subject, std::optional<std::string> version);
   Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
                                    const DecisionBasis* basis = nullptr);
   http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,

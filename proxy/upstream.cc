@@ -55,8 +55,7 @@ Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
 }
 
 Task<http::SendResult> GraphUpstream::pass(const http::RequestHead& head, http::Body* body) {
-  const http::Outgoing outgoing{.head = head, .body = body};
-  co_return co_await client_.send(outgoing);
+  return client_.send({.head = head, .body = body});
 }
 
 }  // namespace holdfast::proxy

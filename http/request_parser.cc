@@ -161,15 +161,18 @@ bool RequestParser::take_field(std::string_view line) {
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) {
     return refuse(400, "a header name is not valid");
   }
+  const std::string_view name = line.substr(0, colon);
+  if (resembles_framing(name)) return refuse(400, "a header name is too close to a framing header");
   const std::string_view value = trim(line.substr(colon + 1));
   if (!is_field_value(value)) return refuse(400, "a header value holds a control byte");
   if (head_.headers.size() == 0) head_.headers.reserve(16);
-  head_.headers.add(std::string(line.substr(0, colon)), std::string(value));
+  head_.headers.add(std::string(name), std::string(value));
   return true;
 }
 
 bool RequestParser::finish() {
-  return check_host() && check_length() && check_coding() && check_connection();
+  return check_host() && check_length() && check_coding() && check_content_type() &&
+         check_connection();
 }
 
 bool RequestParser::check_host() {
@@ -209,6 +212,12 @@ bool RequestParser::check_coding() {
   return true;
 }
 
+bool RequestParser::check_content_type() {
+  // Which of two a server believes decides how it reads the body.
+  if (head_.headers.count("Content-Type") <= 1) return true;
+  return refuse(400, "there is more than one Content-Type");
+}
+
 bool RequestParser::check_connection() {
   if (head_.headers.find("Upgrade") != nullptr) return refuse(400, "Upgrade is not offered");
   bool close = false, keep = false;
@@ -216,9 +225,13 @@ bool RequestParser::check_connection() {
     const bool connection = ascii_iequals(field.name, "Connection");
     if (!connection && !ascii_iequals(field.name, "Proxy-Connection")) continue;
     // It names the headers that must not be passed on: a list read in two ways hides some.
-    bool tokens = true;
-    for_each_token(field.value, [&](std::string_view token) { tokens &= is_token(token); });
+    bool tokens = true, strips = false;
+    for_each_token(field.value, [&](std::string_view token) {
+      tokens &= is_token(token);
+      strips |= is_end_to_end(token);
+    });
     if (!tokens) return refuse(400, "the Connection header is not a list of names");
+    if (strips) return refuse(400, "the Connection header names one that is not the connection's");
     if (!connection) continue;
     close = close || list_contains(field.value, "close");
     keep = keep || list_contains(field.value, "keep-alive");

@@ -5,10 +5,11 @@
 //
 // Everything that two HTTP implementations might read differently is refused, because what stands
 // behind decides by its own reading: more than one Host or none, Content-Length beside
-// Transfer-Encoding, lengths that are not digits, codings but `chunked`, bare CR or LF, control
-// bytes, folded lines, targets that are not in origin form or hold a byte that some would decode or
-// cut at, Upgrade. Lines are judged in order as they become complete, so how the bytes were cut on
-// their way changes nothing.
+// Transfer-Encoding, lengths that are not digits, codings but `chunked`, names that differ from
+// these two in their marks only, bare CR or LF, control bytes, folded lines, targets that are not
+// in origin form or hold a byte that some would decode or cut at, Upgrade, Connection naming what
+// the request is judged by. Lines are judged in order as they become complete, so how the bytes
+// were cut on their way changes nothing.
 #pragma once
 
 #include <cstddef>
@@ -82,6 +83,7 @@ class RequestParser {
   bool check_host();
   bool check_length();
   bool check_coding();
+  bool check_content_type();
   bool check_connection();
 
   const HeadLimits limits_;

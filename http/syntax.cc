@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "base/encoding.h"
 
@@ -19,7 +20,9 @@ constexpr std::array<bool, 256> table_of(std::string_view members, bool alphanum
   return table;
 }
 
-constexpr std::array<bool, 256> kToken = table_of("!#$%&'*+-.^_`|~", true);
+constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
+constexpr std::array<bool, 256> kToken = table_of(kTokenMarks, true);
+constexpr std::array<bool, 256> kTokenMark = table_of(kTokenMarks, false);
 constexpr std::array<bool, 256> kHostName = table_of("-._~", true);
 constexpr std::array<bool, 256> kIpLiteral = table_of(":.0123456789abcdefABCDEF", false);
 constexpr std::array<bool, 256> kDigit = table_of("0123456789", false);
@@ -82,6 +85,30 @@ bool is_hop_by_hop(std::string_view name) {
       {"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
        "te", "trailer", "transfer-encoding", "upgrade"});
   return std::ranges::any_of(kNames, [&](auto hop) { return ascii_iequals(name, hop); });
+}
+
+bool resembles_framing(std::string_view name) {
+  static constexpr auto kFraming = std::to_array<std::pair<std::string_view, std::string_view>>(
+      {{"content-length", "contentlength"}, {"transfer-encoding", "transferencoding"}});
+  // Most names end here, without a look at their bytes.
+  if (name.size() < kFraming[0].second.size()) return false;
+  const auto is_mark = [](char c) { return kTokenMark[static_cast<unsigned char>(c)]; };
+  return std::ranges::any_of(kFraming, [&](const auto& framing) {
+    if (ascii_iequals(name, framing.first)) return false;
+    std::string_view expected = framing.second;
+    for (const char c : name) {
+      if (is_mark(c)) continue;
+      if (expected.empty() || !ascii_iequals({&c, 1}, expected.substr(0, 1))) return false;
+      expected.remove_prefix(1);
+    }
+    return expected.empty();
+  });
+}
+
+bool is_end_to_end(std::string_view name) {
+  static constexpr auto kNames = std::to_array<std::string_view>(
+      {"authorization", "content-length", "content-type", "host", "prefer", "transfer-encoding"});
+  return std::ranges::any_of(kNames, [&](auto each) { return ascii_iequals(name, each); });
 }
 
 bool is_authority(std::string_view text) {

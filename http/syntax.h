@@ -37,6 +37,13 @@ std::optional<std::uint64_t> parse_length(std::string_view digits);
 // Whether a field of that name concerns one connection only (RFC 9110, 7.6.1).
 bool is_hop_by_hop(std::string_view name);
 
+// Whether a name is Content-Length or Transfer-Encoding but for its marks, such as Content_Length:
+// behind some gateways the two are one, and then this would frame the body.
+bool resembles_framing(std::string_view name);
+
+// Whether whoever names that field in Connection would take away what a request is judged by.
+bool is_end_to_end(std::string_view name);
+
 // A host, with or without a port: a name, an IPv4 address or a bracketed IPv6 address.
 bool is_authority(std::string_view text);
 

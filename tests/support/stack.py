@@ -88,7 +88,8 @@ class Stack:
     verifier_key (of the log's checkpoints), and relay, between Holdfast and the simulator, where `relayed` asks for one."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
-                 config_file=None, ports=None, durable=False, settings=None, relayed=False):
+                 config_file=None, ports=None, durable=False, settings=None, relayed=False,
+                 plain=False):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -102,8 +103,9 @@ class Stack:
         self.durable = durable
         self.database_settings = settings
         self.relayed = relayed
+        self.plain = plain  # The proxy and the simulator without TLS, for bytes on raw sockets.
         self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
-        self.proxy_url = f"https://localhost:{self.proxy_port}"
+        self.proxy_url = f"http{'' if plain else 's'}://localhost:{self.proxy_port}"
         self.audit_url = f"https://localhost:{self.audit_port}"
         self.config_file = self.folder / "holdfast.yaml"
 
@@ -128,8 +130,9 @@ class Stack:
         self.cluster.start()
         if self.relayed:
             self.relay = Relay(self.certificates)
-        self.simulator = Simulator(self.folder, self.certificates.certificate,
-                                   self.certificates.key, self.ca_file, self.simulator_port,
+        certificate = None if self.plain else self.certificates.certificate
+        self.simulator = Simulator(self.folder, certificate, self.certificates.key, self.ca_file,
+                                   self.simulator_port,
                                    authorities=[self.relay.authority] if self.relay else ())
         if self.relay:
             self.relay.start(self.simulator.port)
@@ -163,10 +166,11 @@ class Stack:
     def settings(self):
         """What this stack needs Holdfast to be told, by dotted key."""
         certificate, key = str(self.certificates.certificate), str(self.certificates.key)
+        tls = {} if self.plain else {"proxy.tls.certificate_file": certificate,
+                                     "proxy.tls.key_file": key}
         return {
             "proxy.listen": f"127.0.0.1:{self.proxy_port}",
-            "proxy.tls.certificate_file": certificate,
-            "proxy.tls.key_file": key,
+            **tls,
             "proxy.spool_dir": str(self.folder / "spool"),
             "proxy.database.url": self.cluster.url("holdfast_proxy"),
             "upstream.origin": (self.relay or self.simulator).origin,

@@ -1,6 +1,7 @@
 """The control interface under /_control/, for tests and the demo.
 
 GET  /_control/requests            every request received, in order (?since=N: those after the Nth)
+GET  /_control/count               how many that were, as {"count": N}
 POST /_control/faults              arms a fault, see faults.py; GET lists, DELETE takes all away
 POST /_control/reset               the seeded state again; no requests, no faults
 GET  /_control/mailboxes/{user}    what lies in a mailbox now (?ids=immutable)
@@ -66,6 +67,8 @@ class Control:
                 since = int(options.get("since", 0))
                 return reply([entry.describe() for entry in self.log.entries
                               if entry.number > since])
+            if name == "count" and request.method == "GET":
+                return reply({"count": self.log.count})
             if name == "faults":
                 return self.on_faults(request)
             if name == "reset" and request.method == "POST":

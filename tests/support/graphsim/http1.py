@@ -157,6 +157,7 @@ class Connection:
     def __init__(self, reader):
         self.reader = reader
         self.buffer = bytearray()
+        self.taken = bytearray()  # Of the body being read, so that a broken one is seen whole too.
 
     async def fill(self):
         data = await self.reader.read(65536)
@@ -166,6 +167,7 @@ class Connection:
     async def read_head(self):
         """The next request's head; None when the peer has closed between requests."""
         searched = 0
+        self.taken.clear()
         while True:
             end = self.buffer.find(b"\r\n\r\n", max(0, searched - 3))
             partial = bytes(self.buffer if end < 0 else self.buffer[:end])
@@ -190,6 +192,7 @@ class Connection:
                 raise Malformed("the connection closed inside a body")
         data = bytes(self.buffer[:count])
         del self.buffer[:count]
+        self.taken += data
         return data
 
     async def read_body(self, framing):

@@ -124,7 +124,8 @@ class Server:
         return entry
 
     async def answer_malformed(self, connection, writer, request, head, problem, number):
-        entry = self.log.add(Entry(request, head + bytes(connection.buffer), number))
+        raw = head + bytes(connection.taken if request else b"") + bytes(connection.buffer)
+        entry = self.log.add(Entry(request, raw, number))
         entry.did, entry.status = f"malformed: {problem}", problem.status
         entry.notes.append(str(problem))
         answer = error_answer(problem.status, "BadRequest", f"Malformed request: {problem}.",

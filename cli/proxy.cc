@@ -58,7 +58,8 @@ proxy::ServiceOptions service_options(const config::Config& config) {
                                 .probe_timeout = config.identity.probe_timeout,
                                 .mailbox_names_age_max = config.identity.mailbox_cache,
                                 .settle_timeout = settle_timeout(config),
-                                .audit_url = config.audit.public_url};
+                                .audit_url = config.audit.public_url,
+                                .public_origin = config.proxy.public_origin};
   for (const std::string& cidr : config.proxy.trusted_proxies) {
     // The configuration has checked them.
     options.trusted_proxies.push_back(*approval::parse_network(cidr));

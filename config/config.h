@@ -63,6 +63,7 @@ struct ProxyTimeouts {
 
 struct Proxy {
   Endpoint listen{"127.0.0.1", 8443};
+  std::string public_origin;  // Empty: wherever each request was sent to.
   int threads = 2;
   Tls tls;
   std::string spool_dir;

@@ -16,6 +16,13 @@ void add_proxy(std::vector<Field>& table) {
   const std::vector<Field> rows = {
       {"proxy.listen", EndpointKind{[](Config& c) -> auto& { return c.proxy.listen; }},
        "Address and port that client apps connect to."},
+      {"proxy.public_origin", OriginKind{[](Config& c) -> auto& { return c.proxy.public_origin; }},
+       "Where clients find this proxy: links in Graph's answers lead there. Without it, to the "
+       "Host "
+       "that the request named, by https where the proxy serves it; set it where something in "
+       "front "
+       "changes either.",
+       "https://holdfast.example.com"},
       {"proxy.threads", CountKind{[](Config& c) -> auto& { return c.proxy.threads; }, 1, 256},
        "Worker threads; each serves its own connections."},
       {"proxy.tls.certificate_file",

@@ -60,7 +60,9 @@ void Headers::remove_hop_by_hop() {
   std::vector<std::string> named;
   for (const Header& field : fields_) {
     if (!ascii_iequals(field.name, "Connection")) continue;
-    for_each_token(field.value, [&](std::string_view token) { named.emplace_back(token); });
+    for_each_token(field.value, [&](std::string_view token) {
+      if (!is_end_to_end(token)) named.emplace_back(token);
+    });
   }
   std::erase_if(fields_, [&](const Header& field) {
     return is_hop_by_hop(field.name) || std::ranges::any_of(named, [&](const std::string& name) {

@@ -43,7 +43,9 @@ class Headers {
   }
   void reserve(std::size_t count) { fields_.reserve(count); }
 
-  // Removes what concerns one connection only (RFC 9110, 7.6.1), and what Connection names.
+  // Removes what concerns one connection only (RFC 9110, 7.6.1), and what Connection names unless
+  // it is meant for everybody: nobody on the way may take away, for one, a credential, a
+  // precondition or what says how to read the body.
   void remove_hop_by_hop();
 
   std::size_t size() const { return fields_.size(); }

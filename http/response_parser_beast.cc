@@ -56,9 +56,15 @@ class ResponseParser::Parser : public beast_http::basic_parser<false> {
     response.reason = view(reason);
   }
 
-  void on_field_impl(beast_http::field, string_view name, string_view value,
+  void on_field_impl(beast_http::field field, string_view name, string_view value,
                      error_code& error) override {
     if (in_trailers_) return;
+    // Beast takes `gzip, chunked` for chunked, and other codings for none at all.
+    const bool coding = field == beast_http::field::transfer_encoding;
+    if (coding && (response.headers.find("Transfer-Encoding") != nullptr ||
+                   !ascii_iequals(view(value), "chunked"))) {
+      error = beast_http::error::bad_transfer_encoding;
+    }
     if (!is_field_value(view(value))) error = beast_http::error::bad_value;
     response.headers.add(std::string(view(name)), std::string(view(value)));
   }

@@ -106,8 +106,37 @@ bool resembles_framing(std::string_view name) {
 }
 
 bool is_end_to_end(std::string_view name) {
-  static constexpr auto kNames = std::to_array<std::string_view>(
-      {"authorization", "content-length", "content-type", "host", "prefer", "transfer-encoding"});
+  static constexpr auto kNames = std::to_array<std::string_view>({"authorization",
+                                                                  "cache-control",
+                                                                  "client-request-id",
+                                                                  "content-encoding",
+                                                                  "content-length",
+                                                                  "content-location",
+                                                                  "content-range",
+                                                                  "content-type",
+                                                                  "cookie",
+                                                                  "date",
+                                                                  "etag",
+                                                                  "expect",
+                                                                  "host",
+                                                                  "if-match",
+                                                                  "if-modified-since",
+                                                                  "if-none-match",
+                                                                  "if-range",
+                                                                  "if-unmodified-since",
+                                                                  "location",
+                                                                  "prefer",
+                                                                  "preference-applied",
+                                                                  "range",
+                                                                  "request-id",
+                                                                  "retry-after",
+                                                                  "set-cookie",
+                                                                  "vary",
+                                                                  "via",
+                                                                  "www-authenticate",
+                                                                  "x-forwarded-for",
+                                                                  "x-msft-approval-code",
+                                                                  "x-msft-approval-justification"});
   return std::ranges::any_of(kNames, [&](auto each) { return ascii_iequals(name, each); });
 }
 

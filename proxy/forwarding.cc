@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <initializer_list>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/encoding.h"
+#include "http/syntax.h"
 
 namespace holdfast::proxy {
 namespace {
+
+constexpr std::string_view kPseudonym = "holdfast";  // In Via, so that no host name of ours leaks.
 
 constexpr std::array<std::string_view, 2> kApprovalHeaders{"x-msft-approval-justification",
                                                            "x-msft-approval-code"};
@@ -26,17 +32,53 @@ bool stays_here(std::string_view name) {
          // A gateway behind us that obeyed one of these would do something else than was
          // classified.
          is_any_of(name, {"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"}) ||
+         // The same for those that some servers take the target or the host from.
+         is_any_of(name, {"X-Original-URL", "X-Rewrite-URL", "X-Forwarded-Host", "X-Original-Host",
+                          "Forwarded"}) ||
          // What is meant for Holdfast is nobody else's business.
          ascii_iequals(name.substr(0, kOurs.size()), kOurs);
+}
+
+// Whether the target names the bytes of a message or a file, which are no JSON of Graph's own.
+bool asks_for_bytes(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const std::string_view last = path.substr(path.rfind('/') + 1);
+  return ascii_iequals(last, "$value") || ascii_iequals(last, "%24value") ||
+         ascii_iequals(last, "content");
+}
+
+std::optional<std::uint64_t> max_forwards(const http::RequestHead& head) {
+  if (head.method != "OPTIONS") return std::nullopt;
+  return http::parse_length(head.headers.get("Max-Forwards"));
 }
 
 }  // namespace
 
 http::RequestHead forwarded_head(http::RequestHead head) {
+  const std::optional<std::uint64_t> hops = max_forwards(head);
+  http::Headers& headers = head.headers;
+  headers.remove_hop_by_hop();
+  headers.remove_if(stays_here);
+  if (hops && *hops > 0) headers.set("Max-Forwards", std::to_string(*hops - 1));
+  headers.add("Via", "1." + std::to_string(head.minor_version) + " " + std::string(kPseudonym));
   head.minor_version = 1;
-  head.headers.remove_hop_by_hop();
-  head.headers.remove_if(stays_here);
   return head;
+}
+
+http::RequestHead passed_head(http::RequestHead head) {
+  http::RequestHead passed = forwarded_head(std::move(head));
+  if (!asks_for_bytes(passed.target)) passed.headers.set("Accept-Encoding", "identity");
+  return passed;
+}
+
+bool ends_here(const http::RequestHead& head) {
+  return max_forwards(head) == std::uint64_t{0};
+}
+
+http::Response offered_methods() {
+  http::Response response{.status = 204};
+  response.headers.add("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  return response;
 }
 
 audit::OutboundRequest outbound_request(const Call& call) {

@@ -227,19 +227,23 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
                           .rules_revision = rules.revision()};
 }
 
-Task<http::Response> Pipeline::pass_through(Call& call) {
+Task<http::Response> Pipeline::pass_through(Call& call,
+                                             graph::LinkRewriter::Content content_kind) {
   const Status clear = identity::check_credentials(call.request.head);
   if (!clear.ok()) {
     const Refusal refusal = bad_request(clear.error().message);
     co_return error_response(refusal.answer, call, parts_.clock.now());
   }
-  const http::RequestHead head = forwarded_head(std::move(call.request.head));
+  if (ends_here(call.request.head)) co_return offered_methods();
+  const std::optional<graph::LinkOrigins> origins = link_origins(parts_.links, call.request);
+  const http::RequestHead head = passed_head(std::move(call.request.head));
   const std::unique_ptr<http::Body> content =
       call.content ? http::string_body(*call.content) : nullptr;
   WatchedBody body(content ? *content : *call.request.body);
   http::SendResult sent = co_await upstream_->pass(head, &body);
   if (sent.response.ok()) {
     strip_connection_fields(*sent.response);
+    if (origins) keep_links_inside(*sent.response, head.method, *origins, content_kind);
     co_return std::move(*sent.response);
   }
   if (body.failure()) {
@@ -277,7 +281,7 @@ Task<http::Response> Pipeline::pass_batch(Call& call, Subject& subject,
     co_return co_await refuse_call(subject,
                                    bad_request("Request \"" + part.id + "\" of the batch " + why));
   }
-  co_return co_await pass_through(call);
+  co_return co_await pass_through(call, graph::LinkRewriter::Content::kBatch);
 }
 
 Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refusal,

@@ -26,6 +26,7 @@
 #include "identity/mailboxes.h"
 #include "identity/verifier.h"
 #include "proxy/call.h"
+#include "proxy/inside_links.h"
 #include "proxy/record_content.h"
 #include "proxy/refusal.h"
 #include "proxy/refusal_budget.h"
@@ -45,6 +46,7 @@ struct PipelineParts {
   std::vector<approval::Network> trusted_proxies;
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
   std::string audit_url;  // Of the audit service, as clients reach it; empty: not told.
+  LinkSettings links;
 };
 
 class Pipeline final : public http::Handler {
@@ -72,7 +74,8 @@ class Pipeline final : public http::Handler {
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
   // Both take the request's head with them.
-  Task<http::Response> pass_through(Call& call);
+  Task<http::Response> pass_through(
+      Call& call, graph::LinkRewriter::Content content_kind = graph::LinkRewriter::Content::kPlain);
   Task<http::Response> pass_batch(Call& call, Subject& subject, std::optional<std::string> version);
   Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
                                    const DecisionBasis* basis = nullptr);

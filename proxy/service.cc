@@ -80,6 +80,8 @@ Service::~Service() = default;
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::AuditLog& log,
                                                 const approval::RuleStore& rules,
                                                 const Clock& clock) {
+  Result<LinkSettings> links = link_settings(options.upstream.origin, options.public_origin);
+  if (!links.ok()) return links.error();
   auto shared = std::make_unique<Shared>(clock, options);
   shared->parts.emplace(PipelineParts{.log = log,
                                       .rules = rules,
@@ -90,7 +92,8 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
                                       .draining = shared->draining,
                                       .trusted_proxies = options.trusted_proxies,
                                       .buffered_body_bytes_max = options.buffered_body_bytes_max,
-                                      .audit_url = options.audit_url});
+                                      .audit_url = options.audit_url,
+                                      .links = *std::move(links)});
   const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
                             probe_timeout = options.probe_timeout,
                             first = true](const boost::asio::any_io_executor& executor) mutable {

@@ -33,6 +33,8 @@ struct ServiceOptions {
   // for.
   std::chrono::milliseconds settle_timeout{20'000};
   std::string audit_url;  // See PipelineParts.
+  // Where clients find the proxy, for links in answers; empty: wherever a request was sent to.
+  std::string public_origin;
 };
 
 class Service {

@@ -49,6 +49,17 @@ TEST(Headers, RemovesWhatConcernsOneConnection) {
   EXPECT_EQ(names(headers), "X-Other;Content-Length;");
 }
 
+TEST(Headers, LetsConnectionTakeAwayNothingThatOthersNeed) {
+  Headers headers{{"Connection", "Set-Cookie, X-Mine, content-type"},
+                  {"connection", "www-authenticate"},
+                  {"Set-Cookie", "a"},
+                  {"X-Mine", "1"},
+                  {"Content-Type", "text/plain"},
+                  {"WWW-Authenticate", "Bearer"}};
+  headers.remove_hop_by_hop();
+  EXPECT_EQ(names(headers), "Set-Cookie;Content-Type;WWW-Authenticate;");
+}
+
 TEST(Message, KnowsReasonPhrases) {
   EXPECT_EQ(reason_phrase(100), "Continue");
   EXPECT_EQ(reason_phrase(412), "Precondition Failed");

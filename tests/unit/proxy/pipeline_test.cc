@@ -44,6 +44,8 @@ rules:
     when: { mailbox: { own: true }, resource: message }
 )";
 
+const LinkSettings kLinks{.graph = {"https://graph"}, .outside = "https://proxy"};
+
 // Remembers what it was given and answers what the test says.
 class FakeUpstream final : public Upstream {
  public:
@@ -73,7 +75,7 @@ class FakeUpstream final : public Upstream {
 
   Result<http::Response> pass_answer() const {
     if (pass_fails) return Error{ErrorCode::kUnavailable, "reset"};
-    return http::Response{.status = 200, .content = "graph"};
+    return http::Response{.status = 200, .headers = pass_headers, .content = pass_content};
   }
 
   std::vector<audit::OutboundRequest> forwarded;
@@ -85,6 +87,8 @@ class FakeUpstream final : public Upstream {
   std::string next_content;
   http::Headers next_headers{{"request-id", "graph-1"}};
   bool pass_fails = false;
+  http::Headers pass_headers;
+  std::string pass_content = "graph";
   http::Progress pass_progress = http::Progress::kSomeSent;
 
  private:
@@ -141,7 +145,8 @@ class PipelineTest : public ::testing::Test {
                                                          .clock = clock_,
                                                          .draining = draining_,
                                                          .buffered_body_bytes_max = 1000,
-                                                         .audit_url = "https://audit.example"},
+                                                         .audit_url = "https://audit.example",
+                                                         .links = kLinks},
                                            std::move(upstream), std::move(graph));
   }
 
@@ -247,6 +252,39 @@ TEST_F(PipelineTest, OrdinaryCallsPassUnrecorded) {
   EXPECT_EQ(upstream_->passed.at(0).target, "/v1.0/me/messages");
   EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
   EXPECT_TRUE(log_.entries().empty());
+}
+
+TEST_F(PipelineTest, LinksOfOrdinaryAnswersStayInside) {
+  upstream_->pass_headers = {{"Content-Type", "application/json"}, {"Location", "https://graph/a"}};
+  upstream_->pass_content = R"({"@odata.nextLink":"https://graph/b","link":"https://graph/c"})";
+  const http::Response response = send("GET", "/v1.0/me/messages");
+  EXPECT_EQ(response.content, R"({"@odata.nextLink":"https://proxy/b","link":"https://graph/c"})");
+  EXPECT_EQ(response.headers.get("Location"), "https://proxy/a");
+}
+
+TEST_F(PipelineTest, LinksInTheHeadersOfABatchsAnswersStayInside) {
+  upstream_->pass_headers = {{"Content-Type", "application/json"}};
+  upstream_->pass_content = R"({"responses":[{"headers":{"Location":"https://graph/a"}}]})";
+  const std::string body = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
+  EXPECT_EQ(send("POST", "/v1.0/$batch", {}, body).content,
+            R"({"responses":[{"headers":{"Location":"https://proxy/a"}}]})");
+  EXPECT_EQ(send("GET", "/v1.0/me").content, upstream_->pass_content);
+}
+
+TEST_F(PipelineTest, AnswersToGuardedCallsKeepTheirLinks) {
+  upstream_->next_status = 200;
+  upstream_->next_headers = {{"Content-Type", "application/json"}, {"Location", "https://graph/a"}};
+  upstream_->next_content = R"({"@odata.nextLink":"https://graph/b"})";
+  const http::Response response = purge();
+  EXPECT_EQ(response.content, upstream_->next_content);
+  EXPECT_EQ(response.headers.get("Location"), "https://graph/a");
+}
+
+TEST_F(PipelineTest, OptionsThatMayGoNoFurtherAreAnsweredHere) {
+  const http::Response response = send("OPTIONS", "/v1.0/me", {{"Max-Forwards", "0"}});
+  EXPECT_EQ(response.status, 204);
+  EXPECT_NE(response.headers.get("Allow").find("POST"), std::string_view::npos);
+  EXPECT_TRUE(upstream_->passed.empty());
 }
 
 TEST_F(PipelineTest, PassThroughTellsNothingSentFromOutcomeUnknown) {

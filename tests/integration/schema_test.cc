@@ -128,10 +128,11 @@ struct BadEntry {
 class BadEntryTest : public SchemaTest, public ::testing::WithParamInterface<BadEntry> {};
 
 TEST_P(BadEntryTest, is_refused) {
-  const std::string refused =
-      refusal("holdfast_proxy",
-              append_call("proxy", kWriter, "1",
-                          {{.kind = GetParam().kind, .operation = "", .entry = GetParam().entry}}));
+  const std::string refused = refusal(
+      "holdfast_proxy", append_call("proxy", kWriter, "1",
+                                    {{.kind = GetParam().kind,
+                                      .operation = GetParam().kind == "intent" ? operation(1) : "",
+                                      .entry = GetParam().entry}}));
   EXPECT_NE(refused.find(GetParam().constraint), std::string::npos) << refused;
 }
 
@@ -139,25 +140,27 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadEntryTest,
     ::testing::Values(
         BadEntry{"kind_differs", "system", entry_text("approval", "proxy"), "log_kind"},
-        BadEntry{"kind_of_an_object_within", "system",
-                 R"({"actor":{"id":"x","kind":"system","n":1},"id":"x","kind":"approval",)"
+        BadEntry{"kind_of_an_object_within", "intent",
+                 R"({"actor":{"id":"x","kind":"intent","n":1},"id":"x","kind":"approval",)"
                  R"("writer":{"id":"x","role":"proxy"}})",
                  "invalid input syntax for type json"},
-        BadEntry{"kind_of_an_object_in_an_array", "system",
-                 R"({"a":[{"b":0,"kind":"system","n":1}],"id":"x","kind":"approval",)"
+        BadEntry{"kind_of_an_object_in_an_array", "intent",
+                 R"({"a":[{"b":0,"kind":"intent","n":1}],"id":"x","kind":"approval",)"
                  R"("writer":{"id":"x","role":"proxy"}})",
                  "invalid input syntax for type json"},
-        BadEntry{"kind_within_text", "system",
-                 R"({"a":"b\",\"kind\":\"system\",\"","id":"x","kind":"approval",)"
+        BadEntry{"kind_within_text", "intent",
+                 R"({"a":"b\",\"kind\":\"intent\",\"","id":"x","kind":"approval",)"
                  R"("writer":{"id":"x","role":"proxy"}})",
                  "log_kind"},
-        BadEntry{"no_json_behind_the_kind", "system",
-                 R"({"id":"x","kind":"system",nonsense,"writer":{"id":"x","role":"proxy"}})",
+        BadEntry{"no_json_behind_the_kind", "intent",
+                 R"({"id":"x","kind":"intent",nonsense,"writer":{"id":"x","role":"proxy"}})",
                  "invalid input syntax for type json"},
+        BadEntry{"no_kind", "intent", R"({"id":"abcd","x":1,"writer":{"id":"x","role":"proxy"}})",
+                 "log_kind"},
         BadEntry{"kind_only_deeper", "system",
                  R"({"actor":{"kind":"system"},"writer":{"id":"x","role":"proxy"}})", "log_kind"},
         BadEntry{"role_differs", "system", entry_text("system", "audit"), "log_role"},
-        BadEntry{"not_json", "system", "no json", "log_kind"},
+        BadEntry{"not_json", "system", "no json", "invalid input syntax for type json"},
         BadEntry{"too_large", "system",
                  R"({"kind":"system","pad":")" + std::string(65536, 'x') +
                      R"(","writer":{"id":"x","role":"proxy"}})",

@@ -228,7 +228,7 @@ bool RequestParser::check_connection() {
     bool tokens = true, strips = false;
     for_each_token(field.value, [&](std::string_view token) {
       tokens &= is_token(token);
-      strips |= is_end_to_end(token);
+      strips |= decides_meaning(token);
     });
     if (!tokens) return refuse(400, "the Connection header is not a list of names");
     if (strips) return refuse(400, "the Connection header names one that is not the connection's");

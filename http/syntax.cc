@@ -105,6 +105,12 @@ bool resembles_framing(std::string_view name) {
   });
 }
 
+bool decides_meaning(std::string_view name) {
+  static constexpr auto kNames = std::to_array<std::string_view>(
+      {"authorization", "content-length", "content-type", "host", "prefer", "transfer-encoding"});
+  return std::ranges::any_of(kNames, [&](auto each) { return ascii_iequals(name, each); });
+}
+
 bool is_end_to_end(std::string_view name) {
   static constexpr auto kNames = std::to_array<std::string_view>({"authorization",
                                                                   "cache-control",

@@ -41,6 +41,9 @@ bool is_hop_by_hop(std::string_view name);
 // behind some gateways the two are one, and then this would frame the body.
 bool resembles_framing(std::string_view name);
 
+// Whether whoever names that field in Connection would take away what a request is judged by.
+bool decides_meaning(std::string_view name);
+
 // Whether a field of that name is meant for everybody, so that a Connection header that names it
 // is not obeyed.
 bool is_end_to_end(std::string_view name);

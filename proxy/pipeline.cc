@@ -227,8 +227,7 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
                           .rules_revision = rules.revision()};
 }
 
-Task<http::Response> Pipeline::pass_through(Call& call,
-                                             graph::LinkRewriter::Content content_kind) {
+Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Content content_kind) {
   const Status clear = identity::check_credentials(call.request.head);
   if (!clear.ok()) {
     const Refusal refusal = bad_request(clear.error().message);

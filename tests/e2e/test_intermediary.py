@@ -56,12 +56,14 @@ class Requests(WireCase):
 
     def test_connection_takes_away_nothing_that_others_need(self):
         received = self.sent(
-            "Connection: authorization, content-length, host, if-match", "Connection: prefer",
-            'If-Match: "e"', "Prefer: IdType=\"ImmutableId\"", "Content-Length: 2",
-            line="PATCH /v1.0/me/messages/1 HTTP/1.1", body=b"{}")
-        for name in ("authorization", "if-match", "prefer", "host"):
-            self.assertEqual(len(received.fields(name)), 1, name)
-        self.assertEqual(received.body, b"{}")
+            "Connection: if-match, cookie, X-Mine", 'If-Match: "e"', "Cookie: a=b", "X-Mine: 1",
+            "Content-Length: 2", line="PATCH /v1.0/me/messages/1 HTTP/1.1", body=b"{}")
+        for name, count in (("authorization", 1), ("if-match", 1), ("cookie", 1), ("x-mine", 0)):
+            self.assertEqual(len(received.fields(name)), count, name)
+        self.upstream.reset()
+        for name in ("authorization", "content-length", "content-type", "host", "prefer"):
+            self.assertEqual(self.get(f"Connection: {name}").status, 400, name)
+        self.assertEqual(self.upstream.received, [])
 
     def test_method_and_target_overrides_end_here(self):
         received = self.sent("X-HTTP-Method-Override: PATCH", "X-HTTP-Method: PATCH",

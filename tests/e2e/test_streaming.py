@@ -1,6 +1,6 @@
 """Bodies flow: whatever their size and however slow their reader, the proxy stays small and quick.
 
-256 MiB by default, 1 GiB with FULL_TESTS."""
+128 MiB by default, 1 GiB with FULL_TESTS."""
 import os
 import pathlib
 import select
@@ -14,7 +14,7 @@ from wire import WireCase
 
 MIB = 1024 * 1024
 FULL = bool(os.environ.get("FULL_TESTS"))
-SIZE = (1024 if FULL else 256) * MIB
+SIZE = (1024 if FULL else 128) * MIB
 RESIDENT_MAX = 64 * MIB
 READERS = 50
 SLOW_SECONDS = 30 if FULL else 3

@@ -263,8 +263,9 @@ class DrainPatience(HeldCase):
                "config": {**SETTINGS, "upstream.response_timeout": "30s",
                           "proxy.drain_timeout": "1h", "proxy.drain_delay": "1h"}}
 
-    def tearDown(self):
-        self.stack.proxy.kill()  # Which has an hour to end.
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.proxy.kill()  # Which has an hour to end.
 
     def terminate(self):
         self.stack.proxy.signal(signal.SIGTERM)

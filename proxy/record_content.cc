@@ -127,6 +127,7 @@ std::string actor_content(const identity::Actor& actor) {
 
 std::vector<std::string> match_content(const std::vector<approval::RuleMatch>& matches) {
   std::vector<std::string> array;
+  array.reserve(matches.size());
   for (const approval::RuleMatch& match : matches) {
     CanonicalObject item;
     item.text("effect", approval::to_string(match.effect)).text("id", match.id);
@@ -189,6 +190,7 @@ std::string decision_content(const DecisionBasis* basis, const RefusalNote* note
   if (note != nullptr) content.text("reason", to_text(note->reason, kReasonBytesMax));
   if (basis != nullptr) {
     std::vector<std::string> rules;
+    rules.reserve(basis->decision.by.size());
     for (const approval::RuleMatch& match : basis->decision.by) rules.push_back(match.id);
     content.texts("rules", rules);
     content.text("rules_revision", basis->rules_revision);

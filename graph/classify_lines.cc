@@ -27,47 +27,13 @@ Error bad(std::string why) {
   return {.code = ErrorCode::kInvalid, .message = std::move(why)};
 }
 
-void append_escape(unsigned char byte, std::string& out) {
-  switch (byte) {
-    case '"':
-      out += "\\\"";
-      return;
-    case '\\':
-      out += "\\\\";
-      return;
-    default:
-      out += "\\u00";
-      out += to_hex(std::string(1, static_cast<char>(byte)));
-  }
-}
-
 // Bytes that are no UTF-8 cannot be written in JSON: null says that there is nothing readable.
 void append_string(std::string_view text, std::string& out) {
-  bool plain = true;
-  bool ascii = true;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    plain = plain && byte >= 0x20 && byte != '"' && byte != '\\';
-    ascii = ascii && byte < 0x80;
-  }
-  if (!ascii && !is_utf8(text)) {
-    out += "null";
-    return;
-  }
-  out += '"';
-  if (plain) {
-    out += text;
+  if (is_utf8(text)) {
+    append_json_string(out, text);
   } else {
-    for (const char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (byte < 0x20 || byte == '"' || byte == '\\') {
-        append_escape(byte, out);
-      } else {
-        out += c;
-      }
-    }
+    out += "null";
   }
-  out += '"';
 }
 
 void append_or_null(std::string_view text, std::string& out) {

@@ -239,7 +239,7 @@ void write_link(Written& out, bool follows) {
   out.both("\"");
 }
 
-void write_value(Written& out, int depth);
+void write_value(Written& out, int depth, bool follows = false);
 
 void write_object(Written& out, int depth) {
   out.both("{");
@@ -255,28 +255,25 @@ void write_object(Written& out, int depth) {
     out.both(":");
     write_blank(out);
     const bool link = key.ends_with("Link") || key == "@odata.context";
-    if (*rc::gen::arbitrary<bool>()) {
-      write_link(out, link);
-    } else {
-      write_value(out, depth + 1);
-    }
+    write_value(out, depth + 1, link);
     write_blank(out);
   }
   out.both("}");
 }
 
-void write_value(Written& out, int depth) {
-  switch (*rc::gen::inRange(0, depth > 4 ? 3 : 6)) {
+void write_value(Written& out, int depth, bool follows) {
+  switch (*rc::gen::inRange(0, depth > 4 ? 4 : 8)) {
     case 0:
       return out.both(one_of({"0", "-1.5e+3", "true", "false", "null"}));
     case 1:
-      return write_link(out, false);
     case 2:
+      return write_link(out, follows);
+    case 3:
       return out.both("\"" +
                       spelled(one_of({"\"@odata.nextLink\":\"https://graph.microsoft.com/\"",
                                       "@odata.nextLink", "a\\", "{[,:]}"})) +
                       "\"");
-    case 3: {
+    case 4: {
       out.both("[");
       const int elements = *rc::gen::inRange(0, 4);
       for (int i = 0; i < elements; ++i) {

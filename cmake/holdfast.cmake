@@ -45,7 +45,7 @@ function(holdfast_test name)
   target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_USES} GTest::gtest GTest::gmock
     GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 120)
+    PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
 endfunction()
 
 include(GoogleTest)

@@ -7,7 +7,7 @@
 function(holdfast_python_tests)
   cmake_parse_arguments(ARG "" "PREFIX;FOLDER;LABEL;BY;TIMEOUT" "FILES;ENVIRONMENT" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
+    set(ARG_TIMEOUT 300)
   endif()
   set(lister ${PROJECT_SOURCE_DIR}/tools/list_python_tests.py)
   foreach(file IN LISTS ARG_FILES)

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "approval/condition_builder.h"
+#include "base/encoding.h"
 #include "base/uuid.h"
 
 namespace holdfast::approval {
@@ -33,8 +34,49 @@ std::optional<std::chrono::seconds> optional_duration(const json& map, const cha
   return parse_duration(map[key].get<std::string>());
 }
 
-void read_requirements(const json& rule, const std::string& pointer, Rule& result,
-                       Problems& problems) {
+// Who may approve, by the name that the file gives them.
+using Approvers = std::map<std::string, std::string>;
+
+Approvers read_approvers(const json& document) {
+  Approvers approvers;
+  if (!document.contains("approvers")) return approvers;
+  for (const auto& [name, item] : document["approvers"].items()) {
+    approvers[name] = ascii_lower(item["group"].get<std::string>());
+  }
+  return approvers;
+}
+
+// A rule that names nobody leaves it to any one approver.
+std::vector<ApprovalStage> read_stages(const json& rule, const std::string& pointer,
+                                       const Approvers& approvers, Problems& problems) {
+  std::vector<ApprovalStage> stages;
+  const json approve = rule.value("approve", json::object());
+  const json written = approve.value("stages", json::array());
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    const std::string from = written[i]["from"].get<std::string>();
+    const auto found = approvers.find(from);
+    const std::string place = pointer + "/approve/stages/" + std::to_string(i) + "/from";
+    if (found == approvers.end()) {
+      problems.add(place, "unknown approvers \"" + from + "\"");
+      continue;
+    }
+    const auto named_again = [&](const ApprovalStage& stage) {
+      return stage.group == found->second;
+    };
+    if (std::ranges::any_of(stages, named_again)) {
+      problems.add(place, "the same people in two stages: give one stage a higher count");
+    }
+    stages.push_back({.from = from, .group = found->second, .count = written[i].value("count", 1)});
+  }
+  if (stages.empty()) stages.push_back({});
+  return stages;
+}
+
+void read_requirements(const json& rule, const std::string& pointer, const Approvers& approvers,
+                       Rule& result, Problems& problems) {
+  if (result.effect == Effect::kRequireApproval) {
+    result.approve.stages = read_stages(rule, pointer, approvers, problems);
+  }
   for (const char* key : {"require", "approve"}) {
     if (rule.contains(key) && result.effect != Effect::kRequireApproval) {
       problems.add(pointer + "/" + key,
@@ -59,8 +101,8 @@ void read_requirements(const json& rule, const std::string& pointer, Rule& resul
   result.require.ticket_patterns.push_back(pattern);
 }
 
-Rule build_rule(const json& rule, const std::string& pointer, ConditionBuilder& conditions,
-                Problems& problems) {
+Rule build_rule(const json& rule, const std::string& pointer, const Approvers& approvers,
+                ConditionBuilder& conditions, Problems& problems) {
   Rule result;
   result.id = rule["id"].get<std::string>();
   result.title = rule.value("title", result.id);
@@ -70,7 +112,7 @@ Rule build_rule(const json& rule, const std::string& pointer, ConditionBuilder& 
   if (rule.contains("unless")) {
     result.unless = conditions.build(rule["unless"], pointer + "/unless");
   }
-  read_requirements(rule, pointer, result, problems);
+  read_requirements(rule, pointer, approvers, result, problems);
   return result;
 }
 
@@ -106,7 +148,6 @@ YamlDocument refuse_unbuilt(const YamlDocument& document, Problems& problems) {
   each("rules", [&](json& rule, const std::string& pointer) {
     inside(rule, pointer, "when", kConditions);
     inside(rule, pointer, "unless", kConditions);
-    inside(rule, pointer, "approve", {"stages"});
     remove_keys(rule, pointer, {"limit"}, problems);
   });
   each("tests", [&](json& test, const std::string& pointer) {
@@ -121,10 +162,11 @@ BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& pro
   data.revision = document.value["revision"].get<std::string>();
   ConditionBuilder conditions(document, now, problems);
   std::map<std::string, std::string> first_pointer_of;
+  const Approvers approvers = read_approvers(document.value);
   const json& rules = document.value["rules"];
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const std::string pointer = "/rules/" + std::to_string(i);
-    data.rules.push_back(build_rule(rules[i], pointer, conditions, problems));
+    data.rules.push_back(build_rule(rules[i], pointer, approvers, conditions, problems));
     const std::string& id = data.rules.back().id;
     const auto [first, is_new] = first_pointer_of.emplace(id, pointer);
     if (!is_new) {

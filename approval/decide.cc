@@ -13,12 +13,25 @@ void shorten(std::optional<std::chrono::seconds>& term,
   if (other && (!term || *other < *term)) term = other;
 }
 
+// All that either asks for; where both ask the same people, the more of them.
+void add_stages(std::vector<ApprovalStage>& all, const std::vector<ApprovalStage>& more) {
+  for (const ApprovalStage& stage : more) {
+    const auto same = std::ranges::find(all, stage.group, &ApprovalStage::group);
+    if (same == all.end()) {
+      all.push_back(stage);
+    } else {
+      same->count = std::max(same->count, stage.count);
+    }
+  }
+}
+
 void add_requirements(Decision& decision, const Rule& rule) {
   std::vector<std::string>& patterns = decision.require.ticket_patterns;
   decision.require.justification_min =
       std::max(decision.require.justification_min, rule.require.justification_min);
   patterns.insert(patterns.end(), rule.require.ticket_patterns.begin(),
                   rule.require.ticket_patterns.end());
+  add_stages(decision.approve.stages, rule.approve.stages);
   shorten(decision.approve.decide_within, rule.approve.decide_within);
   shorten(decision.approve.use_within, rule.approve.use_within);
 }
@@ -66,6 +79,10 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   std::vector<std::string>& patterns = decision.require.ticket_patterns;
   std::sort(patterns.begin(), patterns.end());
   patterns.erase(std::unique(patterns.begin(), patterns.end()), patterns.end());
+  // One approval by anybody is among those that named people give.
+  std::vector<ApprovalStage>& stages = decision.approve.stages;
+  if (stages.size() > 1) std::erase_if(stages, [](const auto& s) { return s.group.empty(); });
+  std::ranges::sort(stages, {}, &ApprovalStage::from);
   return decision;
 }
 

@@ -29,7 +29,7 @@ struct Decision {
   std::vector<RuleMatch> matched;  // Every enforced rule that matched, whatever its effect, by id.
   std::vector<RuleMatch> monitored;  // Every monitor rule that would have matched, by id.
   Requirements require;              // Of all matching approval rules together: the strictest.
-  ApprovalTerms approve;             // Likewise: the shortest.
+  ApprovalTerms approve;             // Likewise: everybody, and the shortest.
 };
 
 // The effect of enforced rules that matched, in any order; none: the default denies.

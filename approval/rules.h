@@ -26,8 +26,22 @@ struct Requirements {
   std::vector<std::string> ticket_patterns;  // ECMAScript expressions, all of which must match.
 };
 
-// How long an approval may take and how long it then lasts; nullopt where no rule says.
+// How many people of one group have to approve.
+struct ApprovalStage {
+  std::string from;   // The name that the rules give these approvers; empty: any approver.
+  std::string group;  // Their group's object id, lower case; empty: any approver.
+  int count = 1;
+  bool operator==(const ApprovalStage&) const = default;
+};
+
+// Where no rule says.
+inline constexpr std::chrono::seconds kDecideWithin = std::chrono::hours(24);
+inline constexpr std::chrono::seconds kUseWithin = std::chrono::hours(1);
+
+// Who has to approve, how long that may take and how long the approval then lasts; nullopt where no
+// rule says.
 struct ApprovalTerms {
+  std::vector<ApprovalStage> stages;
   std::optional<std::chrono::seconds> decide_within;
   std::optional<std::chrono::seconds> use_within;
 };

@@ -12,6 +12,7 @@ namespace holdfast::audit {
 namespace {
 
 constexpr const char* kAppend = "append";
+constexpr const char* kAppendSteps = "append_steps";
 constexpr const char* kRenew = "renew";
 constexpr const char* kOpenOperations = "open_operations";
 
@@ -36,7 +37,18 @@ Placement parse_refusal(std::string_view text) {
   if (text == "already_open") return Placement::kAlreadyOpen;
   if (text == "settled") return Placement::kSettled;
   if (text == "not_expired") return Placement::kNotExpired;
+  if (text == "approval") return Placement::kApproval;
   return Placement::kClosed;
+}
+
+void add_steps(std::span<const Entry* const> entries, BinaryArray& steps) {
+  for (const Entry* entry : entries) {
+    if (entry->approval_step == ApprovalStep::kNone) {
+      steps.add_null();
+    } else {
+      steps.add(to_string(entry->approval_step));
+    }
+  }
 }
 
 // Classes of errors that lie in the data given: data exceptions, integrity, malformed batch.
@@ -100,9 +112,11 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
     // about one that did not is heard.
     transaction.exec("SET synchronous_commit = on; SET client_min_messages = warning");
     const bool proxy = options.writer.role == WriterRole::kProxy;
-    session.connection.prepare(kAppend, std::string("SELECT index, refusal FROM holdfast.") +
-                                            (proxy ? "append_proxy" : "append_audit") +
-                                            "($1, $2, $3, $4, $5, $6)");
+    const std::string append = std::string("SELECT index, refusal FROM holdfast.") +
+                               (proxy ? "append_proxy" : "append_audit") +
+                               "($1, $2, $3, $4, $5, $6";
+    session.connection.prepare(kAppend, append + ")");
+    session.connection.prepare(kAppendSteps, append + ", $7)");
     session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
     session.connection.prepare(kOpenOperations,
                                "SELECT operation_id, intent FROM "
@@ -123,6 +137,8 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
   BinaryArray hashes(kBytea);
   BinaryArray kinds(kText);
   BinaryArray operations(kUuid);
+  BinaryArray steps(kText);
+  bool has_steps = false;
   for (const Entry* entry : entries) {
     bytes.add(entry->bytes);
     hashes.add(bytes_of(leaf_hash(entry->bytes)));
@@ -132,7 +148,10 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
     } else {
       operations.add(bytes_of(entry->operation_id));
     }
+    if (entry->approval_step != ApprovalStep::kNone) has_steps = true;
   }
+  // Steps are rare, and without any the database does nothing for them.
+  if (has_steps) add_steps(entries, steps);
   Session& session = *session_;
   session.notices.reset();
   const auto in_doubt = [this](std::string_view why) {
@@ -141,9 +160,13 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
   const SocketWatchdog::Guard guard = watchdog_.watch(session.connection.sock(), options_.deadline);
   try {
     pqxx::nontransaction transaction(session.connection);
-    const pqxx::result rows = transaction.exec_prepared(
-        kAppend, to_string(options_.writer.id), session.epoch, binary(bytes.bytes()),
-        binary(hashes.bytes()), binary(kinds.bytes()), binary(operations.bytes()));
+    const auto execute = [&](const char* statement, const auto&... more) {
+      return transaction.exec_prepared(statement, to_string(options_.writer.id), session.epoch,
+                                       binary(bytes.bytes()), binary(hashes.bytes()),
+                                       binary(kinds.bytes()), binary(operations.bytes()), more...);
+    };
+    const pqxx::result rows =
+        has_steps ? execute(kAppendSteps, binary(steps.bytes())) : execute(kAppend);
     // A cancelled wait for a synchronous standby reports success, and a warning.
     if (session.notices.any()) return in_doubt(session.notices.first());
     if (rows.size() != entries.size()) return in_doubt("the database answered for other entries");

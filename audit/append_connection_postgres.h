@@ -31,6 +31,7 @@ enum class Placement {
   kSettled,       // An outcome of an operation that another process has ended.
   kClosed,        // An outcome of an operation that is not open: ended already, or never begun.
   kNotExpired,    // An outcome of another writer's operation, and that writer is alive.
+  kApproval,      // The approval is not in the state that the entry's step needs.
 };
 
 struct Placed {

@@ -64,7 +64,8 @@ class AuditLog {
 
   // Commits an intent. Any error means: do not send. kUnavailable: the database cannot take it, or
   // the spool has not drained. kInDoubt: it may have been committed; the log itself appends its
-  // not_sent outcome once it knows.
+  // not_sent outcome once it knows. kRefused: the approval that it claims cannot be claimed, and
+  // nothing is recorded.
   virtual Task<Result<Receipt>> append_intent(Record intent, OutboundRequest request) = 0;
 
   // Commits the terminal record of an intent that this process appended, in the database or, where
@@ -73,7 +74,8 @@ class AuditLog {
   // so the caller must not report a result as certain.
   virtual Task<Result<RecordRef>> append_outcome(Record outcome) = 0;
 
-  // Commits any other record. Errors as for append_intent.
+  // Commits any other record. Errors as for append_intent; kRefused: its approval step cannot be
+  // taken.
   virtual Task<Result<RecordRef>> append(Record record) = 0;
 
   virtual LogHealth health() const = 0;

@@ -103,6 +103,32 @@ std::string_view to_string(CallResult result) {
   return "unknown";
 }
 
+std::string_view to_string(ApprovalStep step) {
+  switch (step) {
+    case ApprovalStep::kNone:
+      return "";
+    case ApprovalStep::kFile:
+      return "file";
+    case ApprovalStep::kClaim:
+      return "claim";
+    case ApprovalStep::kEnd:
+      return "end";
+    case ApprovalStep::kInvalidate:
+      return "invalidate";
+    case ApprovalStep::kCancel:
+      return "cancel";
+    case ApprovalStep::kApprove:
+      return "approve";
+    case ApprovalStep::kReject:
+      return "reject";
+    case ApprovalStep::kRevoke:
+      return "revoke";
+    case ApprovalStep::kExpire:
+      return "expire";
+  }
+  return "";
+}
+
 std::string_view to_string(WriterRole role) {
   return role == WriterRole::kProxy ? "proxy" : "audit";
 }
@@ -166,7 +192,8 @@ Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
   return Entry{.id = id,
                .kind = record.kind,
                .operation_id = record.operation_id,
-               .bytes = std::move(bytes)};
+               .bytes = std::move(bytes),
+               .approval_step = record.approval_step};
 }
 
 Result<Entry> read_entry(std::string bytes) {
@@ -180,10 +207,12 @@ Result<Entry> read_entry(std::string bytes) {
   const std::optional<Uuid> id = parse_uuid(text("id"));
   const std::optional<Kind> kind = parse_kind(text("kind"));
   if (!id || !kind) return bad;
+  const bool ends_claim = *kind == Kind::kOutcome && parsed->contains("approval");
   return Entry{.id = *id,
                .kind = *kind,
                .operation_id = parse_uuid(text("operation_id")).value_or(Uuid{}),
-               .bytes = std::move(bytes)};
+               .bytes = std::move(bytes),
+               .approval_step = ends_claim ? ApprovalStep::kEnd : ApprovalStep::kNone};
 }
 
 json content_of(const Entry& entry) {
@@ -200,6 +229,12 @@ Record settled_outcome(const Uuid& operation_id, const json& intent_content, Cal
     if (intent_content.contains(member)) record.content[member] = intent_content[member];
   }
   record.content["outcome"] = {{"result", to_string(result)}, {"reason", reason}};
+  if (intent_content.contains("approval")) {
+    record.approval_step = ApprovalStep::kEnd;
+    record.content["approval"] = {
+        {"code", intent_content["approval"].value("code", "")},
+        {"state", result == CallResult::kNotSent ? "APPROVED" : "UNKNOWN"}};
+  }
   return record;
 }
 
@@ -214,6 +249,11 @@ Record late_outcome(const Uuid& operation_id, const json& outcome_content) {
                       : reported == "unknown" ? "indeterminate"
                                               : "not_executed";
   outcome["reason"] = "the operation had been ended before its own result came";
+  if (record.content.contains("approval")) {
+    record.content["approval"]["state"] = reported == "executed"  ? "EXECUTED"
+                                          : reported == "unknown" ? "UNKNOWN"
+                                                                  : "FAILED";
+  }
   return record;
 }
 

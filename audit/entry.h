@@ -35,6 +35,7 @@ struct Entry {
   Kind kind = Kind::kSystem;
   Uuid operation_id;  // All zero: the entry names none.
   std::string bytes;
+  ApprovalStep approval_step = ApprovalStep::kNone;
 
   void set_time(WallTime time);
 };
@@ -43,7 +44,8 @@ struct Entry {
 // UTF-8) or uses a member's name that the log gives out itself. kLimit: over kEntryBytesMax.
 Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer);
 
-// The entry in those bytes, such as come back from a spool. kInvalid: they are none.
+// The entry in those bytes, such as come back from a spool: an outcome, which ends the claim of an
+// approval that it names, or a reconciliation. kInvalid: they are none.
 Result<Entry> read_entry(std::string bytes);
 
 // A record's content back from its entry. Empty when the bytes are no entry.

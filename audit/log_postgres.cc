@@ -352,6 +352,8 @@ void LogPostgres::accept(Pending pending, const Placed& placed) {
       return reconcile_late(std::move(pending));
     case Placement::kNotExpired:
       return pending.done(Error{ErrorCode::kRefused, "the operation's writer is alive"});
+    case Placement::kApproval:
+      return pending.done(Error{ErrorCode::kRefused, "the approval has changed"});
   }
 }
 

@@ -34,6 +34,24 @@ enum class CallResult {
 
 std::string_view to_string(CallResult result);
 
+// What a record does to an approval, in the statement that appends it. The record's `approval`
+// member says to which and how (docs/audit_format.md); where the approval is not in the state that
+// the step needs, the record is refused.
+enum class ApprovalStep {
+  kNone,
+  kFile,        // A decision: a call asks for one.
+  kClaim,       // An intent: the call uses it up.
+  kEnd,         // An outcome of an intent that claimed one. Never refused.
+  kInvalidate,  // A decision: the rules now forbid what was approved.
+  kCancel,      // A decision: who asked no longer wants it.
+  kApprove,     // The others are approval records.
+  kReject,
+  kRevoke,
+  kExpire,
+};
+
+std::string_view to_string(ApprovalStep step);  // file, claim, …; empty for kNone
+
 // A member of a record whose value is canonical JSON already.
 struct WrittenMember {
   std::string name;
@@ -49,6 +67,7 @@ struct Record {
   // More members, under other names: for records so frequent that a tree for each would be most of
   // their cost (base/canonical_object.h writes them).
   std::vector<WrittenMember> written{};
+  ApprovalStep approval_step = ApprovalStep::kNone;
 };
 
 // Where a durable record stands.

@@ -1,0 +1,336 @@
+#include "approval/approval.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/encoding.h"
+
+namespace holdfast::approval {
+namespace {
+
+using nlohmann::json;
+using enum ApprovalState;
+
+constexpr std::array<std::pair<ApprovalState, std::string_view>, 11> kStates = {
+    {{kPending, "PENDING"},
+     {kApproved, "APPROVED"},
+     {kRejected, "REJECTED"},
+     {kCancelled, "CANCELLED"},
+     {kExpired, "EXPIRED"},
+     {kInvalidated, "INVALIDATED"},
+     {kClaimed, "CLAIMED"},
+     {kRevoked, "REVOKED"},
+     {kExecuted, "EXECUTED"},
+     {kUnknown, "UNKNOWN"},
+     {kFailed, "FAILED"}}};
+
+constexpr std::size_t kReasonBytesMax = 2048;
+
+bool share(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  return std::ranges::any_of(a, [&](const std::string& text) {
+    return !text.empty() && std::ranges::find(b, text) != b.end();
+  });
+}
+
+json identity_json(const Identity& identity) {
+  return {
+      {"accounts", identity.accounts}, {"name", to_text(identity.name)}, {"names", identity.names}};
+}
+
+Identity identity_from(const json& object) {
+  return {.name = object.at("name").get<std::string>(),
+          .accounts = object.at("accounts").get<std::vector<std::string>>(),
+          .names = object.at("names").get<std::vector<std::string>>()};
+}
+
+std::vector<ApprovalStage> stages_from(const json& array) {
+  std::vector<ApprovalStage> stages;
+  for (const json& item : array) {
+    stages.push_back({.from = item.at("from").get<std::string>(),
+                      .group = item.at("group").get<std::string>(),
+                      .count = item.at("count").get<int>()});
+  }
+  return stages;
+}
+
+// What the state is called in a sentence about why nothing more can be done.
+std::string_view state_in_words(ApprovalState state) {
+  switch (state) {
+    case kPending:
+      return "it is still pending";
+    case kApproved:
+      return "it is approved already";
+    case kRejected:
+      return "it was rejected";
+    case kCancelled:
+      return "it was cancelled by who asked for it";
+    case kExpired:
+      return "it has expired";
+    case kInvalidated:
+      return "the rules have forbidden the call since";
+    case kRevoked:
+      return "it was revoked";
+    case kClaimed:
+    case kExecuted:
+    case kUnknown:
+    case kFailed:
+      break;
+  }
+  return "it has been used";
+}
+
+Error not_in_this_state(std::string_view verb, const Approval& approval) {
+  return {ErrorCode::kInvalid, "You can't " + std::string(verb) + " this because " +
+                                   std::string(state_in_words(approval.state)) + "."};
+}
+
+Error not_by_you(std::string_view verb, const std::string& why) {
+  return {ErrorCode::kRefused, "You can't " + std::string(verb) + " this because " + why + "."};
+}
+
+bool is_member(const ApprovalStage& stage, const Approver& approver) {
+  if (stage.group.empty()) return true;
+  return std::ranges::any_of(approver.groups, [&](const std::string& group) {
+    return ascii_iequals(group, stage.group) || group == stage.from;
+  });
+}
+
+// "compliance", "compliance or legal", of the stages that still lack somebody.
+std::string open_stages(const Approval& approval) {
+  std::string text;
+  for (std::size_t i = 0; i < approval.stages.size(); ++i) {
+    const auto needed = static_cast<std::size_t>(approval.stages[i].count);
+    if (consents_of(approval, i) >= needed) continue;
+    const std::string& from = approval.stages[i].from;
+    text += (text.empty() ? "" : " or ") + (from.empty() ? std::string("an approver") : from);
+  }
+  return text;
+}
+
+// Why this person may not decide at all; nullopt: no reason.
+std::optional<std::string> bar(const Approval& approval, const Approver& approver) {
+  if (!approver.may_approve) return "your role does not let you decide on approvals";
+  if (approver.person.accounts.empty()) {
+    return "your sign-in does not say which person you are";
+  }
+  if (is_same(approver.person, approval.requester)) return "you asked for it yourself";
+  return std::nullopt;
+}
+
+json decision(const Approval& approval, const Approver& approver, ApprovalState state) {
+  json by = identity_json(approver.person);
+  by["person"] = approver.person.accounts.empty() ? "" : approver.person.accounts.front();
+  by["via"] = approver.by_api_token ? "token" : "sign_in";
+  return {{"by", std::move(by)},
+          {"code", to_string(approval.code)},
+          {"state", to_string(state)},
+          {"step", approval.step + 1}};
+}
+
+void add_text(json& content, const char* name, std::string_view text) {
+  if (!text.empty()) content[name] = to_text(text, kReasonBytesMax);
+}
+
+}  // namespace
+
+std::string_view to_string(ApprovalState state) {
+  const auto found = std::ranges::find(kStates, state, [](const auto& row) { return row.first; });
+  return found->second;
+}
+
+std::optional<ApprovalState> parse_approval_state(std::string_view text) {
+  const auto found = std::ranges::find(kStates, text, [](const auto& row) { return row.second; });
+  if (found == kStates.end()) return std::nullopt;
+  return found->first;
+}
+
+bool is_same(const Identity& a, const Identity& b) {
+  return share(a.accounts, b.accounts) || share(a.names, b.names);
+}
+
+std::string home_name(std::string_view name) {
+  std::string text = ascii_lower(name);
+  const std::size_t mark = text.find("#ext#");
+  if (mark == std::string::npos) return text;
+  text.resize(mark);
+  if (const std::size_t at = text.rfind('_'); at != std::string::npos) text[at] = '@';
+  return text;
+}
+
+Identity requester_of(const identity::Actor& actor) {
+  Identity requester{.name = actor.name, .accounts = {actor_key(actor)}, .names = {}};
+  if (actor.kind == identity::ActorKind::kUser && !actor.name.empty()) {
+    requester.names.push_back(to_text(home_name(actor.name)));
+  }
+  return requester;
+}
+
+Result<Approval> read_approval(const json& document) {
+  try {
+    Approval approval{.document = document};
+    const json& filed = document.at("filing");
+    const auto state = parse_approval_state(document.at("state").get<std::string>());
+    const auto code = parse_uuid(document.at("code").get<std::string>());
+    const auto binding = binding_from(filed.at("bound"));
+    if (!state || !code || !binding) return Error{ErrorCode::kInternal, "not an approval"};
+    approval.code = *code;
+    approval.number = document.at("number").get<std::int64_t>();
+    approval.state = *state;
+    approval.answers = document.at("answers").get<bool>();
+    approval.step = document.at("step").get<std::int64_t>();
+    approval.filed_at = document.at("filed_at").get<std::string>();
+    approval.decide_by = document.at("decide_by").get<std::string>();
+    if (document.at("use_by").is_string()) approval.use_by = document.at("use_by");
+    if (document.at("claim_record").is_string()) {
+      approval.claim_record = parse_uuid(document.at("claim_record").get<std::string>());
+    }
+    approval.binding = *binding;
+    approval.requester = identity_from(filed.at("requested_by"));
+    approval.stages = stages_from(filed.at("stages"));
+    for (const json& taken : document.at("history")) {
+      const json& content = taken.at("content");
+      approval.closing_reason = content.value("reason", approval.closing_reason);
+      if (taken.at("name") != "approve") continue;
+      approval.consents.push_back({.stage = content.at("stage").get<std::size_t>(),
+                                   .person = identity_from(content.at("by")),
+                                   .at = taken.at("at").get<std::string>()});
+    }
+    return approval;
+  } catch (const json::exception& problem) {
+    return Error{ErrorCode::kInternal, std::string("not an approval: ") + problem.what()};
+  }
+}
+
+bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted) {
+  return std::ranges::all_of(wanted, [&](const ApprovalStage& want) {
+    return std::ranges::any_of(approved, [&](const ApprovalStage& have) {
+      if (want.group.empty()) return true;  // One approval by anybody.
+      return have.group == want.group && have.count >= want.count;
+    });
+  });
+}
+
+std::size_t consents_of(const Approval& approval, std::size_t stage) {
+  return static_cast<std::size_t>(std::ranges::count(approval.consents, stage, &Consent::stage));
+}
+
+json filing(const Uuid& code, const Binding& binding, const Identity& requester,
+            const ApprovalTerms& terms) {
+  json stages = json::array();
+  for (const ApprovalStage& stage : terms.stages) {
+    stages.push_back({{"count", stage.count}, {"from", stage.from}, {"group", stage.group}});
+  }
+  return {{"binding", to_hex(binding.digest())},
+          {"bound", to_json(binding)},
+          {"code", to_string(code)},
+          {"decide_within_s", terms.decide_within.value_or(kDecideWithin).count()},
+          {"requested_by", identity_json(requester)},
+          {"requester", requester.accounts.front()},
+          {"stages", std::move(stages)},
+          {"state", to_string(kPending)},
+          {"use_within_s", terms.use_within.value_or(kUseWithin).count()}};
+}
+
+json claim(const Approval& approval) {
+  return {{"binding", to_hex(approval.binding.digest())},
+          {"code", to_string(approval.code)},
+          {"state", to_string(kClaimed)}};
+}
+
+json invalidation(const Approval& approval, std::string_view reason) {
+  return {{"code", to_string(approval.code)},
+          {"reason", to_text(reason, kReasonBytesMax)},
+          {"state", to_string(kInvalidated)}};
+}
+
+Result<json> cancel(const Approval& approval) {
+  if (approval.state != kPending) return not_in_this_state("cancel", approval);
+  return json{{"code", to_string(approval.code)},
+              {"state", to_string(kCancelled)},
+              {"step", approval.step + 1}};
+}
+
+json claim_ended(const Uuid& code, audit::CallResult result, int status) {
+  ApprovalState state = kUnknown;
+  switch (result) {
+    case audit::CallResult::kExecuted:
+      state = kExecuted;
+      break;
+    case audit::CallResult::kRefused:
+      // Graph did not look at what it answered so.
+      state = status == 401 || status == 429 ? kApproved : kFailed;
+      break;
+    case audit::CallResult::kNotSent:
+      state = kApproved;
+      break;
+    case audit::CallResult::kUnknown:
+      break;
+  }
+  return {{"code", to_string(code)}, {"state", to_string(state)}};
+}
+
+Result<json> approve(const Approval& approval, const Approver& approver, TokenApprovals tokens,
+                     std::string_view comment) {
+  if (const auto why = bar(approval, approver)) return not_by_you("approve", *why);
+  if (approver.by_api_token && tokens == TokenApprovals::kRefused) {
+    return not_by_you("approve",
+                      "API tokens may not approve here (audit.allow_token_approvals): sign in");
+  }
+  if (approval.state != kPending) return not_in_this_state("approve", approval);
+  for (const Consent& consent : approval.consents) {
+    if (is_same(consent.person, approver.person)) {
+      return not_by_you("approve", "you have approved it already, and each stage needs others");
+    }
+  }
+  std::optional<std::size_t> chosen;
+  bool complete = true;
+  for (std::size_t i = 0; i < approval.stages.size(); ++i) {
+    const auto needed = static_cast<std::size_t>(approval.stages[i].count);
+    std::size_t given = consents_of(approval, i);
+    if (!chosen && given < needed && is_member(approval.stages[i], approver)) {
+      chosen = i;
+      ++given;
+    }
+    complete = complete && given >= needed;
+  }
+  if (!chosen) {
+    return not_by_you("approve", "it still needs " + open_stages(approval) +
+                                     " to approve, and you are not one of them");
+  }
+  json content = decision(approval, approver, complete ? kApproved : kPending);
+  content["stage"] = *chosen;
+  add_text(content, "comment", comment);
+  return content;
+}
+
+Result<json> reject(const Approval& approval, const Approver& approver, std::string_view reason) {
+  if (const auto why = bar(approval, approver)) return not_by_you("reject", *why);
+  const bool member = std::ranges::any_of(
+      approval.stages, [&](const ApprovalStage& stage) { return is_member(stage, approver); });
+  if (!member) return not_by_you("reject", "you are not one of those who may approve it");
+  if (approval.state != kPending) return not_in_this_state("reject", approval);
+  json content = decision(approval, approver, kRejected);
+  add_text(content, "reason", reason);
+  return content;
+}
+
+Result<json> revoke(const Approval& approval, const Approver& approver, std::string_view reason) {
+  if (!approver.may_revoke) {
+    return not_by_you("revoke", "your role does not let you decide on approvals");
+  }
+  if (approval.state == kPending) {
+    return Error{ErrorCode::kInvalid,
+                 "You can't revoke this because it is not approved yet: reject it."};
+  }
+  if (approval.state != kApproved) return not_in_this_state("revoke", approval);
+  json content = decision(approval, approver, kRevoked);
+  add_text(content, "reason", reason);
+  return content;
+}
+
+json expiry(const Uuid& code) {
+  return {{"code", to_string(code)}, {"state", to_string(kExpired)}};
+}
+
+}  // namespace holdfast::approval

@@ -1,0 +1,128 @@
+// An approval as a value, and what officers and calls may do with it: a pure state machine. The
+// database takes the steps (schema/0004_approvals.sql), and refuses what another step got ahead of.
+//
+//   PENDING  -> APPROVED | REJECTED | CANCELLED | EXPIRED | INVALIDATED
+//   APPROVED -> CLAIMED | REVOKED | EXPIRED | INVALIDATED
+//   CLAIMED  -> EXECUTED | UNKNOWN | FAILED; back to APPROVED on 401, 429 or not sent
+//   UNKNOWN  -> EXECUTED | FAILED
+//
+// The functions return the `approval` member of the record that takes the step, or one sentence why
+// it may not be taken.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "approval/binding.h"
+#include "approval/rules.h"
+#include "audit/record.h"
+#include "base/result.h"
+#include "base/uuid.h"
+
+namespace holdfast::approval {
+
+enum class ApprovalState {
+  kPending,
+  kApproved,
+  kRejected,
+  kCancelled,
+  kExpired,
+  kInvalidated,
+  kClaimed,
+  kRevoked,
+  kExecuted,
+  kUnknown,  // The call that claimed it was sent, and what became of it is not known yet.
+  kFailed,   // Graph refused the call.
+};
+
+std::string_view to_string(ApprovalState state);  // PENDING, APPROVED, …
+std::optional<ApprovalState> parse_approval_state(std::string_view text);
+
+// What names a person or an app, in every form that Holdfast knows. Two that share an account or a
+// name are the same; names only ever restrict.
+struct Identity {
+  std::string name;                   // For people to read.
+  std::vector<std::string> accounts;  // actor_key(): of a person the main one first.
+  std::vector<std::string> names;     // UPNs and addresses, as home_name() has them.
+};
+
+bool is_same(const Identity& a, const Identity& b);
+
+// A UPN or address in the form they are compared in: lower case, and a guest's under the name of
+// its home: ada_contoso.com#EXT#@fabrikam.com -> ada@contoso.com.
+std::string home_name(std::string_view name);
+
+// Who makes a call.
+Identity requester_of(const identity::Actor& actor);
+
+// An officer.
+struct Approver {
+  Identity person;                  // No accounts: nobody knows which person this is.
+  std::vector<std::string> groups;  // Object ids, or the names that rules give approvers.
+  bool may_approve = false;         // Has the role.
+  bool may_revoke = false;
+  bool by_api_token = false;
+};
+
+// Whether API tokens may approve here (audit.allow_token_approvals).
+enum class TokenApprovals { kRefused, kAllowed };
+
+// One approval that somebody gave.
+struct Consent {
+  std::size_t stage = 0;
+  Identity person;
+  std::string at;  // RFC 3339
+};
+
+struct Approval {
+  Uuid code;
+  std::int64_t number = 0;  // In the order of filing.
+  ApprovalState state = ApprovalState::kPending;
+  bool answers = false;  // A call of its binding gets no other.
+  std::int64_t step = 0;
+  std::string filed_at;  // RFC 3339
+  std::string decide_by;
+  std::string use_by;                // Empty until approved.
+  std::optional<Uuid> claim_record;  // The intent of the call that claimed it last.
+  Binding binding;
+  Identity requester;
+  std::vector<ApprovalStage> stages;
+  std::vector<Consent> consents;
+  std::string closing_reason;  // Why it was rejected, revoked or invalidated.
+  nlohmann::json document;     // As the database has it, for showing.
+};
+
+// kInternal: the database says something else.
+Result<Approval> read_approval(const nlohmann::json& document);
+
+// Whether what was approved is at least what the rules ask for now.
+bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted);
+
+// How many of `stage` have approved.
+std::size_t consents_of(const Approval& approval, std::size_t stage);
+
+// Steps of calls.
+nlohmann::json filing(const Uuid& code, const Binding& binding, const Identity& requester,
+                      const ApprovalTerms& terms);
+nlohmann::json claim(const Approval& approval);
+nlohmann::json invalidation(const Approval& approval, std::string_view reason);
+Result<nlohmann::json> cancel(const Approval& approval);
+// What an outcome says of the approval that its intent claimed; `status` is 0 without an answer.
+nlohmann::json claim_ended(const Uuid& code, audit::CallResult result, int status);
+
+// Steps of officers. kRefused: this officer may not; kInvalid: nobody may in this state.
+Result<nlohmann::json> approve(const Approval& approval, const Approver& approver,
+                               TokenApprovals tokens, std::string_view comment);
+Result<nlohmann::json> reject(const Approval& approval, const Approver& approver,
+                              std::string_view reason);
+Result<nlohmann::json> revoke(const Approval& approval, const Approver& approver,
+                              std::string_view reason);
+
+// The step of time.
+nlohmann::json expiry(const Uuid& code);
+
+}  // namespace holdfast::approval

@@ -1,0 +1,150 @@
+// Approvals on a database of their own: replicas of the proxy and the audit service as logs, and
+// people who decide.
+#pragma once
+
+#include "approval/approvals_postgres.h"
+#include "tests/integration/log_fixture.h"
+
+namespace holdfast::testing {
+
+constexpr const char* kTenant = "11111111-0000-4000-8000-000000000001";
+
+inline std::string account(int person) {
+  return std::string(kTenant) + "/user" + std::to_string(person);
+}
+
+inline approval::Approver officer(int person, std::vector<std::string> groups = {"compliance"}) {
+  return {.person = {.name = "officer" + std::to_string(person),
+                     .accounts = {account(person)},
+                     .names = {"officer" + std::to_string(person) + "@contoso.com"}},
+          .groups = std::move(groups),
+          .may_approve = true,
+          .may_revoke = true};
+}
+
+inline approval::Identity requester(int person = 99) {
+  return {.name = "requester", .accounts = {account(person)}, .names = {}};
+}
+
+inline approval::ApprovalTerms terms(std::vector<approval::ApprovalStage> stages = {
+                                         {.from = "compliance", .group = "g1", .count = 1}}) {
+  return {.stages = std::move(stages),
+          .decide_within = std::chrono::hours(1),
+          .use_within = std::chrono::hours(1)};
+}
+
+class ApprovalTest : public LogTest {
+ protected:
+  void SetUp() override {
+    LogTest::SetUp();
+    audit::LogOptions audit = log_options();
+    audit.database = database("holdfast_audit");
+    audit.role = audit::WriterRole::kAudit;
+    audit.spool_dir.clear();
+    officers_ = open_log(audit);
+    replica_ = open_log();
+    audit::LogOptions second = log_options();
+    second.spool_dir = other_spool_.path();
+    other_replica_ = open_log(second);
+    workers_ = std::make_unique<audit::QueryWorkers>(
+        audit::RecordSourceOptions{.access = {.database = database("holdfast_audit")}});
+    source_ = std::make_unique<approval::PostgresApprovalSource>(*workers_);
+  }
+  void TearDown() override {
+    if (workers_) workers_->stop();
+    officers_.reset();
+    replica_.reset();
+    other_replica_.reset();
+    LogTest::TearDown();
+  }
+
+  static approval::Binding binding(const std::string& item) {
+    return {.digests = {to_hex(sha256("tenant")), "", "", "", "", to_hex(sha256(item))}};
+  }
+
+  static audit::Record step_record(audit::Kind kind, audit::ApprovalStep step,
+                                   nlohmann::json content) {
+    audit::Record made = record(kind, new_operation());
+    made.approval_step = step;
+    made.content["approval"] = std::move(content);
+    return made;
+  }
+  static audit::Record file_record(const Uuid& code, const std::string& item,
+                                   const approval::ApprovalTerms& asked = terms()) {
+    return step_record(audit::Kind::kDecision, audit::ApprovalStep::kFile,
+                       approval::filing(code, binding(item), requester(), asked));
+  }
+
+  Uuid file(const std::string& item, const approval::ApprovalTerms& asked = terms()) {
+    const Uuid code = make_uuid_v4();
+    const auto filed = runner_.run(replica_->append(file_record(code, item, asked)));
+    EXPECT_TRUE(filed.ok()) << filed.error().message;
+    return code;
+  }
+
+  approval::Approval approval_of(const Uuid& code) {
+    auto found = runner_.run(source_->find(code));
+    EXPECT_TRUE(found.ok() && found->has_value());
+    return **std::move(found);
+  }
+  std::string state(const Uuid& code) {
+    return std::string(approval::to_string(approval_of(code).state));
+  }
+  // The names of the steps taken, in order.
+  std::string steps(const Uuid& code) const {
+    return value(
+        "SELECT string_agg(name, ',' ORDER BY step) FROM holdfast.approval_history "
+        "WHERE code = '" +
+        to_string(code) + "'");
+  }
+
+  // One officer's step on the approval as it was read; kRefused: another came first.
+  Result<audit::RecordRef> decide(audit::ApprovalStep step, Result<nlohmann::json> content) {
+    if (!content.ok()) return content.error();
+    return runner_.run(
+        officers_->append(step_record(audit::Kind::kApproval, step, *std::move(content))));
+  }
+  Result<audit::RecordRef> consent(const Uuid& code, const approval::Approver& by) {
+    return decide(audit::ApprovalStep::kApprove,
+                  approval::approve(approval_of(code), by, approval::TokenApprovals::kRefused, ""));
+  }
+
+  static audit::Record claim_record(const approval::Approval& approval) {
+    return step_record(audit::Kind::kIntent, audit::ApprovalStep::kClaim,
+                       approval::claim(approval));
+  }
+  // The operation that claimed it; nullopt when it could not.
+  std::optional<Uuid> claim(const approval::Approval& approval) {
+    audit::Record intent = claim_record(approval);
+    const Uuid operation = intent.operation_id;
+    const auto receipt = runner_.run(replica_->append_intent(std::move(intent), request("")));
+    if (!receipt.ok()) {
+      EXPECT_EQ(receipt.error().code, ErrorCode::kRefused) << receipt.error().message;
+      return std::nullopt;
+    }
+    return operation;
+  }
+  void end(const Uuid& code, const Uuid& operation, audit::CallResult result, int status = 0) {
+    audit::Record outcome = record(audit::Kind::kOutcome, operation);
+    outcome.content["outcome"] = {{"result", to_string(result)}, {"status", status}};
+    outcome.approval_step = audit::ApprovalStep::kEnd;
+    outcome.content["approval"] = approval::claim_ended(code, result, status);
+    const auto ended = runner_.run(replica_->append_outcome(std::move(outcome)));
+    EXPECT_TRUE(ended.ok()) << ended.error().message;
+  }
+
+  // As if so much time had passed.
+  void let_pass(const std::string& interval) const {
+    sql("postgres", "UPDATE holdfast.approvals SET decide_by = decide_by - interval '" + interval +
+                        "', use_by = use_by - interval '" + interval + "'");
+  }
+
+  TemporaryDirectory other_spool_;
+  std::unique_ptr<audit::LogPostgres> officers_;
+  std::unique_ptr<audit::LogPostgres> replica_;
+  std::unique_ptr<audit::LogPostgres> other_replica_;
+  std::unique_ptr<audit::QueryWorkers> workers_;
+  std::unique_ptr<approval::PostgresApprovalSource> source_;
+};
+
+}  // namespace holdfast::testing

@@ -1,0 +1,230 @@
+// The life of approvals in the database: every step with its record, and what may not happen.
+#include "tests/integration/approval_fixture.h"
+
+namespace holdfast::approval {
+namespace {
+
+using audit::ApprovalStep;
+using audit::CallResult;
+using audit::Kind;
+using testing::account;
+using testing::ApprovalTest;
+using testing::officer;
+using testing::terms;
+
+TEST_F(ApprovalTest, lives_from_filing_to_execution_with_a_record_for_each_step) {
+  const Uuid code = file("item");
+  EXPECT_EQ(state(code), "PENDING");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  EXPECT_EQ(state(code), "APPROVED");
+  const std::optional<Uuid> operation = claim(approval_of(code));
+  ASSERT_TRUE(operation);
+  EXPECT_EQ(state(code), "CLAIMED");
+  end(code, *operation, CallResult::kExecuted, 204);
+  EXPECT_EQ(state(code), "EXECUTED");
+  EXPECT_EQ(steps(code), "file,approve,claim,end");
+  EXPECT_EQ(kinds(), "decision,approval,intent,outcome");
+  // Each step names the record that tells of it.
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.approval_history h JOIN holdfast.log l ON "
+                  "convert_from(l.entry, 'UTF8')::json ->> 'id' = h.record::text"),
+            "4");
+  EXPECT_FALSE(claim(approval_of(code)));
+}
+
+TEST_F(ApprovalTest, every_stage_needs_its_count_of_different_people) {
+  const Uuid code = file("item", terms({{.from = "compliance", .group = "g1", .count = 2},
+                                        {.from = "legal", .group = "g2", .count = 1}}));
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  EXPECT_EQ(consent(code, officer(1)).error().message,
+            "You can't approve this because you have approved it already, and each stage needs "
+            "others.");
+  ASSERT_TRUE(consent(code, officer(2)).ok());
+  EXPECT_EQ(state(code), "PENDING");
+  EXPECT_EQ(consent(code, officer(3)).error().message,
+            "You can't approve this because it still needs legal to approve, and you are not one "
+            "of them.");
+  ASSERT_TRUE(consent(code, officer(4, {"g2"})).ok());
+  EXPECT_EQ(state(code), "APPROVED");
+}
+
+TEST_F(ApprovalTest, the_database_itself_refuses_what_must_never_happen) {
+  const Uuid code = file("item", terms({{.from = "compliance", .group = "g1", .count = 2}}));
+  const auto forged = [&](const std::string& person, const char* to, std::int64_t step) {
+    return decide(ApprovalStep::kApprove, nlohmann::json{{"by",
+                                                          {{"person", person},
+                                                           {"accounts", {person}},
+                                                           {"name", "x"},
+                                                           {"names", nlohmann::json::array()}}},
+                                                         {"code", to_string(code)},
+                                                         {"stage", 0},
+                                                         {"state", to},
+                                                         {"step", step}});
+  };
+  EXPECT_FALSE(forged(account(99), "PENDING", 2).ok()) << "who asked";
+  EXPECT_FALSE(forged(account(1), "APPROVED", 2).ok()) << "one of two";
+  EXPECT_FALSE(forged(account(1), "PENDING", 3).ok()) << "on a state nobody has seen";
+  ASSERT_TRUE(forged(account(1), "PENDING", 2).ok());
+  EXPECT_FALSE(forged(account(1), "APPROVED", 3).ok()) << "the same person again";
+  ASSERT_TRUE(forged(account(2), "APPROVED", 3).ok());
+  EXPECT_EQ(steps(code), "file,approve,approve");
+}
+
+TEST_F(ApprovalTest, history_is_kept) {
+  const Uuid code = file("item");
+  EXPECT_NE(refusal("postgres", "DELETE FROM holdfast.approval_history"), "");
+  EXPECT_NE(refusal("postgres", "UPDATE holdfast.approval_history SET state = 'APPROVED'"), "");
+  EXPECT_NE(refusal("postgres", "TRUNCATE holdfast.approval_history"), "");
+  EXPECT_NE(refusal("postgres", "DELETE FROM holdfast.approvals"), "");
+  for (const std::string role : {"holdfast_proxy", "holdfast_audit"}) {
+    EXPECT_NE(refusal(role, "UPDATE holdfast.approvals SET state = 'APPROVED'"), "") << role;
+    EXPECT_NE(
+        refusal(role, "SELECT holdfast.note_approval_step('" + to_string(code) +
+                          "', 'approve', 'APPROVED', now(), '" + to_string(code) + "', '{}')"),
+        "")
+        << role;
+  }
+}
+
+TEST_F(ApprovalTest, a_proxy_takes_no_officers_step) {
+  const Uuid code = file("item");
+  audit::Record record =
+      step_record(Kind::kDecision, ApprovalStep::kApprove,
+                  *approve(approval_of(code), officer(1), TokenApprovals::kRefused, ""));
+  EXPECT_FALSE(runner_.run(replica_->append(std::move(record))).ok());
+  EXPECT_EQ(state(code), "PENDING");
+}
+
+TEST_F(ApprovalTest, one_binding_has_one_approval_at_a_time) {
+  const Uuid code = file("item");
+  const auto again = runner_.run(replica_->append(file_record(make_uuid_v4(), "item")));
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code, ErrorCode::kRefused);
+  ASSERT_TRUE(decide(ApprovalStep::kReject, reject(approval_of(code), officer(1), "no")).ok());
+  EXPECT_FALSE(runner_.run(replica_->append(file_record(make_uuid_v4(), "item"))).ok());
+  let_pass("2 hours");  // A rejection answers until its time to decide is over.
+  EXPECT_TRUE(runner_.run(replica_->append(file_record(make_uuid_v4(), "item"))).ok());
+  file("another item");
+}
+
+TEST_F(ApprovalTest, what_has_run_out_is_over_at_once_and_recorded_later) {
+  const Uuid undecided = file("undecided");
+  const Uuid unused = file("unused");
+  ASSERT_TRUE(consent(unused, officer(1)).ok());
+  const Approval approved = approval_of(unused);
+  const Approval pending = approval_of(undecided);
+  let_pass("2 hours");
+  EXPECT_EQ(state(undecided), "EXPIRED");
+  EXPECT_EQ(state(unused), "EXPIRED");
+  EXPECT_FALSE(claim(approved));
+  EXPECT_FALSE(
+      decide(ApprovalStep::kApprove, approve(pending, officer(1), TokenApprovals::kRefused, ""))
+          .ok());
+  ApprovalExpirer expirer({.database = database("holdfast_audit"), .writer = {}});
+  EXPECT_EQ(*expirer.expire_due(), 2U);
+  EXPECT_EQ(*expirer.expire_due(), 0U);
+  EXPECT_EQ(steps(undecided), "file,expire");
+  EXPECT_EQ(steps(unused), "file,approve,expire");
+}
+
+TEST_F(ApprovalTest, a_claim_comes_back_only_when_graph_did_not_look) {
+  struct Case {
+    CallResult result;
+    int status;
+    const char* state;
+  };
+  for (const Case& row :
+       {Case{CallResult::kRefused, 401, "APPROVED"}, Case{CallResult::kRefused, 429, "APPROVED"},
+        Case{CallResult::kNotSent, 0, "APPROVED"}, Case{CallResult::kRefused, 404, "FAILED"},
+        Case{CallResult::kRefused, 403, "FAILED"}, Case{CallResult::kUnknown, 503, "UNKNOWN"},
+        Case{CallResult::kExecuted, 204, "EXECUTED"}}) {
+    const Uuid code = file(std::string(audit::to_string(row.result)) + std::to_string(row.status));
+    ASSERT_TRUE(consent(code, officer(1)).ok());
+    const std::optional<Uuid> operation = claim(approval_of(code));
+    ASSERT_TRUE(operation);
+    end(code, *operation, row.result, row.status);
+    EXPECT_EQ(state(code), row.state) << row.status;
+    EXPECT_EQ(claim_ended(code, row.result, row.status)["state"], row.state);
+    EXPECT_EQ(claim(approval_of(code)).has_value(), std::string(row.state) == "APPROVED");
+  }
+}
+
+TEST_F(ApprovalTest, late_evidence_settles_an_unknown_claim) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const std::optional<Uuid> operation = claim(approval_of(code));
+  ASSERT_TRUE(operation);
+  expire_leases();
+  audit::Settler settler({.database = database("holdfast_audit"), .writer = {}});
+  ASSERT_EQ(*settler.settle_expired(), 1U);
+  EXPECT_EQ(state(code), "UNKNOWN");
+  // Its own writer's result comes after all.
+  audit::Record outcome = testing::record(Kind::kOutcome, *operation);
+  outcome.approval_step = ApprovalStep::kEnd;
+  outcome.content["approval"] = claim_ended(code, CallResult::kExecuted, 204);
+  EXPECT_EQ(runner_.run(replica_->append_outcome(std::move(outcome))).error().code,
+            ErrorCode::kRefused);
+  EXPECT_EQ(state(code), "EXECUTED");
+  EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
+}
+
+TEST_F(ApprovalTest, officers_and_requesters_and_rules_can_end_it) {
+  const Uuid rejected = file("rejected");
+  ASSERT_TRUE(
+      decide(ApprovalStep::kReject, reject(approval_of(rejected), officer(1), "no case")).ok());
+  EXPECT_EQ(approval_of(rejected).closing_reason, "no case");
+  EXPECT_EQ(consent(rejected, officer(2)).error().message,
+            "You can't approve this because it was rejected.");
+
+  const Uuid revoked = file("revoked");
+  ASSERT_TRUE(consent(revoked, officer(1)).ok());
+  const Approval approved = approval_of(revoked);
+  ASSERT_TRUE(decide(ApprovalStep::kRevoke, revoke(approved, officer(2), "")).ok());
+  EXPECT_FALSE(claim(approved));
+
+  const Uuid cancelled = file("cancelled");
+  ASSERT_TRUE(runner_
+                  .run(replica_->append(step_record(Kind::kDecision, ApprovalStep::kCancel,
+                                                    *cancel(approval_of(cancelled)))))
+                  .ok());
+  EXPECT_EQ(state(cancelled), "CANCELLED");
+
+  for (const bool is_approved : {false, true}) {
+    const Uuid code = file("forbidden" + std::to_string(is_approved));
+    if (is_approved) {
+      ASSERT_TRUE(consent(code, officer(1)).ok());
+    }
+    ASSERT_TRUE(runner_
+                    .run(replica_->append(step_record(Kind::kDecision, ApprovalStep::kInvalidate,
+                                                      invalidation(approval_of(code), "hold"))))
+                    .ok());
+    EXPECT_EQ(state(code), "INVALIDATED");
+  }
+}
+
+TEST_F(ApprovalTest, one_spent_approval_never_refuses_its_batch_mates) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const Approval approved = approval_of(code);
+  // All of them wait together while the log's head is held.
+  pqxx::connection holder(database("postgres").url);
+  pqxx::work hold(holder);
+  hold.exec("SELECT FROM holdfast.log_head FOR UPDATE");
+  std::vector<std::future<Result<audit::Receipt>>> plain;
+  std::vector<std::future<Result<audit::Receipt>>> claims;
+  for (int i = 0; i < 20; ++i) {
+    plain.push_back(runner_.start(replica_->append_intent(
+        testing::record(Kind::kIntent, testing::new_operation()), request(""))));
+    if (i % 5 == 0) {
+      claims.push_back(runner_.start(replica_->append_intent(claim_record(approved), request(""))));
+    }
+  }
+  hold.commit();
+  for (auto& receipt : plain) EXPECT_TRUE(receipt.get().ok());
+  int claimed = 0;
+  for (auto& receipt : claims) claimed += receipt.get().ok() ? 1 : 0;
+  EXPECT_EQ(claimed, 1);
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "21");
+}
+
+}  // namespace
+}  // namespace holdfast::approval

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "approval/approvals_postgres.h"
 #include "approval/rule_store.h"
 #include "audit/log_postgres.h"
 #include "base/log.h"
@@ -67,15 +68,21 @@ proxy::ServiceOptions service_options(const config::Config& config) {
   return options;
 }
 
-Result<std::unique_ptr<audit::LogPostgres>> open_log(const config::Config& config) {
-  Result<audit::Database> database =
-      audit::read_database(config.proxy.database.url, config.proxy.database.password_file);
-  if (!database.ok()) return database.error();
-  return audit::LogPostgres::open({.database = *std::move(database),
-                                   .role = audit::WriterRole::kProxy,
-                                   .spool_dir = config.proxy.spool_dir,
-                                   .lease = config.audit_log.lease,
-                                   .append_timeout = config.audit_log.append_timeout});
+audit::LogOptions log_options(const config::Config& config, const audit::Database& database) {
+  return {.database = database,
+          .role = audit::WriterRole::kProxy,
+          .spool_dir = config.proxy.spool_dir,
+          .lease = config.audit_log.lease,
+          .append_timeout = config.audit_log.append_timeout};
+}
+
+// Only calls that are not plainly allowed ask anything.
+audit::RecordSourceOptions approval_queries(const config::Config& config,
+                                            const audit::Database& database) {
+  return {.access = {.database = database, .statement_timeout = config.audit_log.append_timeout},
+          .connections = 2,
+          .waiting_max = 1000,
+          .answer_timeout = config.audit_log.append_timeout};
 }
 
 void reload_rules(approval::RuleStore& rules) {
@@ -90,13 +97,22 @@ void reload_rules(approval::RuleStore& rules) {
 
 int serve(const config::Config& config, approval::RuleStore& rules) {
   const sigset_t signals = block_role_signals();
-  Result<std::unique_ptr<audit::LogPostgres>> log = open_log(config);
+  const Result<audit::Database> database =
+      audit::read_database(config.proxy.database.url, config.proxy.database.password_file);
+  if (!database.ok()) {
+    print_error(database.error().message);
+    return kUsageError;
+  }
+  Result<std::unique_ptr<audit::LogPostgres>> log =
+      audit::LogPostgres::open(log_options(config, *database));
   if (!log.ok()) {
     print_error(log.error().message);
     return kUsageError;
   }
+  audit::QueryWorkers queries(approval_queries(config, *database));
+  approval::PostgresApprovalSource approvals(queries);
   Result<std::unique_ptr<proxy::Service>> service =
-      proxy::Service::start(service_options(config), **log, rules, system_clock());
+      proxy::Service::start(service_options(config), **log, rules, approvals, system_clock());
   if (!service.ok()) {
     print_error(service.error().message);
     return kUsageError;
@@ -110,6 +126,7 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
   });
   // The log answers every append it still holds before the workers that wait for it go.
   (*log)->stop();
+  queries.stop();
   service->reset();
   if (!accounted) log_error("calls in flight have no outcome; the next start settles them");
   log_info("stopped", {{"role", "proxy"}});

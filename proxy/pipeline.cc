@@ -86,11 +86,15 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
 
 Pipeline::Pipeline(PipelineParts parts, std::unique_ptr<Upstream> upstream,
                    std::unique_ptr<identity::GraphLookup> lookup)
-    : parts_(parts), upstream_(std::move(upstream)), lookup_(std::move(lookup)) {}
+    : parts_(parts),
+      upstream_(std::move(upstream)),
+      lookup_(std::move(lookup)),
+      desk_(parts_.approvals, parts_.log, parts_.clock) {}
 
 Task<http::Response> Pipeline::handle(http::Request request) {
   std::string source = source_address(request.peer, request.head.headers, parts_.trusted_proxies);
   Call call = begin_call(std::move(request), std::move(source), parts_.clock.now());
+  if (call.request.head.target.starts_with(kApprovalsPrefix)) co_return co_await own_approval(call);
   if (call.request.head.target.starts_with(kLocalPrefix)) co_return local_endpoint(call);
 
   graph::Classification what = classify_call(call);
@@ -129,13 +133,21 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   subject.actor = caller.actor;
 
   const DecisionBasis basis = co_await decide_call(subject, caller);
-  refusal = refusal_of(basis.decision, call.request.head.headers, to_string(make_uuid_v4()));
-  if (refusal) co_return co_await refuse_call(subject, std::move(*refusal), &basis);
+  if (basis.decision.effect != approval::Effect::kAllow) {
+    Permit permit = co_await desk_.permit(subject, basis);
+    if (permit.unavailable) co_return audit_unavailable(call);
+    if (permit.refusal) co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
+    subject.claim = std::move(permit.claim);
+  }
 
   CallMembers members = call_members(subject);
   Result<audit::Receipt> receipt = co_await parts_.log.append_intent(
       intent_record(subject, members, basis), outbound_request(call));
-  if (!receipt.ok()) co_return audit_unavailable(call);
+  if (!receipt.ok()) {
+    const bool overtaken = subject.claim && receipt.error().code == ErrorCode::kRefused;
+    if (overtaken) co_return co_await refuse_overtaken(subject, basis);
+    co_return audit_unavailable(call);
+  }
   // From here on the intent is durable, and exactly one terminal record must follow.
   const audit::RecordRef intent = receipt->intent();
   const SteadyTime begun = parts_.clock.steady_now();
@@ -288,18 +300,45 @@ Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refus
   const Call& call = subject.call;
   http::Response response = error_response(refusal.answer, call, parts_.clock.now());
   if (!parts_.refusals.admit(budget_key(subject.actor))) {
-    if (!refusal.approval_code) co_return response;
+    const bool files = refusal.approval && refusal.approval->step == audit::ApprovalStep::kFile;
+    if (!files) co_return response;
     co_return error_response(too_many_refusals(), call, parts_.clock.now());
   }
   const RefusalNote note{.effect = refusal.effect,
                          .reason = refusal.answer.message,
                          .status = response.status,
-                         .approval_code = refusal.approval_code};
+                         .approval = std::move(refusal.approval)};
   const Result<audit::RecordRef> recorded =
       co_await parts_.log.append(refusal_record(subject, note, basis));
-  if (!recorded.ok()) co_return audit_unavailable(call);
+  if (!recorded.ok()) {
+    const bool overtaken = note.approval && recorded.error().code == ErrorCode::kRefused;
+    if (overtaken) co_return co_await refuse_overtaken(subject, *basis);
+    co_return audit_unavailable(call);
+  }
   name_record(response, to_string(recorded->id));
   co_return response;
+}
+
+Task<http::Response> Pipeline::refuse_overtaken(const Subject& subject,
+                                                const DecisionBasis& basis) {
+  Permit permit = co_await desk_.overtaken(subject, basis);
+  if (!permit.refusal) co_return audit_unavailable(subject.call);
+  // The second attempt takes no step: it only says how things stand.
+  if (permit.refusal->approval && permit.refusal->approval->step != audit::ApprovalStep::kNone) {
+    co_return audit_unavailable(subject.call);
+  }
+  co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
+}
+
+Task<http::Response> Pipeline::own_approval(Call& call) {
+  std::variant<Caller, Refusal> named = named_caller(call);
+  if (const auto* refusal = std::get_if<Refusal>(&named)) {
+    co_return error_response(refusal->answer, call, parts_.clock.now());
+  }
+  Caller caller = std::get<Caller>(std::move(named));
+  const std::optional<Refusal> refusal = co_await verify(caller, call);
+  if (refusal) co_return error_response(refusal->answer, call, parts_.clock.now());
+  co_return co_await desk_.own_approval(call, caller.actor);
 }
 
 http::Response Pipeline::answer_forwarded(const Subject& subject, const audit::RecordRef& intent,
@@ -349,11 +388,7 @@ void Pipeline::name_record(http::Response& response, const std::string& record) 
 }
 
 http::Response Pipeline::audit_unavailable(const Call& call) const {
-  const ErrorAnswer answer{
-      .status = 503,
-      .code = "HoldfastAuditUnavailable",
-      .message = "The audit log cannot take a record now, so nothing was forwarded."};
-  return error_response(answer, call, parts_.clock.now());
+  return error_response(proxy::audit_unavailable(), call, parts_.clock.now());
 }
 
 http::Response Pipeline::local_endpoint(const Call& call) const {
@@ -369,7 +404,7 @@ http::Response Pipeline::local_endpoint(const Call& call) const {
   const ErrorAnswer answer{
       .status = 404,
       .code = "HoldfastNotFound",
-      .message = "Holdfast serves /holdfast/livez and /holdfast/readyz under this path."};
+      .message = "Holdfast serves livez, readyz and approvals/{code} under this path."};
   return error_response(answer, call, parts_.clock.now());
 }
 

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "approval/approval_source.h"
 #include "approval/network.h"
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
@@ -25,6 +26,7 @@
 #include "identity/graph_lookup.h"
 #include "identity/mailboxes.h"
 #include "identity/verifier.h"
+#include "proxy/approval_desk.h"
 #include "proxy/call.h"
 #include "proxy/inside_links.h"
 #include "proxy/record_content.h"
@@ -38,6 +40,7 @@ namespace holdfast::proxy {
 struct PipelineParts {
   audit::AuditLog& log;
   const approval::RuleStore& rules;
+  approval::ApprovalSource& approvals;
   identity::Verifier& verifier;
   identity::MailboxDirectory& mailboxes;
   RefusalBudget& refusals;
@@ -79,6 +82,9 @@ class Pipeline final : public http::Handler {
   Task<http::Response> pass_batch(Call& call, Subject& subject, std::optional<std::string> version);
   Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
                                    const DecisionBasis* basis = nullptr);
+  // After another call or an officer was first to change the approval.
+  Task<http::Response> refuse_overtaken(const Subject& subject, const DecisionBasis& basis);
+  Task<http::Response> own_approval(Call& call);
   http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,
                                   ForwardResult result, const Result<audit::RecordRef>& ended);
   void name_record(http::Response& response, const std::string& record) const;
@@ -88,6 +94,7 @@ class Pipeline final : public http::Handler {
   PipelineParts parts_;
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<identity::GraphLookup> lookup_;
+  ApprovalDesk desk_;
 };
 
 }  // namespace holdfast::proxy

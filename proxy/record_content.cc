@@ -273,6 +273,10 @@ audit::Record intent_record(const Subject& subject, CallMembers members,
                             const DecisionBasis& basis) {
   audit::Record record = call_record(audit::Kind::kIntent, subject, std::move(members));
   record.written.push_back({"decision", decision_content(&basis, nullptr)});
+  if (subject.claim) {
+    record.content["approval"] = approval::claim(*subject.claim);
+    record.approval_step = audit::ApprovalStep::kClaim;
+  }
   return record;
 }
 
@@ -280,6 +284,11 @@ audit::Record outcome_record(const Subject& subject, CallMembers members,
                              const ForwardResult& result, std::chrono::microseconds duration) {
   audit::Record record = call_record(audit::Kind::kOutcome, subject, std::move(members));
   record.written.push_back({"outcome", outcome_content(subject, result, duration)});
+  if (subject.claim) {
+    record.content["approval"] = approval::claim_ended(
+        subject.claim->code, result.result, result.response ? result.response->status : 0);
+    record.approval_step = audit::ApprovalStep::kEnd;
+  }
   return record;
 }
 
@@ -287,8 +296,9 @@ audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
                              const DecisionBasis* basis) {
   audit::Record record = call_record(audit::Kind::kDecision, subject, call_members(subject));
   record.written.push_back({"decision", decision_content(basis, &note)});
-  if (note.approval_code) {
-    record.content["approval"] = {{"code", *note.approval_code}, {"state", "PENDING"}};
+  if (note.approval) {
+    record.content["approval"] = note.approval->content;
+    record.approval_step = note.approval->step;
   }
   return record;
 }

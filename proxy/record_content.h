@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "approval/approval.h"
 #include "approval/decide.h"
 #include "audit/record.h"
 #include "graph/operation.h"
 #include "identity/actor.h"
 #include "proxy/call.h"
+#include "proxy/refusal.h"
 #include "proxy/refusal_budget.h"
 #include "proxy/upstream.h"
 
@@ -21,7 +23,8 @@ struct Subject {
   const Call& call;
   std::optional<graph::Operation> operation;
   std::optional<identity::Actor> actor;
-  std::vector<std::string> mailbox_names;  // As resolved; empty when unknown.
+  std::vector<std::string> mailbox_names;     // As resolved; empty when unknown.
+  std::optional<approval::Approval> claim{};  // What the call's intent claims.
 };
 
 // A decision together with the rules and facts it was made from.
@@ -34,10 +37,11 @@ struct DecisionBasis {
 
 // Why a call was not forwarded, as the record says it.
 struct RefusalNote {
-  std::string effect;  // deny, require_approval, bad_request, unauthenticated, unavailable
+  // deny, require_approval, bad_request, unauthenticated, unavailable, cancel
+  std::string effect;
   std::string reason;
-  int status = 0;                            // What the client was answered.
-  std::optional<std::string> approval_code;  // Of the request for approval that this record files.
+  int status = 0;                        // What the client was answered.
+  std::optional<ApprovalNote> approval;  // What the record says of one, and does to it.
 };
 
 // What all records of one call say of it, written once for the two of a call that is forwarded.

@@ -9,7 +9,6 @@
 namespace holdfast::proxy {
 namespace {
 
-using approval::Effect;
 using nlohmann::json;
 
 json rules_detail(const approval::Decision& decision) {
@@ -27,24 +26,6 @@ json rules_detail(const approval::Decision& decision) {
   return detail;
 }
 
-Refusal denied(const approval::Decision& decision) {
-  std::string message = "Denied: no rule allows this call.";
-  if (!decision.by.empty()) {
-    const approval::RuleMatch& rule = decision.by.front();
-    message = "Denied by rule " + rule.id + ": " + rule.title + ".";
-    if (!rule.unknown_facts.empty()) {
-      message += " It applies because these facts could not be established:";
-      for (const std::string& fact : rule.unknown_facts) message += " " + fact;
-      message += ".";
-    }
-  }
-  return {.answer = {.status = 403,
-                     .code = "HoldfastDenied",
-                     .message = std::move(message),
-                     .holdfast = rules_detail(decision)},
-          .effect = "deny"};
-}
-
 Refusal requirement_missing(const approval::Decision& decision, const std::string& what) {
   return {.answer = {.status = 400,
                      .code = "HoldfastJustificationRequired",
@@ -53,18 +34,26 @@ Refusal requirement_missing(const approval::Decision& decision, const std::strin
           .effect = "bad_request"};
 }
 
-Refusal approval_required(const approval::Decision& decision, const std::string& code) {
+void add_approval(json& detail, const std::string& code, approval::ApprovalState state) {
+  detail["approval"] = {{"code", code}, {"state", approval::to_string(state)}};
+}
+
+ApprovalNote seen(const std::string& code, approval::ApprovalState state) {
+  return {.content = {{"code", code}, {"state", approval::to_string(state)}}};
+}
+
+Refusal waiting(const approval::Decision& decision, const std::string& code,
+                approval::ApprovalState state, std::string message) {
   json detail = rules_detail(decision);
-  detail["approval"] = {{"code", code}, {"state", "PENDING"}};
+  add_approval(detail, code, state);
   return {.answer = {.status = 412,
                      .code = "HoldfastApprovalRequired",
-                     .message = "This call needs approval. It was requested with the code " + code +
-                                "; send the call again once it is approved.",
+                     .message = std::move(message),
                      .holdfast = std::move(detail),
                      .headers = {{"x-msft-approval-code", code},
                                  {"Location", "/holdfast/approvals/" + code}}},
           .effect = "require_approval",
-          .approval_code = code};
+          .approval = seen(code, state)};
 }
 
 // What the client brought along for the approvers, checked; nullopt when it satisfies the rules.
@@ -136,20 +125,99 @@ Refusal identity_unavailable(const std::string& why) {
       .effect = "unavailable"};
 }
 
-std::optional<Refusal> refusal_of(const approval::Decision& decision, const http::Headers& headers,
-                                  const std::string& approval_code) {
-  switch (decision.effect) {
-    case Effect::kAllow:
-      return std::nullopt;
-    case Effect::kRequireApproval:
-      if (const auto missing = missing_requirement(decision.require, headers)) {
-        return requirement_missing(decision, *missing);
-      }
-      return approval_required(decision, approval_code);
-    case Effect::kDeny:
-      break;
+ErrorAnswer audit_unavailable() {
+  return {.status = 503,
+          .code = "HoldfastAuditUnavailable",
+          .message = "The audit log cannot take a record now, so nothing was forwarded."};
+}
+
+Refusal denied_by_rule(const approval::Decision& decision) {
+  std::string message = "Denied: no rule allows this call.";
+  if (!decision.by.empty()) {
+    const approval::RuleMatch& rule = decision.by.front();
+    message = "Denied by rule " + rule.id + ": " + rule.title + ".";
+    if (!rule.unknown_facts.empty()) {
+      message += " It applies because these facts could not be established:";
+      for (const std::string& fact : rule.unknown_facts) message += " " + fact;
+      message += ".";
+    }
   }
-  return denied(decision);
+  return {.answer = {.status = 403,
+                     .code = "HoldfastDenied",
+                     .message = std::move(message),
+                     .holdfast = rules_detail(decision)},
+          .effect = "deny"};
+}
+
+std::optional<Refusal> missing_papers(const approval::Decision& decision,
+                                      const http::Headers& headers) {
+  const std::optional<std::string> missing = missing_requirement(decision.require, headers);
+  if (!missing) return std::nullopt;
+  return requirement_missing(decision, *missing);
+}
+
+Refusal approval_required(const approval::Decision& decision, const std::string& code) {
+  return waiting(decision, code, approval::ApprovalState::kPending,
+                 "This call needs approval. It was requested with the code " + code +
+                     "; send the call again once it is approved.");
+}
+
+Refusal approval_pending(const approval::Decision& decision, const approval::Approval& approval) {
+  const std::string code = to_string(approval.code);
+  if (approval.state == approval::ApprovalState::kApproved) {
+    return waiting(decision, code, approval.state,
+                   "This call is approved with the code " + code + "; send it again.");
+  }
+  return waiting(decision, code, approval.state,
+                 "This call needs approval. It has been requested with the code " + code +
+                     " and is not approved yet; send the call again once it is.");
+}
+
+Refusal approval_rejected(const approval::Decision& decision, const approval::Approval& approval) {
+  json detail = rules_detail(decision);
+  add_approval(detail, to_string(approval.code), approval.state);
+  std::string message = "The approval of this call was rejected";
+  if (!approval.closing_reason.empty()) {
+    detail["approval"]["reason"] = approval.closing_reason;
+    message += ": " + approval.closing_reason;
+  }
+  return {.answer = {.status = 403,
+                     .code = "HoldfastApprovalRejected",
+                     .message = message + ".",
+                     .holdfast = std::move(detail)},
+          .effect = "deny",
+          .approval = seen(to_string(approval.code), approval.state)};
+}
+
+Refusal approval_mismatch(const approval::Decision& decision, std::string_view field) {
+  json detail = rules_detail(decision);
+  detail["field"] = field;
+  const std::string message =
+      field == "code" ? "There is no approval with the code in x-msft-approval-code (field: code)."
+                      : "The approval with that code is for another call: the " +
+                            std::string(field) + " differs.";
+  return {.answer = {.status = 412,
+                     .code = "HoldfastApprovalMismatch",
+                     .message = message,
+                     .holdfast = std::move(detail)},
+          .effect = "require_approval"};
+}
+
+Refusal approval_used(const approval::Approval& approval) {
+  const std::string code = to_string(approval.code);
+  json detail = json::object();
+  add_approval(detail, code, approval.state);
+  std::string message = "The approval with the code " + code + " has been used";
+  if (approval.claim_record) {
+    detail["record"] = to_string(*approval.claim_record);
+    message += "; the record of that call is " + to_string(*approval.claim_record);
+  }
+  return {.answer = {.status = 409,
+                     .code = "HoldfastApprovalUsed",
+                     .message = message + ".",
+                     .holdfast = std::move(detail)},
+          .effect = "deny",
+          .approval = seen(code, approval.state)};
 }
 
 }  // namespace holdfast::proxy

@@ -5,17 +5,25 @@
 #include <optional>
 #include <string>
 
+#include "approval/approval.h"
 #include "approval/decide.h"
+#include "audit/record.h"
 #include "identity/graph_lookup.h"
 #include "proxy/answer.h"
 #include "proxy/call.h"
 
 namespace holdfast::proxy {
 
+// What a refusal's record says of an approval, and does to it.
+struct ApprovalNote {
+  audit::ApprovalStep step = audit::ApprovalStep::kNone;
+  nlohmann::json content;
+};
+
 struct Refusal {
   ErrorAnswer answer;
   std::string effect;  // See RefusalNote::effect.
-  std::optional<std::string> approval_code = std::nullopt;
+  std::optional<ApprovalNote> approval = std::nullopt;
 };
 
 Refusal bad_request(const std::string& why, int status = 400);
@@ -28,9 +36,21 @@ Refusal identity_unavailable(const std::string& why);
 // What is answered instead of a request for approval that could not be filed.
 ErrorAnswer too_many_refusals();
 
-// nullopt when the decision allows the call. `approval_code` is used where approval is needed: the
-// code of the request for approval that the refusal's record files.
-std::optional<Refusal> refusal_of(const approval::Decision& decision, const http::Headers& headers,
-                                  const std::string& approval_code);
+// The audit log, or what it knows of approvals, cannot be reached.
+ErrorAnswer audit_unavailable();
+
+Refusal denied_by_rule(const approval::Decision& decision);
+
+// Where approval is needed: what the call must bring along and does not; nullopt: nothing.
+std::optional<Refusal> missing_papers(const approval::Decision& decision,
+                                      const http::Headers& headers);
+// It is asked for herewith, under that code.
+Refusal approval_required(const approval::Decision& decision, const std::string& code);
+// It has been asked for, and is not to be claimed yet.
+Refusal approval_pending(const approval::Decision& decision, const approval::Approval& approval);
+Refusal approval_rejected(const approval::Decision& decision, const approval::Approval& approval);
+// The code that the call names is good for another call; `field` says in what they differ.
+Refusal approval_mismatch(const approval::Decision& decision, std::string_view field);
+Refusal approval_used(const approval::Approval& approval);
 
 }  // namespace holdfast::proxy

@@ -79,12 +79,14 @@ Service::~Service() = default;
 
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::AuditLog& log,
                                                 const approval::RuleStore& rules,
+                                                approval::ApprovalSource& approvals,
                                                 const Clock& clock) {
   Result<LinkSettings> links = link_settings(options.upstream.origin, options.public_origin);
   if (!links.ok()) return links.error();
   auto shared = std::make_unique<Shared>(clock, options);
   shared->parts.emplace(PipelineParts{.log = log,
                                       .rules = rules,
+                                      .approvals = approvals,
                                       .verifier = shared->verifier,
                                       .mailboxes = shared->mailboxes,
                                       .refusals = shared->refusals,

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "approval/approval_source.h"
 #include "approval/network.h"
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
@@ -39,10 +40,11 @@ struct ServiceOptions {
 
 class Service {
  public:
-  // Listens when it returns; errors are those of http::Server::start. The log, the rules and the
-  // clock must outlive the service.
+  // Listens when it returns; errors are those of http::Server::start. The log, the rules, the
+  // approvals and the clock must outlive the service.
   static Result<std::unique_ptr<Service>> start(ServiceOptions options, audit::AuditLog& log,
                                                 const approval::RuleStore& rules,
+                                                approval::ApprovalSource& approvals,
                                                 const Clock& clock);
 
   // Closes what is still open; a guarded call in flight is left to be settled as unknown.

@@ -100,7 +100,13 @@ BEGIN
   SELECT a.* INTO newest FROM holdfast.approvals a
     WHERE a.binding = bound ORDER BY a.number DESC LIMIT 1;
   IF FOUND AND holdfast.approval_answers(newest, now) THEN
-    RETURN 'approval';
+    -- The rules ask for more than they did when it was filed.
+    IF newest.state NOT IN ('PENDING', 'APPROVED')
+       OR newest.code IS DISTINCT FROM (content ->> 'replaces')::uuid THEN
+      RETURN 'approval';
+    END IF;
+    PERFORM holdfast.note_approval_step(newest.code, 'invalidate', 'INVALIDATED', now,
+      (document ->> 'id')::uuid, jsonb_build_object('replaced_by', content ->> 'code'));
   END IF;
   INSERT INTO holdfast.approvals
       (code, binding, state, step, filed_at, decide_by, use_within, filing)
@@ -300,9 +306,9 @@ DECLARE
   first bigint;
   room bigint;
 BEGIN
-  IF size NOT BETWEEN 1 AND 512 OR size <> ALL (ARRAY[cardinality(leaf_hashes),
+  IF size NOT BETWEEN 1 AND 512 OR (size = ALL (ARRAY[cardinality(leaf_hashes),
        cardinality(kinds), cardinality(operation_ids),
-       coalesce(cardinality(approval_steps), size)]) THEN
+       coalesce(cardinality(approval_steps), size)])) IS NOT TRUE THEN
     RAISE EXCEPTION 'a batch is 1 to 512 entries with as many of everything else'
       USING ERRCODE = 'HF002';
   END IF;

@@ -46,8 +46,8 @@ class ApprovalTest : public LogTest {
     audit::LogOptions second = log_options();
     second.spool_dir = other_spool_.path();
     other_replica_ = open_log(second);
-    workers_ = std::make_unique<audit::QueryWorkers>(
-        audit::RecordSourceOptions{.access = {.database = database("holdfast_audit")}});
+    workers_ = std::make_unique<audit::QueryWorkers>(audit::RecordSourceOptions{
+        .access = {.database = database("holdfast_audit")}, .connections = 1});
     source_ = std::make_unique<approval::PostgresApprovalSource>(*workers_);
   }
   void TearDown() override {

@@ -14,7 +14,7 @@ using testing::terms;
 
 class ApprovalRace : public ApprovalTest {
  protected:
-  static int rounds() { return testing::environment("FULL_TESTS") == "1" ? 300 : 10; }
+  static int rounds() { return testing::environment("FULL_TESTS") == "1" ? 300 : 5; }
 
   using Attempt = std::future<Result<RecordRef>>;
   Attempt officers_step(ApprovalStep step, const Result<nlohmann::json>& content) {

@@ -174,6 +174,13 @@ TEST_F(SchemaTest, batch_of_unequal_arrays_is_refused) {
                                     "ARRAY['x']::bytea[], '{system}', '{null}')")
           .find("a batch is"),
       std::string::npos);
+  // One array that differs from the others is one too many.
+  EXPECT_NE(
+      refusal("holdfast_proxy", std::string("SELECT * FROM holdfast.append_proxy('") + kWriter +
+                                    "', 1, ARRAY['x','y']::bytea[], ARRAY['x','y']::bytea[], "
+                                    "'{system,system}', '{null}')")
+          .find("a batch is"),
+      std::string::npos);
 }
 
 // Who may do what.

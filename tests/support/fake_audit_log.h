@@ -14,9 +14,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "audit/audit_log.h"
@@ -35,6 +37,11 @@ class FakeAuditLog final : public AuditLog {
   void fail_nth(std::size_t n, Error error) {
     MutexLock lock(mutex_);
     faults_[appends_ + n] = Fault{.kind = Fault::kFail, .error = std::move(error)};
+  }
+  // Something that happens elsewhere just before the next append.
+  void before_next_append(std::function<void()> event) {
+    MutexLock lock(mutex_);
+    event_ = std::move(event);
   }
   // The nth append, if an outcome, is durable in the spool only: index -1.
   void spool_nth(std::size_t n) {
@@ -114,6 +121,7 @@ class FakeAuditLog final : public AuditLog {
 
   Fault next_fault() {
     MutexLock lock(mutex_);
+    if (event_) std::exchange(event_, nullptr)();
     const auto found = faults_.find(++appends_);
     return found == faults_.end() ? Fault{} : found->second;
   }
@@ -138,6 +146,7 @@ class FakeAuditLog final : public AuditLog {
   }
 
   mutable Mutex mutex_;
+  std::function<void()> event_ HOLDFAST_GUARDED_BY(mutex_);
   std::size_t appends_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::int64_t next_index_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::map<std::size_t, Fault> faults_ HOLDFAST_GUARDED_BY(mutex_);

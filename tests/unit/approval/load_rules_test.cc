@@ -102,9 +102,6 @@ INSTANTIATE_TEST_SUITE_P(
              "rules.yaml:6: /rules/0/unless/message_age: message_age is not built yet"},
         Case{"affected_mailboxes", rule("when: { affected_mailboxes: { any_in: x } }"),
              "rules.yaml:6: /rules/0/when/affected_mailboxes: affected_mailboxes is not built yet"},
-        Case{"stages",
-             "rules:\n  - id: r\n    effect: require_approval\n    approve:\n      stages: []\n",
-             "rules.yaml:7: /rules/0/approve/stages: stages is not built yet"},
         Case{
             "in_a_test",
             "rules: []\ntests:\n  - name: t\n    given: { action: recall, resource: message,\n"
@@ -121,6 +118,16 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Lint, BadRules,
     testing::Values(
+        Case{"unknown_approvers",
+             "rules:\n  - id: r\n    effect: require_approval\n    approve:\n"
+             "      stages: [ { from: nobody } ]\n",
+             "rules.yaml:7: /rules/0/approve/stages/0/from: unknown approvers \"nobody\""},
+        Case{"the_same_approvers_twice",
+             "approvers: { c: { group: 3f2c0a52-0000-4000-8000-000000000001 } }\n"
+             "rules:\n  - id: r\n    effect: require_approval\n    approve:\n"
+             "      stages: [ { from: c }, { from: c } ]\n",
+             "rules.yaml:8: /rules/0/approve/stages/1/from: the same people in two stages: give "
+             "one stage a higher count"},
         Case{"duplicate_id", "rules:\n  - { id: a, effect: deny }\n  - { id: a, effect: allow }\n",
              "rules.yaml:5: /rules/1/id: duplicate rule id \"a\" (also /rules/0)"},
         Case{"unknown_list", rule("when: { mailbox: { in: nobody } }"),

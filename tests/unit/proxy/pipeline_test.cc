@@ -9,6 +9,7 @@
 #include "audit/entry.h"
 #include "base/encoding.h"
 #include "base/json.h"
+#include "tests/support/fake_approvals.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_graph.h"
@@ -139,6 +140,7 @@ class PipelineTest : public ::testing::Test {
                  "held@contoso.com");
     pipeline_ = std::make_unique<Pipeline>(PipelineParts{.log = log_,
                                                          .rules = rules_,
+                                                         .approvals = approvals_,
                                                          .verifier = verifier_,
                                                          .mailboxes = mailboxes_,
                                                          .refusals = refusals_,
@@ -180,6 +182,19 @@ class PipelineTest : public ::testing::Test {
     return send("POST", "/v1.0/me/messages/m1/permanentDelete", std::move(headers));
   }
 
+  static http::Headers papers() {
+    return {{"x-msft-approval-justification", to_base64("clean up")},
+            {"Holdfast-Ticket", "CASE-7"}};
+  }
+  http::Response purge_contact() { return send("POST", "/v1.0/me/contacts/c1/permanentDelete"); }
+  // An approval of purge_contact() that has come to that state since; its code.
+  std::string file_approval(approval::ApprovalState state) {
+    const http::Response response = send("POST", "/v1.0/me/contacts/c1/permanentDelete", papers());
+    EXPECT_EQ(response.status, 412);
+    approvals_.add(log_.entries().back().record.content["approval"], state);
+    return std::string(response.headers.get("x-msft-approval-code"));
+  }
+
   static json error_of(const http::Response& response) {
     return json::parse(response.content).at("error");
   }
@@ -194,6 +209,7 @@ class PipelineTest : public ::testing::Test {
   bool authorized_ = true;
   testing::FakeClock clock_;
   audit::FakeAuditLog log_;
+  approval::FakeApprovals approvals_;
   approval::RuleStore rules_{"rules.yaml", rules_from(kRules)};
   identity::Verifier verifier_{clock_};
   identity::MailboxDirectory mailboxes_{clock_};
@@ -334,10 +350,168 @@ TEST_F(PipelineTest, ApprovalNeededFilesAPendingRequest) {
   EXPECT_NE(error["message"].get<std::string>().find(code), std::string::npos);
   EXPECT_EQ(error["innerError"]["holdfast"]["approval"]["code"], code);
   EXPECT_EQ(response.headers.get("Location"), "/holdfast/approvals/" + code);
-  EXPECT_EQ(content(0)["approval"], json({{"code", code}, {"state", "PENDING"}}));
+  EXPECT_EQ(content(0)["approval"]["code"], code);
+  EXPECT_EQ(content(0)["approval"]["state"], "PENDING");
   EXPECT_EQ(content(0)["request"]["ticket"], "CASE-7");
   EXPECT_EQ(content(0)["request"]["justification"], "clean up");
   EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+// Approvals. The database's part is played by the test: what is filed is added to what is found.
+
+TEST_F(PipelineTest, PlainlyAllowedCallsAskForNoApproval) {
+  EXPECT_EQ(purge({{"x-msft-approval-code", to_string(make_uuid_v4())}}).status, 204);
+  EXPECT_EQ(approvals_.asked, 0);
+}
+
+TEST_F(PipelineTest, PendingApprovalIsNamedAgainAndNotFiledTwice) {
+  const std::string code = file_approval(approval::ApprovalState::kPending);
+  const http::Response again = purge_contact();
+  EXPECT_EQ(again.status, 412);
+  EXPECT_EQ(again.headers.get("x-msft-approval-code"), code);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kNone);
+  EXPECT_EQ(content(1)["approval"], json({{"code", code}, {"state", "PENDING"}}));
+}
+
+TEST_F(PipelineTest, ApprovedCallIsClaimedByItsIntentWithoutAnyHeader) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  EXPECT_EQ(purge_contact().status, 204);
+  ASSERT_EQ(log_.entries().size(), 3U);
+  EXPECT_EQ(log_.entries()[1].record.approval_step, audit::ApprovalStep::kClaim);
+  EXPECT_EQ(content(1)["approval"]["code"], code);
+  EXPECT_EQ(content(1)["approval"]["state"], "CLAIMED");
+  EXPECT_EQ(log_.entries()[2].record.approval_step, audit::ApprovalStep::kEnd);
+  EXPECT_EQ(content(2)["approval"], json({{"code", code}, {"state", "EXECUTED"}}));
+}
+
+TEST_F(PipelineTest, ApprovalBindsTheOperationAndNotItsSpelling) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  EXPECT_EQ(send("POST", "/V1.0/me/contacts('c1')/microsoft.graph.permanentDelete()").status, 204);
+  approvals_.all.back().state = approval::ApprovalState::kApproved;
+  EXPECT_EQ(send("POST", "/v1.0/me/contacts/C1/permanentDelete", papers()).status, 412);
+}
+
+TEST_F(PipelineTest, CodeOfAnotherCallIsAMismatchThatNamesTheField) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  const auto field_of = [&](const std::string& target, http::Headers more = {},
+                            const std::string& body = {}) {
+    clock_.advance(std::chrono::minutes(1));
+    more.add("x-msft-approval-code", code);
+    const http::Response response = send("POST", target, std::move(more), body);
+    EXPECT_EQ(response.status, 412);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastApprovalMismatch");
+    return error_of(response)["innerError"]["holdfast"].value("field", "");
+  };
+  const std::string same = "/v1.0/me/contacts/c1/permanentDelete";
+  EXPECT_EQ(field_of("/v1.0/me/contacts/c2/permanentDelete"), "path");
+  EXPECT_EQ(field_of("/beta/me/contacts/c1/permanentDelete"), "version");
+  EXPECT_EQ(field_of(same + "?a=b"), "query");
+  EXPECT_EQ(field_of(same, {{"Prefer", "IdType=\"ImmutableId\""}}), "prefer");
+  EXPECT_EQ(field_of(same, {}, "{}"), "body");
+  EXPECT_EQ(send("POST", same, {{"x-msft-approval-code", code}}).status, 204);
+  EXPECT_EQ(error_of(send("POST", same,
+                          {{"x-msft-approval-code",
+                            to_string(make_uuid_v4())}}))["innerError"]["holdfast"]["field"],
+            "code");
+  EXPECT_EQ(upstream_->forwarded.size(), 1U);
+}
+
+TEST_F(PipelineTest, EndedApprovalsAnswerForThemselves) {
+  file_approval(approval::ApprovalState::kExecuted);
+  approval::Approval& approval = approvals_.all.back();
+  approval.claim_record = make_uuid_v4();
+  const http::Response used = purge_contact();
+  EXPECT_EQ(used.status, 409);
+  EXPECT_EQ(error_of(used)["code"], "HoldfastApprovalUsed");
+  EXPECT_EQ(error_of(used)["innerError"]["holdfast"]["record"], to_string(*approval.claim_record));
+
+  approval.state = approval::ApprovalState::kRejected;
+  approval.closing_reason = "no case";
+  const http::Response rejected = purge_contact();
+  EXPECT_EQ(rejected.status, 403);
+  EXPECT_EQ(error_of(rejected)["code"], "HoldfastApprovalRejected");
+  EXPECT_NE(error_of(rejected)["message"].get<std::string>().find("no case"), std::string::npos);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, ExpiredApprovalIsAskedForAnewEvenByItsCode) {
+  const std::string code = file_approval(approval::ApprovalState::kExpired);
+  approvals_.all.back().answers = false;
+  http::Headers headers = papers();
+  headers.add("x-msft-approval-code", code);
+  const http::Response response =
+      send("POST", "/v1.0/me/contacts/c1/permanentDelete", std::move(headers));
+  EXPECT_EQ(response.status, 412);
+  EXPECT_NE(response.headers.get("x-msft-approval-code"), code);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kFile);
+}
+
+TEST_F(PipelineTest, OvertakenClaimIsAnsweredByHowThingsStand) {
+  file_approval(approval::ApprovalState::kApproved);
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  log_.before_next_append(
+      [this] { approvals_.all.back().state = approval::ApprovalState::kClaimed; });
+  EXPECT_EQ(purge_contact().status, 409);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, UnreadableApprovalsLetNothingThrough) {
+  approvals_.away = true;
+  const http::Response response = purge_contact();
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastAuditUnavailable");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  EXPECT_TRUE(log_.entries().empty());
+}
+
+TEST_F(PipelineTest, PlainDenialInvalidatesWhatWasApproved) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  rules_.replace(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: freeze, effect: deny }\n"));
+  EXPECT_EQ(purge_contact().status, 403);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kInvalidate);
+  EXPECT_EQ(content(1)["approval"]["code"], code);
+  EXPECT_EQ(content(1)["approval"]["state"], "INVALIDATED");
+}
+
+TEST_F(PipelineTest, ApprovalThatTheRulesHaveOutgrownIsReplaced) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  rules_.replace(rules_from(R"(
+schema: 1
+revision: r2
+approvers: { legal: { group: 91ab77de-0000-4000-8000-000000000002 } }
+rules:
+  - id: lawyers
+    effect: require_approval
+    approve: { stages: [ { from: legal } ] }
+)"));
+  const http::Response response = purge_contact();
+  EXPECT_EQ(response.status, 412);
+  EXPECT_NE(response.headers.get("x-msft-approval-code"), code);
+  EXPECT_EQ(content(1)["approval"]["replaces"], code);
+}
+
+TEST_F(PipelineTest, RequestersSeeTheirOwnApprovalsAndNobodyElses) {
+  const std::string code = file_approval(approval::ApprovalState::kPending);
+  const std::string target = "/holdfast/approvals/" + code;
+  const http::Response mine = send("GET", target);
+  EXPECT_EQ(mine.status, 200);
+  EXPECT_EQ(json::parse(mine.content)["state"], "PENDING");
+  EXPECT_EQ(send("GET", "/holdfast/approvals/" + to_string(make_uuid_v4())).status, 404);
+  EXPECT_EQ(send("PUT", target).status, 405);
+
+  approvals_.all.back().requester.accounts = {"somebody/else"};
+  EXPECT_EQ(send("GET", target).status, 404);
+  EXPECT_EQ(send("DELETE", target).status, 404);
+  authorized_ = false;
+  EXPECT_EQ(send("GET", target).status, 401);
+}
+
+TEST_F(PipelineTest, RequestersCancelWhatIsPending) {
+  const std::string code = file_approval(approval::ApprovalState::kPending);
+  EXPECT_EQ(send("DELETE", "/holdfast/approvals/" + code).status, 200);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kCancel);
+  approvals_.all.back().state = approval::ApprovalState::kExecuted;
+  EXPECT_EQ(send("DELETE", "/holdfast/approvals/" + code).status, 409);
 }
 
 TEST_F(PipelineTest, ApprovalWithoutItsPapersIsAskedForThem) {

@@ -1,0 +1,234 @@
+#include "proxy/approval_desk.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace holdfast::proxy {
+namespace {
+
+using approval::Approval;
+using approval::ApprovalState;
+using approval::Effect;
+using nlohmann::json;
+
+constexpr std::string_view kCodeHeader = "x-msft-approval-code";
+
+approval::Binding binding_of(const Subject& subject) {
+  const http::RequestHead& head = subject.call.request.head;
+  const std::string prefer = head.headers.joined("Prefer");
+  return approval::bind(
+      {.method = head.method,
+       .target = head.target,
+       .prefer = prefer,
+       .body = subject.call.content ? std::string_view(*subject.call.content) : std::string_view()},
+      *subject.operation, *subject.actor);
+}
+
+Permit refused(Refusal refusal) {
+  return {.refusal = std::move(refusal), .claim = std::nullopt};
+}
+
+// A new request for approval, in place of one that the rules have outgrown where there is one.
+Permit filed(const approval::Binding& asked, const Subject& subject, const DecisionBasis& basis,
+             const Approval* outgrown) {
+  if (std::optional<Refusal> missing =
+          missing_papers(basis.decision, subject.call.request.head.headers)) {
+    return refused(*std::move(missing));
+  }
+  const Uuid code = make_uuid_v4();
+  Refusal refusal = approval_required(basis.decision, to_string(code));
+  json content =
+      approval::filing(code, asked, approval::requester_of(*subject.actor), basis.decision.approve);
+  if (outgrown != nullptr) content["replaces"] = to_string(outgrown->code);
+  refusal.approval = {.step = audit::ApprovalStep::kFile, .content = std::move(content)};
+  return refused(std::move(refusal));
+}
+
+// What an approval that answers calls of its binding says to one.
+Permit answered(Approval approval, const approval::Binding& asked, const Subject& subject,
+                const DecisionBasis& basis) {
+  switch (approval.state) {
+    case ApprovalState::kPending:
+    case ApprovalState::kApproved:
+      if (!approval::covers(approval.stages, basis.decision.approve.stages)) {
+        return filed(asked, subject, basis, &approval);
+      }
+      if (approval.state == ApprovalState::kApproved) {
+        return {.refusal = std::nullopt, .claim = std::move(approval)};
+      }
+      return refused(approval_pending(basis.decision, approval));
+    case ApprovalState::kRejected:
+      return refused(approval_rejected(basis.decision, approval));
+    case ApprovalState::kClaimed:
+    case ApprovalState::kExecuted:
+    case ApprovalState::kUnknown:
+    case ApprovalState::kFailed:
+      return refused(approval_used(approval));
+    case ApprovalState::kCancelled:
+    case ApprovalState::kExpired:
+    case ApprovalState::kInvalidated:
+    case ApprovalState::kRevoked:
+      break;
+  }
+  return filed(asked, subject, basis, nullptr);
+}
+
+bool is_plain(const approval::Decision& decision) {
+  return decision.by.empty() ||
+         std::ranges::any_of(decision.by, [](const approval::RuleMatch& match) {
+           return match.unknown_facts.empty();
+         });
+}
+
+bool is_open(const Approval& approval) {
+  return approval.state == ApprovalState::kPending || approval.state == ApprovalState::kApproved;
+}
+
+json stages_seen(const Approval& approval) {
+  json stages = json::array();
+  for (std::size_t i = 0; i < approval.stages.size(); ++i) {
+    stages.push_back({{"from", approval.stages[i].from},
+                      {"count", approval.stages[i].count},
+                      {"approved", approval::consents_of(approval, i)}});
+  }
+  return stages;
+}
+
+// What who asked is shown; who decided is not among it.
+json shown_to_requester(const Approval& approval) {
+  json body = {{"code", to_string(approval.code)},
+               {"state", to_string(approval.state)},
+               {"filed_at", approval.filed_at},
+               {"decide_by", approval.decide_by},
+               {"stages", stages_seen(approval)}};
+  if (!approval.use_by.empty()) body["use_by"] = approval.use_by;
+  if (!approval.closing_reason.empty()) body["reason"] = approval.closing_reason;
+  if (approval.claim_record) body["record"] = to_string(*approval.claim_record);
+  return body;
+}
+
+}  // namespace
+
+Task<Permit> ApprovalDesk::permit(const Subject& subject, const DecisionBasis& basis) {
+  if (basis.decision.effect == Effect::kDeny) co_return co_await denied(subject, basis);
+  const approval::Binding asked = binding_of(subject);
+  const http::Headers& headers = subject.call.request.head.headers;
+  switch (headers.count(kCodeHeader)) {
+    case 0:
+      co_return co_await without_code(asked, subject, basis);
+    case 1:
+      co_return co_await with_code(headers.get(kCodeHeader), asked, subject, basis);
+    default:
+      co_return refused(bad_request("There is more than one x-msft-approval-code header."));
+  }
+}
+
+Task<Permit> ApprovalDesk::with_code(std::string_view header, const approval::Binding& asked,
+                                     const Subject& subject, const DecisionBasis& basis) {
+  const std::optional<Uuid> code = parse_uuid(header);
+  if (!code) co_return refused(approval_mismatch(basis.decision, "code"));
+  Result<std::optional<Approval>> found = co_await approvals_.find(*code);
+  if (!found.ok()) co_return Permit{.unavailable = true};
+  if (!found->has_value()) co_return refused(approval_mismatch(basis.decision, "code"));
+  Approval& approval = **found;
+  if (const auto field = approval::first_difference(approval.binding, asked)) {
+    co_return refused(approval_mismatch(basis.decision, *field));
+  }
+  const bool used = approval.state == ApprovalState::kFailed;
+  // One that is over is asked for anew, unless that has been done already.
+  if (!approval.answers && !used) co_return co_await without_code(asked, subject, basis);
+  co_return answered(std::move(approval), asked, subject, basis);
+}
+
+Task<Permit> ApprovalDesk::without_code(const approval::Binding& asked, const Subject& subject,
+                                        const DecisionBasis& basis) {
+  Result<std::optional<Approval>> newest = co_await approvals_.newest(asked.digest());
+  if (!newest.ok()) co_return Permit{.unavailable = true};
+  if (!newest->has_value() || !(*newest)->answers) {
+    co_return filed(asked, subject, basis, nullptr);
+  }
+  co_return answered(std::move(**newest), asked, subject, basis);
+}
+
+// What a rule plainly forbids now ends what was asked for or approved before. A fact that could not
+// be established only stops the call.
+Task<Permit> ApprovalDesk::denied(const Subject& subject, const DecisionBasis& basis) {
+  Refusal refusal = denied_by_rule(basis.decision);
+  if (is_plain(basis.decision)) {
+    const Result<std::optional<Approval>> newest =
+        co_await approvals_.newest(binding_of(subject).digest());
+    if (newest.ok() && newest->has_value() && is_open(**newest)) {
+      refusal.approval = {.step = audit::ApprovalStep::kInvalidate,
+                          .content = approval::invalidation(**newest, refusal.answer.message)};
+    }
+  }
+  co_return refused(std::move(refusal));
+}
+
+Task<Permit> ApprovalDesk::overtaken(const Subject& subject, const DecisionBasis& basis) {
+  Permit again = co_await permit(subject, basis);
+  // Given back in this very moment by a call that Graph did not look at.
+  if (again.claim) co_return refused(approval_pending(basis.decision, *again.claim));
+  co_return again;
+}
+
+Task<http::Response> ApprovalDesk::own_approval(const Call& call, const identity::Actor& actor) {
+  std::string_view target = call.request.head.target;
+  target = target.substr(0, target.find('?'));
+  const std::optional<Uuid> code = parse_uuid(target.substr(kApprovalsPrefix.size()));
+  const std::string& method = call.request.head.method;
+  if (method != "GET" && method != "HEAD" && method != "DELETE") {
+    const ErrorAnswer answer{.status = 405,
+                             .code = "HoldfastBadRequest",
+                             .message = "An approval is read with GET and cancelled with DELETE.",
+                             .headers = {{"Allow", "GET, HEAD, DELETE"}}};
+    co_return error_response(answer, call, clock_.now());
+  }
+  Result<std::optional<Approval>> found = std::optional<Approval>();
+  if (code) found = co_await approvals_.find(*code);
+  if (!found.ok()) co_return error_response(audit_unavailable(), call, clock_.now());
+  const std::string caller = approval::actor_key(actor);
+  // Nobody learns of another's approval, not even that it is there.
+  if (!found->has_value() || (*found)->requester.accounts.front() != caller) {
+    const ErrorAnswer answer{.status = 404,
+                             .code = "HoldfastNotFound",
+                             .message = "There is no approval of yours with that code."};
+    co_return error_response(answer, call, clock_.now());
+  }
+  if (method == "DELETE") co_return co_await cancel(call, actor, **found);
+  http::Response response = json_response(200, shown_to_requester(**found));
+  response.headers.add("Cache-Control", "no-store");
+  co_return response;
+}
+
+Task<http::Response> ApprovalDesk::cancel(const Call& call, const identity::Actor& actor,
+                                          const Approval& approval) {
+  const Result<json> content = approval::cancel(approval);
+  if (content.ok()) {
+    const Subject subject{
+        .call = call, .operation = std::nullopt, .actor = actor, .mailbox_names = {}};
+    const RefusalNote note{
+        .effect = "cancel",
+        .reason = "cancelled by who asked for it",
+        .status = 200,
+        .approval = ApprovalNote{.step = audit::ApprovalStep::kCancel, .content = *content}};
+    const Result<audit::RecordRef> recorded =
+        co_await log_.append(refusal_record(subject, note, nullptr));
+    if (recorded.ok()) {
+      json body = shown_to_requester(approval);
+      body["state"] = to_string(ApprovalState::kCancelled);
+      co_return json_response(200, body);
+    }
+    if (recorded.error().code != ErrorCode::kRefused) {
+      co_return error_response(audit_unavailable(), call, clock_.now());
+    }
+  }
+  const ErrorAnswer answer{
+      .status = 409,
+      .code = "HoldfastApprovalUsed",
+      .message = content.ok() ? "The approval has changed in this very moment; look again."
+                              : content.error().message};
+  co_return error_response(answer, call, clock_.now());
+}
+
+}  // namespace holdfast::proxy

@@ -1,0 +1,58 @@
+// What approvals say to one guarded call: whether it may go on, what it claims then, and what its
+// caller is told otherwise.
+//
+// One desk belongs to one pipeline and runs on its thread. It reads where approvals stand; what it
+// answers takes effect only when the record is appended that carries it, and the database refuses
+// that record where another call or an officer came first: then overtaken() answers.
+#pragma once
+
+#include <optional>
+
+#include "approval/approval_source.h"
+#include "audit/audit_log.h"
+#include "proxy/record_content.h"
+#include "proxy/refusal.h"
+
+namespace holdfast::proxy {
+
+inline constexpr std::string_view kApprovalsPrefix = "/holdfast/approvals/";
+
+// Exactly one of them, unless the call is plainly allowed.
+struct Permit {
+  std::optional<Refusal> refusal;
+  std::optional<approval::Approval> claim;  // Approved: the intent is to claim it.
+  bool unavailable = false;                 // Nobody can say now.
+};
+
+class ApprovalDesk {
+ public:
+  // All must outlive the desk.
+  ApprovalDesk(approval::ApprovalSource& approvals, audit::AuditLog& log, const Clock& clock)
+      : approvals_(approvals), log_(log), clock_(clock) {}
+
+  // For a call that the rules do not plainly allow. Both arguments must live until the task is
+  // done, and the call's content has been read.
+  Task<Permit> permit(const Subject& subject, const DecisionBasis& basis);
+
+  // The same after another was first; never a claim.
+  Task<Permit> overtaken(const Subject& subject, const DecisionBasis& basis);
+
+  // GET and DELETE of /holdfast/approvals/{code} by a verified caller: where the caller's own
+  // approval stands, and the end of one that is no longer wanted.
+  Task<http::Response> own_approval(const Call& call, const identity::Actor& actor);
+
+ private:
+  Task<Permit> with_code(std::string_view header, const approval::Binding& asked,
+                         const Subject& subject, const DecisionBasis& basis);
+  Task<Permit> without_code(const approval::Binding& asked, const Subject& subject,
+                            const DecisionBasis& basis);
+  Task<Permit> denied(const Subject& subject, const DecisionBasis& basis);
+  Task<http::Response> cancel(const Call& call, const identity::Actor& actor,
+                              const approval::Approval& approval);
+
+  approval::ApprovalSource& approvals_;
+  audit::AuditLog& log_;
+  const Clock& clock_;
+};
+
+}  // namespace holdfast::proxy

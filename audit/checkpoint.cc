@@ -1,10 +1,10 @@
 #include "audit/checkpoint.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
+#include "audit/note_text.h"
 #include "base/encoding.h"
 
 namespace holdfast::audit {
@@ -14,7 +14,6 @@ constexpr std::string_view kSignatureMark = "\xE2\x80\x94 ";  // Em dash, space.
 constexpr std::string_view kProofHeader = "c2sp.org/tlog-proof@v1";
 constexpr std::string_view kIndexWord = "index ";
 constexpr std::string_view kExtraWord = "extra ";
-constexpr char kEd25519 = 1;
 constexpr std::size_t kKeyIdBytes = 4;
 constexpr std::size_t kNoteBytesMax = 1024 * 1024;
 constexpr std::size_t kSignaturesMax = 100;
@@ -22,47 +21,6 @@ constexpr std::size_t kProofHashesMax = 64;
 
 Error invalid(std::string what) {
   return {ErrorCode::kInvalid, std::move(what)};
-}
-
-std::string big_endian(std::uint32_t number) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>((number >> shift) & 0xFF);
-  return bytes;
-}
-
-std::uint32_t from_big_endian(std::string_view bytes) {
-  std::uint32_t number = 0;
-  for (const char byte : bytes) number = number << 8 | static_cast<std::uint8_t>(byte);
-  return number;
-}
-
-std::string_view bytes_of_key(const Ed25519PublicKey& key) {
-  return {reinterpret_cast<const char*>(key.data()), key.size()};
-}
-
-// Takes one line off the front; nullopt when no newline is left.
-std::optional<std::string_view> take_line(std::string_view& text) {
-  const std::size_t end = text.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(end + 1);
-  return line;
-}
-
-std::optional<std::uint64_t> parse_decimal(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  // One spelling for each number: no sign, no leading zeros.
-  if (error != std::errc() || std::to_string(number) != text) return std::nullopt;
-  return number;
-}
-
-std::optional<Sha256> parse_hash(std::string_view text) {
-  const std::optional<std::string> bytes = from_base64(text);
-  if (!bytes || bytes->size() != sizeof(Sha256)) return std::nullopt;
-  Sha256 hash{};
-  std::ranges::copy(*bytes, hash.begin());
-  return hash;
 }
 
 // U+0085, U+00A0, U+1680, U+2000 … U+200A, U+2028, U+2029, U+202F, U+205F, U+3000.
@@ -88,7 +46,8 @@ std::optional<NoteSignature> parse_signature(std::string_view line) {
   const std::optional<std::string> bytes = from_base64(line.substr(space + 1));
   if (!bytes || bytes->size() <= kKeyIdBytes) return std::nullopt;
   return NoteSignature{.name = std::string(line.substr(0, space)),
-                       .key_id = from_big_endian(bytes->substr(0, kKeyIdBytes)),
+                       .key_id = static_cast<std::uint32_t>(
+                           from_big_endian(std::string_view(*bytes).substr(0, kKeyIdBytes))),
                        .bytes = bytes->substr(kKeyIdBytes)};
 }
 
@@ -134,28 +93,17 @@ bool is_key_name(std::string_view name) {
 }
 
 std::uint32_t VerifierKey::key_id() const {
-  const Sha256 digest = sha256(name + "\n" + kEd25519 + std::string(bytes_of_key(public_key)));
-  return from_big_endian(bytes_of(digest).substr(0, kKeyIdBytes));
+  return note_key_id(NoteKeyType::kEd25519, {.name = name, .public_key = public_key});
 }
 
 std::string VerifierKey::text() const {
-  return name + "+" + to_hex(big_endian(key_id())) + "+" +
-         to_base64(kEd25519 + std::string(bytes_of_key(public_key)));
+  return note_key_text(NoteKeyType::kEd25519, {.name = name, .public_key = public_key});
 }
 
 Result<VerifierKey> VerifierKey::parse(std::string_view text) {
-  const std::size_t first = text.find('+');
-  const std::size_t second = first == std::string_view::npos ? first : text.find('+', first + 1);
-  if (second == std::string_view::npos) return invalid("a verifier key is name+id+key");
-  VerifierKey key{.name = std::string(text.substr(0, first)), .public_key = {}};
-  const std::optional<std::string> bytes = from_base64(text.substr(second + 1));
-  if (!is_key_name(key.name) || !bytes || bytes->size() != 1 + key.public_key.size() ||
-      bytes->front() != kEd25519) {
-    return invalid("not the verifier key of an Ed25519 key");
-  }
-  std::ranges::copy(bytes->substr(1), key.public_key.begin());
-  if (key.text() != text) return invalid("the verifier key's id does not fit its name and key");
-  return key;
+  const Result<NoteKey> key = parse_note_key(NoteKeyType::kEd25519, text);
+  if (!key.ok()) return key.error();
+  return VerifierKey{.name = key->name, .public_key = key->public_key};
 }
 
 NoteSigner::NoteSigner(std::string name, SigningKey key)

@@ -5,7 +5,9 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
+#include "audit/evidence.h"
 #include "audit/tree.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -32,7 +34,7 @@ struct TreeStatus {
 
 // How the tree stands in the database.
 struct TreeState {
-  std::optional<SignedCheckpoint> checkpoint;  // The newest.
+  std::optional<SignedCheckpoint> checkpoint;  // The newest, with its cosignatures.
   std::uint64_t log_size = 0;
   std::string leader;  // How the process that signs names itself; empty: there is none.
 };
@@ -48,9 +50,13 @@ class TreeSource {
   // Entries from position.index * 256 on, as a tlog-tiles entry bundle. kNotFound: as above, or the
   // log does not hold them any more.
   virtual Task<Result<std::string>> bundle(TilePosition position) = 0;
-  // A tlog-proof of a record, against the newest checkpoint. kNotFound: no such record, or no
-  // checkpoint at all. kUnavailable: no checkpoint covers the record yet.
+  // A tlog-proof of a record, against the newest checkpoint that covers it and that a witness has
+  // cosigned, else the newest. kNotFound: no such record, or no checkpoint at all. kUnavailable: no
+  // checkpoint covers the record yet.
   virtual Task<Result<std::string>> proof(std::variant<std::int64_t, Uuid> which) = 0;
+  // What others have said of checkpoints: the pieces that the evidence file of that number holds
+  // (audit/evidence.h). kNotFound: none are there yet.
+  virtual Task<Result<std::vector<Evidence>>> evidence(std::uint64_t file) = 0;
 };
 
 }  // namespace holdfast::audit

@@ -1,6 +1,9 @@
 #include "audit/tree_source_postgres.h"
 
+#include <limits>
+
 #include "audit/checkpoint.h"
+#include "audit/evidence_store_postgres.h"
 #include "audit/queries_sql.h"
 #include "audit/query_workers_postgres.h"
 #include "audit/tree_store_postgres.h"
@@ -56,11 +59,16 @@ Result<std::string> read_proof(pqxx::transaction_base& transaction,
                                const std::variant<std::int64_t, Uuid>& which) {
   const Result<std::uint64_t> index = index_of(transaction, which);
   if (!index.ok()) return index.error();
-  const std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
+  std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
   if (!newest) return not_found("this log has no signed checkpoint");
   if (*index >= newest->head.size) {
     return Error{ErrorCode::kUnavailable,
                  "no checkpoint covers the record yet; ask again in a second"};
+  }
+  // The proof is then worth more to those who trust the witness.
+  if (auto cosigned = newest_cosigned_checkpoint(transaction);
+      cosigned && *index < cosigned->head.size) {
+    newest = std::move(cosigned);
   }
   TiledTree tree(newest->head.size, tile_reader(transaction));
   const Result<Sha256> leaf = tree.leaf(*index);
@@ -70,16 +78,18 @@ Result<std::string> read_proof(pqxx::transaction_base& transaction,
   if (!verify_inclusion(place, *proof, newest->head.root)) {
     return Error{ErrorCode::kInternal, "tree: its hashes do not lead to the checkpoint's root"};
   }
-  return format_proof(*index, *proof, newest->note);
+  return format_proof(*index, *proof, cosigned_note(transaction, *newest));
 }
 
 }  // namespace
 
 Task<Result<TreeState>> PostgresTreeSource::state() {
   auto asked = question<TreeState>([](pqxx::transaction_base& transaction) -> Result<TreeState> {
-    return TreeState{.checkpoint = newest_checkpoint(transaction),
-                     .log_size = log_size(transaction),
-                     .leader = tree_leader(transaction)};
+    TreeState state{.checkpoint = newest_checkpoint(transaction),
+                    .log_size = log_size(transaction),
+                    .leader = tree_leader(transaction)};
+    if (state.checkpoint) state.checkpoint->note = cosigned_note(transaction, *state.checkpoint);
+    return state;
   });
   co_return co_await workers_.answer(std::move(asked));
 }
@@ -113,6 +123,21 @@ Task<Result<std::string>> PostgresTreeSource::proof(std::variant<std::int64_t, U
   auto asked =
       question<std::string>([which](pqxx::transaction_base& transaction) -> Result<std::string> {
         return read_proof(transaction, which);
+      });
+  co_return co_await workers_.answer(std::move(asked));
+}
+
+Task<Result<std::vector<Evidence>>> PostgresTreeSource::evidence(std::uint64_t file) {
+  auto asked = question<std::vector<Evidence>>(
+      [file](pqxx::transaction_base& transaction) -> Result<std::vector<Evidence>> {
+        constexpr auto kMax =
+            std::uint64_t{std::numeric_limits<std::int64_t>::max()} / kEvidenceInFile;
+        std::vector<Evidence> found;
+        if (file < kMax) {
+          found = read_evidence(transaction, file * kEvidenceInFile, kEvidenceInFile);
+        }
+        if (found.empty()) return not_found("there is no such evidence yet");
+        return found;
       });
   co_return co_await workers_.answer(std::move(asked));
 }

@@ -15,6 +15,7 @@ class PostgresTreeSource final : public TreeSource {
   Task<Result<std::string>> tile(TileId id) override;
   Task<Result<std::string>> bundle(TilePosition position) override;
   Task<Result<std::string>> proof(std::variant<std::int64_t, Uuid> which) override;
+  Task<Result<std::vector<Evidence>>> evidence(std::uint64_t file) override;
 
  private:
   QueryWorkers& workers_;

@@ -60,10 +60,16 @@ std::uint64_t log_size(pqxx::transaction_base& transaction) {
   return transaction.exec1("SELECT next_index FROM holdfast.log_head")[0].as<std::uint64_t>();
 }
 
+const char* const kCheckpointColumns =
+    "SELECT note, size, root, (extract(epoch FROM signed) * 1000000)::bigint "
+    "FROM holdfast.tree_checkpoints";
+
 std::optional<SignedCheckpoint> newest_checkpoint(pqxx::transaction_base& transaction) {
-  const pqxx::result rows = transaction.exec(
-      "SELECT note, size, root, (extract(epoch FROM signed) * 1000000)::bigint "
-      "FROM holdfast.tree_checkpoints ORDER BY ordinal DESC LIMIT 1");
+  return checkpoint_in(
+      transaction.exec(std::string(kCheckpointColumns) + " ORDER BY ordinal DESC LIMIT 1"));
+}
+
+std::optional<SignedCheckpoint> checkpoint_in(const pqxx::result& rows) {
   if (rows.empty()) return std::nullopt;
   const pqxx::row row = rows.front();
   return SignedCheckpoint{

@@ -16,6 +16,10 @@ namespace holdfast::audit {
 
 std::uint64_t log_size(pqxx::transaction_base& transaction);
 
+// "SELECT … FROM holdfast.tree_checkpoints", and the first row of what it gives.
+extern const char* const kCheckpointColumns;
+std::optional<SignedCheckpoint> checkpoint_in(const pqxx::result& rows);
+
 std::optional<SignedCheckpoint> newest_checkpoint(pqxx::transaction_base& transaction);
 
 // Leaf hashes of the indexes [begin, end) that the log holds, in order.

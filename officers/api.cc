@@ -243,8 +243,8 @@ std::unique_ptr<http::Handler> make_api(const ApiServices& services) {
 const std::vector<std::string>& api_paths() {
   static const std::vector<std::string> paths = [] {
     std::vector<std::string> made = {"/", "/livez", "/readyz"};
-    for (const std::string_view path :
-         {kRecords, kOneRecord, kProof, kIntegrity, kCheckpointPath, kTilePath, kEntriesPath}) {
+    for (const std::string_view path : {kRecords, kOneRecord, kProof, kIntegrity, kCheckpointPath,
+                                        kTilePath, kEntriesPath, kEvidencePath}) {
       made.emplace_back(path);
     }
     return made;

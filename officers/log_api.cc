@@ -14,9 +14,11 @@ using nlohmann::json;
 
 constexpr std::string_view kCheckpoint = "checkpoint";
 constexpr std::string_view kTile = "tile/";
+constexpr std::string_view kEvidence = "evidence/";
 constexpr std::string_view kEntries = "entries/";
 constexpr int kLevelMax = 63;
 constexpr const char* kText = "text/plain; charset=utf-8";
+constexpr const char* kLines = "application/x-ndjson";
 constexpr const char* kBytes = "application/octet-stream";
 constexpr const char* kForever = "public, max-age=31536000, immutable";
 // What needed a credential must not be kept where others find it.
@@ -55,10 +57,25 @@ Task<http::Response> answer_checkpoint(const ApiServices& services) {
   co_return answer(kText, "no-cache", std::move(state->checkpoint->note));
 }
 
+// A file that is full stays as it is.
+Task<http::Response> answer_evidence(const ApiServices& services, std::uint64_t file) {
+  const Result<std::vector<audit::Evidence>> found = co_await services.tree.evidence(file);
+  if (!found.ok()) co_return failure(found.error());
+  std::string lines;
+  for (const audit::Evidence& piece : *found) lines += evidence_line(piece);
+  const bool full = found->size() == audit::kEvidenceInFile;
+  co_return answer(kLines, full ? kForever : "no-cache", std::move(lines));
+}
+
 }  // namespace
 
 std::optional<LogResource> parse_log_path(std::string_view path) {
   if (path == kCheckpoint) return CheckpointResource{};
+  if (path.starts_with(kEvidence)) {
+    const auto position = audit::parse_tile_position(path.substr(kEvidence.size()));
+    if (!position || position->width != audit::kTileWidth) return std::nullopt;
+    return EvidenceResource{.file = position->index};
+  }
   if (!path.starts_with(kTile)) return std::nullopt;
   path.remove_prefix(kTile.size());
   const bool entries = path.starts_with(kEntries);
@@ -76,6 +93,9 @@ std::optional<LogResource> parse_log_path(std::string_view path) {
 Task<http::Response> answer_log(const ApiServices& services, LogResource resource) {
   if (std::holds_alternative<CheckpointResource>(resource)) {
     co_return co_await answer_checkpoint(services);
+  }
+  if (const auto* evidence = std::get_if<EvidenceResource>(&resource)) {
+    co_return co_await answer_evidence(services, evidence->file);
   }
   if (const auto* id = std::get_if<audit::TileId>(&resource)) {
     Result<std::string> tile = co_await services.tree.tile(*id);

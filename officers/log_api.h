@@ -1,4 +1,5 @@
-// The log as others verify it: C2SP tlog-tiles under /log/, proofs, and how the tree stands.
+// The log as others verify it: C2SP tlog-tiles under /log/, what others have said of it, proofs,
+// and how the tree stands.
 #pragma once
 
 #include <optional>
@@ -13,8 +14,14 @@ inline constexpr std::string_view kCheckpointPath = "/log/checkpoint";
 inline constexpr std::string_view kTilePath = "/log/tile/{level}/{index}";
 inline constexpr std::string_view kEntriesPath = "/log/tile/entries/{index}";
 
+inline constexpr std::string_view kEvidencePath = "/log/evidence/{index}";
+
 struct CheckpointResource {};
-using LogResource = std::variant<CheckpointResource, audit::TileId, audit::TilePosition>;
+struct EvidenceResource {
+  std::uint64_t file = 0;
+};
+using LogResource =
+    std::variant<CheckpointResource, EvidenceResource, audit::TileId, audit::TilePosition>;
 
 // What a path below /log/ names; a TilePosition is a bundle of entries. nullopt: nothing. Pure.
 std::optional<LogResource> parse_log_path(std::string_view path);

@@ -58,12 +58,18 @@ class FakeTreeSource final : public TreeSource {
     if (error) co_return *error;
     co_return std::string("c2sp.org/tlog-proof@v1\n");
   }
+  Task<Result<std::vector<Evidence>>> evidence(std::uint64_t file) override {
+    if (error) co_return *error;
+    if (file >= evidence_files.size()) co_return Error{ErrorCode::kNotFound, "none yet"};
+    co_return evidence_files[file];
+  }
 
   TreeState tree{
       .checkpoint = SignedCheckpoint{.note = "origin\n5\n", .head = {.size = 5}, .signed_at = {}},
       .log_size = 7,
       .leader = "1@host"};
   std::optional<Error> error;
+  std::vector<std::vector<Evidence>> evidence_files;
   std::vector<TileId> tiles_asked;
   std::vector<TilePosition> bundles_asked;
   std::vector<std::variant<std::int64_t, Uuid>> proofs_asked;

@@ -71,6 +71,26 @@ TEST_F(LogApiTest, entries_of_a_public_log_are_for_everybody) {
   EXPECT_TRUE(log_.entries().empty());
 }
 
+TEST_F(LogApiTest, evidence_is_for_everybody_and_a_full_file_stays_as_it_is) {
+  const audit::Evidence piece{.kind = audit::EvidenceKind::kCosignature,
+                              .anchor = "north.example/w1",
+                              .head = {.size = 5, .root = {}},
+                              .content = "\xE2\x80\x94 north.example/w1 AAAA",
+                              .received = {}};
+  tree_.evidence_files = {std::vector(256, piece), {piece, piece}};
+  const auto full = get("/log/evidence/000", "");
+  EXPECT_EQ(full.status, 200);
+  EXPECT_EQ(full.headers.get("Content-Type"), "application/x-ndjson");
+  EXPECT_NE(full.headers.get("Cache-Control").find("immutable"), std::string::npos);
+  EXPECT_EQ(std::ranges::count(full.content, '\n'), 256);
+  const auto last = get("/log/evidence/001", "");
+  EXPECT_EQ(last.headers.get("Cache-Control"), "no-cache");
+  EXPECT_EQ(last.content, audit::evidence_line(piece) + audit::evidence_line(piece));
+  for (const char* path : {"002", "1", "001.p/2", "", "000/", "x000/001"}) {
+    EXPECT_EQ(get(std::string("/log/evidence/") + path, "").status, 404) << path;
+  }
+}
+
 TEST_F(LogApiTest, proofs_are_found_by_index_and_by_id_and_recorded) {
   const std::string id = "0190a0f0-0000-7000-8000-000000000001";
   const auto answer = get("/api/v1/records/7/proof");

@@ -33,6 +33,7 @@ class OpenApiTest : public ApiTest {
 };
 
 TEST_F(OpenApiTest, paths_are_those_of_the_server) {
+  tree_.evidence_files = {{audit::Evidence{.anchor = "sink"}}};
   std::vector<std::string> documented;
   for (const auto& [path, item] : openapi_.at("paths").items()) {
     documented.push_back(path);

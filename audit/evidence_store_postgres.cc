@@ -1,0 +1,71 @@
+#include "audit/evidence_store_postgres.h"
+
+#include <algorithm>
+
+#include "audit/tree_store_postgres.h"
+#include "base/crypto.h"
+
+namespace holdfast::audit {
+namespace {
+
+// Of a note's 100, so that the log's own signatures always fit in.
+constexpr int kCosignaturesMax = 64;
+
+// The table holds no other kinds.
+EvidenceKind kind_named(std::string_view name) {
+  for (const EvidenceKind kind : {EvidenceKind::kCosignature, EvidenceKind::kTimestamp}) {
+    if (to_text(kind) == name) return kind;
+  }
+  return EvidenceKind::kReceipt;
+}
+
+pqxx::binarystring binary(std::string_view bytes) {
+  return pqxx::binarystring(bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+std::vector<Evidence> read_evidence(pqxx::transaction_base& transaction, std::uint64_t first,
+                                    std::uint64_t count) {
+  std::vector<Evidence> found;
+  for (const pqxx::row& row : transaction.exec_params(
+           "SELECT kind, anchor, size, root, content, (extract(epoch FROM received) * "
+           "1000000)::bigint FROM holdfast.anchor_evidence WHERE ordinal >= $1::bigint AND ordinal "
+           "< $2::bigint ORDER BY ordinal",
+           first, first + count)) {
+    Evidence piece{.kind = kind_named(row[0].c_str()), .anchor = row[1].c_str()};
+    piece.head.size = row[2].as<std::uint64_t>();
+    std::ranges::copy(pqxx::binarystring(row[3]).str(), piece.head.root.begin());
+    piece.content = pqxx::binarystring(row[4]).str();
+    piece.received = WallTime(std::chrono::microseconds(row[5].as<std::int64_t>()));
+    found.push_back(std::move(piece));
+  }
+  return found;
+}
+
+void add_evidence(pqxx::transaction_base& transaction, const Evidence& evidence) {
+  transaction.exec_params("SELECT holdfast.add_evidence($1, $2, $3::bigint, $4::bytea, $5::bytea)",
+                          std::string(to_text(evidence.kind)), evidence.anchor, evidence.head.size,
+                          binary(bytes_of(evidence.head.root)), binary(evidence.content));
+}
+
+std::optional<SignedCheckpoint> newest_cosigned_checkpoint(pqxx::transaction_base& transaction) {
+  return checkpoint_in(transaction.exec(std::string(kCheckpointColumns) +
+                                        " WHERE size = (SELECT max(size) FROM "
+                                        "holdfast.anchor_evidence WHERE kind = 'cosignature') "
+                                        "ORDER BY ordinal DESC LIMIT 1"));
+}
+
+std::string cosigned_note(pqxx::transaction_base& transaction, const SignedCheckpoint& checkpoint) {
+  std::string note = checkpoint.note;
+  for (const pqxx::row& row : transaction.exec_params(
+           "SELECT convert_from(content, 'UTF8') FROM holdfast.anchor_evidence WHERE size = "
+           "$1::bigint AND root = $2::bytea AND kind = 'cosignature' ORDER BY ordinal LIMIT $3",
+           checkpoint.head.size, binary(bytes_of(checkpoint.head.root)), kCosignaturesMax)) {
+    note += row[0].c_str();
+    note += '\n';
+  }
+  return note;
+}
+
+}  // namespace holdfast::audit

@@ -109,6 +109,8 @@ Rule build_rule(const json& rule, const std::string& pointer, const Approvers& a
   result.effect = effect_of(rule);
   if (rule.value("mode", "enforce") == "monitor") result.mode = Mode::kMonitor;
   if (rule.contains("when")) result.when = conditions.build(rule["when"], pointer + "/when");
+  // A rule out of its time does not match, as if that were one of its conditions.
+  if (auto valid = conditions.validity(rule, pointer)) result.when.push_back(*std::move(valid));
   if (rule.contains("unless")) {
     result.unless = conditions.build(rule["unless"], pointer + "/unless");
   }
@@ -125,7 +127,6 @@ std::string Problems::text() const {
 }
 
 YamlDocument refuse_unbuilt(const YamlDocument& document, Problems& problems) {
-  static const std::vector<std::string> kConditions = {"affected_mailboxes", "message_age"};
   YamlDocument stripped = document;
   if (!stripped.value.is_object()) return stripped;
   const auto each = [&](const char* key, const auto& visit) {
@@ -137,21 +138,8 @@ YamlDocument refuse_unbuilt(const YamlDocument& document, Problems& problems) {
       }
     }
   };
-  const auto inside = [&](json& item, const std::string& pointer, const char* key,
-                          const std::vector<std::string>& keys) {
-    if (!item.contains(key)) return;
-    const bool was_empty = item[key].empty();
-    remove_keys(item[key], pointer + "/" + key, keys, problems);
-    // What held nothing else would now be refused for being empty.
-    if (!was_empty && item[key].empty()) item.erase(key);
-  };
   each("rules", [&](json& rule, const std::string& pointer) {
-    inside(rule, pointer, "when", kConditions);
-    inside(rule, pointer, "unless", kConditions);
     remove_keys(rule, pointer, {"limit"}, problems);
-  });
-  each("tests", [&](json& test, const std::string& pointer) {
-    inside(test, pointer, "given", kConditions);
   });
   return stripped;
 }
@@ -174,6 +162,7 @@ BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& pro
                    "duplicate rule id \"" + id + "\" (also " + first->second + ")");
     }
   }
+  data.asks_about_items = conditions.any_about_items();
   data.lists = conditions.take_lists();
   built.list_file_digests = conditions.file_digests();
   return built;

@@ -19,17 +19,6 @@ constexpr std::size_t kListBytesMax = 64 * 1024 * 1024;
 constexpr std::array<std::string_view, 5> kActions = {"permanentdelete", "recall", "harddelete",
                                                       "remediate", "purgedata"};
 
-// As identity resolves names: lower case, without the prefix of a proxy address.
-std::string normal_mailbox(const std::string& name) {
-  const std::string lower = ascii_lower(name);
-  return lower.starts_with("smtp:") ? lower.substr(5) : lower;
-}
-
-void sort_unique(std::vector<std::string>& values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-}
-
 // What the name of a list or calendar may look like; the schema validator cannot say it of keys.
 bool is_plain_name(const std::string& name) {
   return name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -50,6 +39,16 @@ std::string join(const std::vector<std::string>& parts) {
 }
 
 }  // namespace
+
+std::string normal_mailbox(const std::string& name) {
+  const std::string lower = ascii_lower(name);
+  return lower.starts_with("smtp:") ? lower.substr(5) : lower;
+}
+
+void sort_unique(std::vector<std::string>& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
 
 ConditionBuilder::ConditionBuilder(const config::YamlDocument& document, WallTime now,
                                    Problems& problems)
@@ -191,6 +190,7 @@ std::vector<Condition> ConditionBuilder::build(const json& map, const std::strin
   if (map.contains("time")) {
     conditions.push_back(time_condition(map["time"], pointer + "/time"));
   }
+  add_item_conditions(map, pointer, conditions);
   return conditions;
 }
 
@@ -225,8 +225,9 @@ ConditionBuilder::Named ConditionBuilder::named(const json& value, const std::st
   Named result;
   std::vector<std::string> shown;
   const bool in = value.is_object();
-  const json& content = in ? value["in"] : value;
-  const std::string base = in ? pointer + "/in" : pointer;
+  const std::string key = in && value.contains("any_in") ? "any_in" : "in";
+  const json& content = in ? value[key] : value;
+  const std::string base = in ? pointer + "/" + key : pointer;
   if (in && content.is_string()) {
     const std::string name = content.get<std::string>();
     const auto list = list_index_.find(name);

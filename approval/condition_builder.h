@@ -25,6 +25,12 @@ class ConditionBuilder {
   // `map` fits the schema's "conditions".
   std::vector<Condition> build(const nlohmann::json& map, const std::string& pointer);
 
+  // The condition that a rule's valid_from and valid_to are; nullopt where it has neither.
+  std::optional<Condition> validity(const nlohmann::json& rule, const std::string& pointer);
+
+  // Whether what was built hangs on the item at all, or on whom it reaches.
+  bool any_about_items() const { return any_about_items_; }
+
   std::vector<RuleList> take_lists();
   const std::vector<std::string>& file_digests() const { return file_digests_; }
 
@@ -66,6 +72,15 @@ class ConditionBuilder {
                    std::vector<Condition>& conditions);
   Condition time_condition(const nlohmann::json& value, const std::string& pointer);
 
+  // Of the item and of those it reaches (item_conditions.cc).
+  void add_item_conditions(const nlohmann::json& map, const std::string& pointer,
+                           std::vector<Condition>& conditions);
+  Condition affected_condition(const nlohmann::json& value, const std::string& pointer);
+  Condition range_condition(std::string key, MeasuredFact fact, const nlohmann::json& value,
+                            const std::string& pointer);
+  std::optional<WallTime> instant_of(const nlohmann::json& value, bool is_end,
+                                     const std::string& pointer);
+
   static std::optional<std::string> complaint(const std::string& text, Use use);
 
   const config::YamlDocument& document_;
@@ -76,6 +91,12 @@ class ConditionBuilder {
   std::set<std::string> broken_calendars_;
   std::optional<Zone> default_zone_;
   std::vector<std::string> file_digests_;
+  bool any_about_items_ = false;
 };
+
+// As identity resolves names: lower case, without the prefix of a proxy address.
+std::string normal_mailbox(const std::string& name);
+
+void sort_unique(std::vector<std::string>& values);
 
 }  // namespace holdfast::approval

@@ -1,6 +1,8 @@
 #include "approval/decide.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "approval/evaluate.h"
 #include "approval/rule_model.h"
@@ -41,6 +43,12 @@ void sort_by_id(std::vector<RuleMatch>& matches) {
             [](const RuleMatch& a, const RuleMatch& b) { return a.id < b.id; });
 }
 
+bool is_item_fact(std::string_view fact) {
+  static constexpr std::array<std::string_view, 7> kFacts = {
+      "affected_mailboxes", "categories", "folder", "message_age", "recipients", "sender", "size"};
+  return std::ranges::find(kFacts, fact) != kFacts.end();
+}
+
 }  // namespace
 
 Effect strictest_effect(const std::vector<RuleMatch>& matched) {
@@ -54,6 +62,20 @@ Effect strictest_effect(const std::vector<RuleMatch>& matched) {
   // An approval rule that may not even be about the call tightens what others allow; it does not
   // open what nobody does.
   return opened ? strictest : Effect::kDeny;
+}
+
+std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& facts) {
+  std::vector<std::string> in_doubt;
+  if (!rules.data().asks_about_items) return in_doubt;
+  for (const Rule& rule : rules.data().rules) {
+    for (std::string& fact : evaluate(rule, rules.data(), facts).unknown_facts) {
+      if (is_item_fact(fact)) in_doubt.push_back(std::move(fact));
+    }
+  }
+  std::ranges::sort(in_doubt);
+  const auto repeats = std::ranges::unique(in_doubt);
+  in_doubt.erase(repeats.begin(), repeats.end());
+  return in_doubt;
 }
 
 Decision decide(const RuleSet& rules, const Facts& facts) {

@@ -35,6 +35,11 @@ struct Decision {
 // The effect of enforced rules that matched, in any order; none: the default denies.
 Effect strictest_effect(const std::vector<RuleMatch>& matched);
 
+// What reading the item could tell that some rule hangs on, as rule files name it, sorted:
+// affected_mailboxes (a recall's recipients), categories, folder, message_age, recipients, sender,
+// size. Empty: nothing about the item can change the decision.
+std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& facts);
+
 Decision decide(const RuleSet& rules, const Facts& facts);
 
 }  // namespace holdfast::approval

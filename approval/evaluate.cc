@@ -88,6 +88,12 @@ std::optional<std::vector<std::string>> names_of(NamedFact fact, const Facts& fa
       return several(facts.mailbox->names);
     case NamedFact::kFolder:
       return one(facts.folder);
+    case NamedFact::kSender:
+      return several(facts.item.sender);
+    case NamedFact::kRecipients:
+      return several(facts.item.recipients);
+    case NamedFact::kCategories:
+      return several(facts.item.categories);
   }
   return std::nullopt;
 }
@@ -112,6 +118,12 @@ std::string_view name_of(NamedFact fact) {
       return "mailbox";
     case NamedFact::kFolder:
       return "folder";
+    case NamedFact::kSender:
+      return "sender";
+    case NamedFact::kRecipients:
+      return "recipients";
+    case NamedFact::kCategories:
+      return "categories";
   }
   return "";
 }
@@ -170,6 +182,26 @@ ConditionResult evaluate_test(const DomainTest& test, const RuleSetData&, const 
   return settle(any_domain ? Truth::kFalse : Truth::kUnknown, "mailbox");
 }
 
+// One that is listed settles it, whoever else may be affected; that none is takes knowing all.
+ConditionResult evaluate_test(const AffectedTest& test, const RuleSetData& data,
+                              const Facts& facts) {
+  bool all_known = facts.affected.complete;
+  std::vector<std::string> names;
+  for (const MailboxNames& mailbox : facts.affected.known) {
+    all_known = all_known && !mailbox.names.empty();
+    for (const std::string& name : mailbox.names) names.push_back(ascii_lower(name));
+  }
+  const auto any_in = [&](const std::vector<std::string>& sorted) {
+    return std::ranges::any_of(names, [&](const auto& name) { return is_one_of(sorted, name); });
+  };
+  if (any_in(test.values)) return {Truth::kTrue, ""};
+  ConditionResult listed = any_list(test.lists, data, facts.now, [&](const ListContent& content) {
+    return any_in(content.names);
+  });
+  if (listed.truth != Truth::kFalse || all_known) return listed;
+  return settle(Truth::kUnknown, "affected_mailboxes");
+}
+
 ConditionResult evaluate_test(const OwnMailboxTest& test, const RuleSetData&, const Facts& facts) {
   std::optional<bool> own;
   // An app calling for itself has no mailbox of its own.
@@ -210,6 +242,23 @@ ConditionResult evaluate_test(const TimeTest& test, const RuleSetData&, const Fa
   return {truth_of(std::any_of(
               test.any_of.begin(), test.any_of.end(),
               [&](const Schedule& schedule) { return is_within(schedule, facts.now); })),
+          ""};
+}
+
+ConditionResult evaluate_test(const RangeTest& test, const RuleSetData&, const Facts& facts) {
+  std::optional<std::int64_t> value = facts.item.size_bytes;
+  const bool is_age = test.fact == MeasuredFact::kMessageAge;
+  if (is_age) {
+    const auto& age = facts.item.message_age;
+    value = age ? std::optional<std::int64_t>(age->count()) : std::nullopt;
+  }
+  if (!value) return settle(Truth::kUnknown, is_age ? "message_age" : "size");
+  return {truth_of((!test.min || *value >= *test.min) && (!test.max || *value <= *test.max)), ""};
+}
+
+ConditionResult evaluate_test(const ValidityTest& test, const RuleSetData&, const Facts& facts) {
+  if (facts.now == WallTime{}) return settle(Truth::kUnknown, "time");
+  return {truth_of((!test.from || facts.now >= *test.from) && (!test.to || facts.now < *test.to)),
           ""};
 }
 

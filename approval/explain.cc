@@ -48,8 +48,33 @@ std::string shown_name(NamedFact fact, const Facts& facts) {
       return shown_mailbox(facts);
     case NamedFact::kFolder:
       return shown(facts.folder);
+    case NamedFact::kSender:
+      return shown(facts.item.sender);
+    case NamedFact::kRecipients:
+      return shown(facts.item.recipients);
+    case NamedFact::kCategories:
+      return shown(facts.item.categories);
   }
   return "unknown";
+}
+
+std::string shown_affected(const Facts& facts) {
+  std::vector<std::string> mailboxes;
+  for (const MailboxNames& mailbox : facts.affected.known) {
+    mailboxes.push_back(mailbox.names.empty() ? "unknown" : join(mailbox.names, ", "));
+  }
+  if (!facts.affected.complete) {
+    mailboxes.emplace_back(mailboxes.empty() ? "unknown" : "others unknown");
+  }
+  return mailboxes.empty() ? "none" : join(mailboxes, "; ");
+}
+
+std::string shown_measure(MeasuredFact fact, const Facts& facts) {
+  const ItemFacts& item = facts.item;
+  if (fact == MeasuredFact::kSize) {
+    return item.size_bytes ? std::to_string(*item.size_bytes) + " bytes" : "unknown";
+  }
+  return item.message_age ? std::to_string(item.message_age->count()) + "s" : "unknown";
 }
 
 std::string shown_own(const Facts& facts) {
@@ -57,16 +82,21 @@ std::string shown_own(const Facts& facts) {
   return facts.own_mailbox ? (*facts.own_mailbox ? "true" : "false") : "unknown";
 }
 
+std::string shown_now(const Facts& facts) {
+  return facts.now == WallTime{} ? "unknown" : to_rfc3339(facts.now);
+}
+
 // What the fact a test is about is, in words.
 struct FactText {
   const Facts& facts;
   std::string operator()(const NameTest& test) const { return shown_name(test.fact, facts); }
   std::string operator()(const DomainTest&) const { return shown_mailbox(facts); }
+  std::string operator()(const AffectedTest&) const { return shown_affected(facts); }
   std::string operator()(const OwnMailboxTest&) const { return shown_own(facts); }
+  std::string operator()(const RangeTest& test) const { return shown_measure(test.fact, facts); }
   std::string operator()(const NetworkTest&) const { return shown(facts.source_ip); }
-  std::string operator()(const TimeTest&) const {
-    return facts.now == WallTime{} ? "unknown" : to_rfc3339(facts.now);
-  }
+  std::string operator()(const TimeTest&) const { return shown_now(facts); }
+  std::string operator()(const ValidityTest&) const { return shown_now(facts); }
 };
 
 std::vector<ConditionOutcome> outcomes_of(const std::vector<Condition>& conditions,

@@ -2,6 +2,8 @@
 // that could not be established is unknown (nullopt), and unknown always restricts.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +17,21 @@ namespace holdfast::approval {
 // their "smtp:" prefix. Lists are compared against all of them.
 struct MailboxNames {
   std::vector<std::string> names;
+};
+
+// The mailboxes that lose data.
+struct AffectedMailboxes {
+  std::vector<MailboxNames> known;
+  bool complete = false;  // Whether those are all of them.
+};
+
+// What is known of the item from reading it before it is destroyed: each fact on its own.
+struct ItemFacts {
+  std::optional<std::chrono::seconds> message_age;     // Since received; for a recall, since sent.
+  std::optional<std::vector<std::string>> sender;      // Addresses in From and Sender; organizer.
+  std::optional<std::vector<std::string>> recipients;  // To, Cc, Bcc; an event's attendees.
+  std::optional<std::vector<std::string>> categories;
+  std::optional<std::int64_t> size_bytes;
 };
 
 struct Facts {
@@ -31,7 +48,13 @@ struct Facts {
   std::optional<bool> own_mailbox;                // Whether that is the calling user's own.
   std::optional<std::string> folder;              // Innermost folder of the path: name or id.
   std::optional<std::string> source_ip;
+  AffectedMailboxes affected;  // See affected_by_path; a recall reaches recipients too.
+  ItemFacts item;
   WallTime now{};  // The epoch counts as unknown.
 };
+
+// What action and mailbox alone say: the mailbox itself, and nobody else but for a recall, which
+// removes the message from its recipients' mailboxes.
+AffectedMailboxes affected_by_path(const Facts& facts);
 
 }  // namespace holdfast::approval

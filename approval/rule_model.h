@@ -33,7 +33,20 @@ struct RuleList {
 };
 
 // Facts that are compared with names.
-enum class NamedFact { kAction, kResource, kUser, kApp, kGroup, kRole, kKind, kMailbox, kFolder };
+enum class NamedFact {
+  kAction,
+  kResource,
+  kUser,
+  kApp,
+  kGroup,
+  kRole,
+  kKind,
+  kMailbox,
+  kFolder,
+  kSender,
+  kRecipients,
+  kCategories
+};
 
 // True when the fact is one of the values or of the lists' entries (indexes into
 // RuleSetData::lists).
@@ -45,6 +58,12 @@ struct NameTest {
 
 struct DomainTest {
   std::vector<std::string> domains;  // Lower case.
+};
+
+// Whether any mailbox that loses data is one of these.
+struct AffectedTest {
+  std::vector<std::string> values;  // Lower case.
+  std::vector<std::size_t> lists;
 };
 
 struct OwnMailboxTest {
@@ -69,10 +88,27 @@ struct TimeTest {
   std::vector<Schedule> any_of;
 };
 
+enum class MeasuredFact { kMessageAge, kSize };
+
+// Both ends belong to the range. Seconds or bytes.
+struct RangeTest {
+  MeasuredFact fact;
+  std::optional<std::int64_t> min;
+  std::optional<std::int64_t> max;
+};
+
+// While a rule is in force: from inclusive, to exclusive.
+struct ValidityTest {
+  std::optional<WallTime> from;
+  std::optional<WallTime> to;
+};
+
 struct Condition {
   std::string key;    // As in the file: action, actor.app, mailbox.domain, …
   std::string wants;  // For people: "in legal-hold", "message or event", "during office".
-  std::variant<NameTest, DomainTest, OwnMailboxTest, NetworkTest, TimeTest> test;
+  std::variant<NameTest, DomainTest, AffectedTest, OwnMailboxTest, NetworkTest, TimeTest, RangeTest,
+               ValidityTest>
+      test;
 };
 
 enum class Mode { kEnforce, kMonitor };
@@ -93,7 +129,8 @@ struct RuleSetData {
   std::string sha256;
   std::vector<Rule> rules;  // In the order of the file, which means nothing.
   std::vector<RuleList> lists;
-  std::size_t tests = 0;  // How many tests of the file passed.
+  bool asks_about_items = false;  // Whether any condition can take reading the item to settle.
+  std::size_t tests = 0;          // How many tests of the file passed.
 };
 
 }  // namespace holdfast::approval

@@ -36,6 +36,35 @@ ActorKind actor_kind(const json& given, const json& actor) {
   return actor.contains("app") ? ActorKind::kApp : ActorKind::kUnknown;
 }
 
+// Where nothing is said of them: what action and mailbox say.
+AffectedMailboxes given_affected(const json& given, const Facts& facts) {
+  if (!given.contains("affected_mailboxes")) return affected_by_path(facts);
+  AffectedMailboxes affected;
+  const json& all = given["affected_mailboxes"];
+  if (all == kUnknown) return affected;
+  affected.complete = true;
+  for (const json& mailbox : all.is_array() ? all : json::array({all})) {
+    if (mailbox == kUnknown) {
+      affected.complete = false;
+    } else if (mailbox.is_array()) {
+      affected.known.push_back({mailbox.get<std::vector<std::string>>()});
+    } else {
+      affected.known.push_back({{mailbox.get<std::string>()}});
+    }
+  }
+  return affected;
+}
+
+ItemFacts given_item(const json& given) {
+  ItemFacts item;
+  if (const auto age = given_text(given, "message_age")) item.message_age = parse_duration(*age);
+  item.sender = given_names(given, "sender");
+  item.recipients = given_names(given, "recipients");
+  item.categories = given_names(given, "categories");
+  if (given.contains("size")) item.size_bytes = given["size"].get<std::int64_t>();
+  return item;
+}
+
 // One test: its facts, and the lists with the ages it asks for.
 class RuleTest {
  public:
@@ -90,6 +119,8 @@ class RuleTest {
       facts.own_mailbox = given["own_mailbox"].get<bool>();
     }
     facts.folder = given_text(given, "folder");
+    facts.affected = given_affected(given, facts);
+    facts.item = given_item(given);
     facts.source_ip = given_text(given, "source_ip");
     const std::string place = pointer_ + "/given";
     if (facts.source_ip && !parse_ip(*facts.source_ip)) {

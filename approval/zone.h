@@ -28,6 +28,9 @@ struct LocalTime {
 // thread.
 std::optional<Zone> find_zone(const std::string& name);
 
+// The first instant of a calendar day there.
+WallTime day_begin(const Zone& zone, std::chrono::sys_days day);
+
 // Pure; safe from any thread.
 LocalTime local_time(const Zone& zone, WallTime time);
 

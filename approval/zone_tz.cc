@@ -18,6 +18,12 @@ std::optional<Zone> find_zone(const std::string& name) {
   }
 }
 
+WallTime day_begin(const Zone& zone, std::chrono::sys_days day) {
+  // Where clocks are put forward at midnight, the day begins with the hour that exists.
+  const date::local_days local{day.time_since_epoch()};
+  return zone.zone->to_sys(local, date::choose::earliest);
+}
+
 LocalTime local_time(const Zone& zone, WallTime time) {
   const auto local = zone.zone->to_local(std::chrono::floor<std::chrono::seconds>(time));
   const auto day = date::floor<date::days>(local);

@@ -4,7 +4,10 @@
 #include <iomanip>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <regex>
 
+#include "approval/build_rules.h"
 #include "base/encoding.h"
 #include "base/uuid.h"
 #include "cli/load.h"
@@ -36,6 +39,12 @@ struct Options {
   std::string own_mailbox;
   std::string folder;
   std::string source_ip;
+  std::vector<std::string> affected;
+  std::string message_age;
+  std::vector<std::string> senders;
+  std::vector<std::string> recipients;
+  std::vector<std::string> categories;
+  std::optional<std::int64_t> size_bytes;
   std::string at;
   std::string format = "text";
 };
@@ -80,6 +89,21 @@ std::optional<bool> own_mailbox(const Options& options, const Facts& facts,
   return std::nullopt;
 }
 
+approval::ItemFacts item_facts(const Options& options) {
+  const auto several = [](const std::vector<std::string>& names) {
+    return names.empty() ? std::nullopt : std::optional(names);
+  };
+  approval::ItemFacts item{.message_age = std::nullopt,
+                           .sender = several(options.senders),
+                           .recipients = several(options.recipients),
+                           .categories = several(options.categories),
+                           .size_bytes = options.size_bytes};
+  if (!options.message_age.empty()) {
+    item.message_age = approval::parse_duration(options.message_age);
+  }
+  return item;
+}
+
 Facts facts_of(const Options& options, const graph::Operation& operation, WallTime now) {
   Facts facts;
   facts.action = operation.action;
@@ -94,6 +118,12 @@ Facts facts_of(const Options& options, const graph::Operation& operation, WallTi
   facts.folder = options.folder.empty() ? operation.folder : options.folder;
   facts.source_ip = given(options.source_ip);
   facts.now = now;
+  facts.affected = approval::affected_by_path(facts);
+  if (!options.affected.empty()) {
+    facts.affected = {.known = {}, .complete = true};
+    for (const std::string& name : options.affected) facts.affected.known.push_back({{name}});
+  }
+  facts.item = item_facts(options);
   return facts;
 }
 
@@ -221,6 +251,27 @@ int run_explain(const Invocation& invocation, const Options& options) {
   return kDone;
 }
 
+void add_item_options(CLI::App& command, Options& options) {
+  command
+      .add_option("--affected-mailbox", options.affected,
+                  "A mailbox that loses data; repeated for all of them. Without it: the mailbox "
+                  "itself, and for a recall others that are unknown.")
+      ->allow_extra_args(false);
+  command
+      .add_option("--message-age", options.message_age, "Age of the message, such as 90m or 3d.")
+      ->check([](const std::string& text) {
+        static const std::regex duration("[1-9][0-9]{0,5}[smhd]");
+        return std::regex_match(text, duration) ? std::string() : "not a duration such as 90m";
+      });
+  command.add_option("--sender", options.senders, "Address of the sender; may be repeated.")
+      ->allow_extra_args(false);
+  command.add_option("--recipient", options.recipients, "A recipient; repeated for all of them.")
+      ->allow_extra_args(false);
+  command.add_option("--category", options.categories, "A category; repeated for all of them.")
+      ->allow_extra_args(false);
+  command.add_option("--size", options.size_bytes, "Size of the item in bytes.");
+}
+
 }  // namespace
 
 void add_explain(CLI::App& app, Invocation& invocation) {
@@ -252,6 +303,7 @@ void add_explain(CLI::App& app, Invocation& invocation) {
                    "Whether the mailbox is the calling user's. Without it: what the path tells.")
       ->check(CLI::IsMember({"true", "false"}));
   command->add_option("--folder", options->folder, "Folder; without it: the path's.");
+  add_item_options(*command, *options);
   command->add_option("--source-ip", options->source_ip, "Address the call comes from.");
   command->add_option("--at", options->at, "Time of the call (RFC 3339); without it: now.");
   command->add_option("--format", options->format, "text or json")

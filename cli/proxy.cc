@@ -57,6 +57,7 @@ proxy::ServiceOptions service_options(const config::Config& config) {
                                 .upstream = client_options(config.upstream, config.proxy.threads),
                                 .buffered_body_bytes_max = config.proxy.limits.buffered_body_bytes,
                                 .probe_timeout = config.identity.probe_timeout,
+                                .facts_timeout = config.rules.facts_timeout,
                                 .mailbox_names_age_max = config.identity.mailbox_cache,
                                 .settle_timeout = settle_timeout(config),
                                 .audit_url = config.audit.public_url,

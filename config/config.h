@@ -97,6 +97,7 @@ struct Identity {
 
 struct Rules {
   std::string file;
+  milliseconds facts_timeout{5'000};
 };
 
 // Who may read the log's entries in bulk.

@@ -153,6 +153,9 @@ void add_audit(std::vector<Field>& table) {
        "The approval rules; `holdfast check` validates them.",
        "rules.yaml",
        {Role::kProxy, Role::kCheck}},
+      {"rules.facts_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.rules.facts_timeout; }, 1ms, 10min},
+       "How long to go on asking Graph about an item and its recipients where a rule hangs on it."},
       {"audit_log.lease",
        DurationKind{[](Config& c) -> auto& { return c.audit_log.lease; }, 1s, 10min},
        "How long a silent process keeps its unfinished calls before others settle them as "

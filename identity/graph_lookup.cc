@@ -7,8 +7,8 @@
 
 namespace holdfast::identity {
 
-Task<Result<GraphAnswer>> HttpGraphLookup::get(std::string target,
-                                               const std::string& bearer_token) {
+Task<Result<GraphAnswer>> HttpGraphLookup::get(std::string target, const std::string& bearer_token,
+                                               http::Headers more) {
   http::RequestHead head;
   head.method = "GET";
   head.target = std::move(target);
@@ -17,6 +17,7 @@ Task<Result<GraphAnswer>> HttpGraphLookup::get(std::string target,
   head.headers.add("Accept-Encoding", "identity");
   head.headers.add("client-request-id", to_string(make_uuid_v4()));
   head.headers.add("User-Agent", "holdfast");
+  for (const http::Header& field : more) head.headers.add(field.name, field.value);
 
   // A guarded call waits for this answer, so it takes no connection that may be closing already.
   const http::Outgoing outgoing{

@@ -33,7 +33,9 @@ class GraphLookup {
   // One GET of `target` (origin form) with `bearer_token`, whatever the status of its answer.
   // kUnavailable, kTimeout: no complete answer. kLimit: an answer too long to be one of these, or
   // no connection free. kInvalid: not HTTP. The token must live until the answer is there.
-  virtual Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token) = 0;
+  // `more` headers go with it.
+  virtual Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token,
+                                        http::Headers more = {}) = 0;
 };
 
 // Asks over `client`, which must outlive it; the client's reserve for guarded calls serves these
@@ -43,7 +45,8 @@ class HttpGraphLookup final : public GraphLookup {
   HttpGraphLookup(http::Client& client, std::chrono::milliseconds timeout)
       : client_(client), timeout_(timeout) {}
 
-  Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token) override;
+  Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token,
+                                http::Headers more = {}) override;
 
  private:
   http::Client& client_;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "graph/batch.h"
 #include "proxy/forwarding.h"
+#include "proxy/preimage.h"
 #include "proxy/source_address.h"
 
 namespace holdfast::proxy {
@@ -231,7 +232,13 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
       facts.own_mailbox = identity::is_own_mailbox(names, caller.actor);
     }
   }
+  facts.affected = approval::affected_by_path(facts);
   const approval::RuleSet rules = parts_.rules.current();
+  const ItemReader reader{.graph = *lookup_,
+                          .mailboxes = parts_.mailboxes,
+                          .clock = parts_.clock,
+                          .timeout = parts_.facts_timeout};
+  co_await reader.find_out(rules, caller.actor, caller.token, subject, facts);
   approval::Decision decision = approval::decide(rules, facts);
   co_return DecisionBasis{.decision = std::move(decision),
                           .facts = std::move(facts),

@@ -48,6 +48,7 @@ struct PipelineParts {
   const std::atomic<bool>& draining;  // Balancers are to turn away.
   std::vector<approval::Network> trusted_proxies;
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
+  std::chrono::milliseconds facts_timeout{5'000};  // See ItemReader.
   std::string audit_url;  // Of the audit service, as clients reach it; empty: not told.
   LinkSettings links;
 };

@@ -18,6 +18,7 @@ using nlohmann::json;
 
 constexpr std::size_t kHeaderTextBytesMax = 256;
 constexpr std::size_t kReasonBytesMax = 512;
+constexpr std::size_t kNamesBytesMax = 8 * 1024;  // An entry has room for several of these.
 
 std::vector<std::string> as_texts(const std::vector<std::string>& texts) {
   std::vector<std::string> clean;
@@ -137,6 +138,29 @@ std::vector<std::string> match_content(const std::vector<approval::RuleMatch>& m
   return array;
 }
 
+std::size_t bytes_of(const std::vector<std::string>& names) {
+  std::size_t bytes = 0;
+  for (const std::string& name : names) bytes += name.size() + 3;
+  return bytes;
+}
+
+// {"complete","known":[[names]]}
+std::string affected_content(const approval::Facts& facts) {
+  std::vector<std::string> known;
+  known.reserve(facts.affected.known.size());
+  std::size_t bytes = 0;
+  bool all = true;
+  for (const approval::MailboxNames& mailbox : facts.affected.known) {
+    bytes += bytes_of(mailbox.names);
+    all = all && bytes <= kNamesBytesMax;
+    if (!all) continue;
+    known.push_back(canonical_json(as_texts(mailbox.names)).value());
+  }
+  CanonicalObject content;
+  content.boolean("complete", facts.affected.complete && all).written("known", known);
+  return std::move(content).take();
+}
+
 // The facts the rules saw, unknown ones as null, so that a reader can decide again.
 std::string facts_content(const approval::Facts& facts) {
   CanonicalObject content;
@@ -156,16 +180,28 @@ std::string facts_content(const approval::Facts& facts) {
     }
   };
   content.text("actor_kind", identity::to_string(facts.actor_kind));
+  const approval::ItemFacts& item = facts.item;
+  // For anything but a recall it is the mailbox.
+  if (facts.action == "recall") content.written("affected_mailboxes", affected_content(facts));
   content.text("at", to_rfc3339(facts.now));
+  if (item.categories && bytes_of(*item.categories) <= kNamesBytesMax) {
+    texts("categories", item.categories);
+  }
   text("folder", facts.folder ? std::optional(without_token(*facts.folder)) : std::nullopt);
   texts("groups", facts.groups);
   texts("mailbox", facts.mailbox ? std::optional(facts.mailbox->names) : std::nullopt);
+  if (item.message_age) content.integer("message_age_seconds", item.message_age->count());
   if (facts.own_mailbox) {
     content.boolean("own_mailbox", *facts.own_mailbox);
   } else {
     content.null("own_mailbox");
   }
+  if (item.recipients && bytes_of(*item.recipients) <= kNamesBytesMax) {
+    texts("recipients", item.recipients);
+  }
   texts("roles", facts.roles);
+  if (item.sender) texts("sender", item.sender);
+  if (item.size_bytes) content.integer("size_bytes", *item.size_bytes);
   text("source_ip", facts.source_ip);
   return std::move(content).take();
 }
@@ -277,6 +313,7 @@ audit::Record intent_record(const Subject& subject, CallMembers members,
     record.content["approval"] = approval::claim(*subject.claim);
     record.approval_step = audit::ApprovalStep::kClaim;
   }
+  if (!subject.preimage.empty()) record.written.push_back({"preimage", subject.preimage});
   return record;
 }
 
@@ -296,6 +333,7 @@ audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
                              const DecisionBasis* basis) {
   audit::Record record = call_record(audit::Kind::kDecision, subject, call_members(subject));
   record.written.push_back({"decision", decision_content(basis, &note)});
+  if (!subject.preimage.empty()) record.written.push_back({"preimage", subject.preimage});
   if (note.approval) {
     record.content["approval"] = note.approval->content;
     record.approval_step = note.approval->step;

@@ -25,6 +25,7 @@ struct Subject {
   std::optional<identity::Actor> actor;
   std::vector<std::string> mailbox_names;     // As resolved; empty when unknown.
   std::optional<approval::Approval> claim{};  // What the call's intent claims.
+  std::string preimage{};  // What was read of the item, as canonical JSON; empty: it was not read.
 };
 
 // A decision together with the rules and facts it was made from.

@@ -94,6 +94,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
                                       .draining = shared->draining,
                                       .trusted_proxies = options.trusted_proxies,
                                       .buffered_body_bytes_max = options.buffered_body_bytes_max,
+                                      .facts_timeout = options.facts_timeout,
                                       .audit_url = options.audit_url,
                                       .links = *std::move(links)});
   const auto make_worker = [parts = *shared->parts, upstream = options.upstream,

@@ -28,6 +28,7 @@ struct ServiceOptions {
   std::vector<approval::Network> trusted_proxies;  // See proxy/source_address.h.
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
   std::chrono::milliseconds probe_timeout{10'000};  // Each of Holdfast's own questions to Graph.
+  std::chrono::milliseconds facts_timeout{5'000};   // See proxy/preimage.h.
   std::chrono::milliseconds mailbox_names_age_max{600'000};
   RefusalRates refusal_rates;
   // How long outcomes may take to be recorded once the calls have been ended that a drain waited

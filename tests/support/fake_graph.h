@@ -20,6 +20,7 @@ class FakeGraph final : public identity::GraphLookup {
   struct Asked {
     std::string target;
     std::string token;
+    std::string prefer{};
   };
 
   void answer(std::string target, int status, std::string body,
@@ -31,9 +32,9 @@ class FakeGraph final : public identity::GraphLookup {
 
   const std::vector<Asked>& asked() const { return asked_; }
 
-  Task<Result<identity::GraphAnswer>> get(std::string target,
-                                          const std::string& bearer_token) override {
-    asked_.push_back({target, bearer_token});
+  Task<Result<identity::GraphAnswer>> get(std::string target, const std::string& bearer_token,
+                                          http::Headers more = {}) override {
+    asked_.push_back({target, bearer_token, std::string(more.get("Prefer"))});
     if (failure_) co_return *failure_;
     const auto it = answers_.find(target);
     if (it == answers_.end()) co_return identity::GraphAnswer{404, {}, "{}"};

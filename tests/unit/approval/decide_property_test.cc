@@ -34,7 +34,7 @@ std::vector<std::size_t> some_list() {
 }
 
 Condition some_condition() {
-  switch (*rc::gen::inRange(0, 9)) {
+  switch (*rc::gen::inRange(0, 14)) {
     case 0:
       return {"action", "", NameTest{NamedFact::kAction, {one_of<std::string>({"p", "r"})}, {}}};
     case 1:
@@ -52,6 +52,20 @@ Condition some_condition() {
       return {"mailbox.domain", "", DomainTest{{one_of<std::string>({"x.com", "y.com"})}}};
     case 6:
       return {"mailbox.own", "", OwnMailboxTest{one_of<bool>({true, false})}};
+    case 8:
+      return {"affected_mailboxes", "",
+              AffectedTest{{one_of<std::string>({"a@x.com", "c@y.com"})}, some_list()}};
+    case 9:
+      return {"message_age", "", RangeTest{MeasuredFact::kMessageAge, 10, std::nullopt}};
+    case 10:
+      return {"size", "", RangeTest{MeasuredFact::kSize, std::nullopt, 10}};
+    case 11:
+      return {"sender", "", NameTest{NamedFact::kSender, {"a@x.com"}, some_list()}};
+    case 12:
+      return {"categories", "", NameTest{NamedFact::kCategories, {"red"}, {}}};
+    case 13:
+      return {"valid", "",
+              ValidityTest{WallTime(std::chrono::hours(one_of<int>({1, 600'000}))), std::nullopt}};
     case 7:
       return {"folder", "",
               NameTest{NamedFact::kFolder, {one_of<std::string>({"drafts", "ID2"})}, some_list()}};
@@ -106,6 +120,15 @@ Facts some_facts() {
   facts.own_mailbox = maybe<bool>({true, false});
   facts.folder = maybe<std::string>({"inbox", "drafts", "ID1", "ID3"});
   facts.source_ip = maybe<std::string>({"10.1.1.1", "11.1.1.1", "12.1.1.1"});
+  facts.affected.complete = *rc::gen::arbitrary<bool>();
+  for (const char* name : {"a@x.com", "c@y.com"}) {
+    if (*rc::gen::arbitrary<bool>()) facts.affected.known.push_back({{name}});
+  }
+  facts.item.message_age =
+      maybe<std::chrono::seconds>({std::chrono::seconds(5), std::chrono::seconds(15)});
+  facts.item.size_bytes = maybe<std::int64_t>({5, 15});
+  facts.item.sender = maybe<std::vector<std::string>>({{"a@x.com"}, {"c@y.com"}});
+  facts.item.categories = maybe<std::vector<std::string>>({{}, {"red"}});
   facts.now = WallTime(std::chrono::hours(500'000));
   return facts;
 }
@@ -156,6 +179,11 @@ RC_GTEST_PROP(DecideProperty, MakingAnyFactUnknownNeverLoosens, ()) {
       [](Facts& f) { f.own_mailbox.reset(); },
       [](Facts& f) { f.folder.reset(); },
       [](Facts& f) { f.source_ip.reset(); },
+      [](Facts& f) { f.affected.complete = false; },
+      [](Facts& f) { f.item.message_age.reset(); },
+      [](Facts& f) { f.item.size_bytes.reset(); },
+      [](Facts& f) { f.item.sender.reset(); },
+      [](Facts& f) { f.item.categories.reset(); },
       [](Facts& f) { f.now = WallTime{}; }};
   for (std::size_t i = 0; i < losses.size(); ++i) {
     Facts less = facts;

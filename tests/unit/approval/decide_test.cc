@@ -47,6 +47,12 @@ Facts plain_facts() {
   facts.own_mailbox = true;
   facts.folder = "inbox";
   facts.source_ip = "10.1.2.3";
+  facts.affected = affected_by_path(facts);
+  facts.item = {.message_age = std::chrono::hours(2),
+                .sender = std::vector<std::string>{"Boss@contoso.com"},
+                .recipients = std::vector<std::string>{"adele@contoso.com", "x@fabrikam.com"},
+                .categories = std::vector<std::string>{"Red category"},
+                .size_bytes = 1000};
   facts.now = at("2026-10-05T08:00:00Z");  // Monday, ten o'clock in Berlin.
   return facts;
 }
@@ -286,6 +292,54 @@ INSTANTIATE_TEST_SUITE_P(
              "time"}),
     case_name);
 
+auto affected(std::vector<MailboxNames> known, bool complete) {
+  return [known, complete](Facts& f) { f.affected = {known, complete}; };
+}
+void no_item(Facts& f) {
+  f.item = {};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Affected, Conditions,
+    testing::Values(
+        Case{"nobody_listed", "{affected_mailboxes: {any_in: hold}}", {}, kFalse},
+        Case{"one_listed", "{affected_mailboxes: {any_in: hold}}",
+             affected({{{"a@contoso.com"}}, {{"b@contoso.com", "HELD@contoso.com"}}}, true), kTrue},
+        Case{"one_listed_others_unknown", "{affected_mailboxes: {any_in: hold}}",
+             affected({{{"held@contoso.com"}}}, false), kTrue},
+        Case{"others_unknown", "{affected_mailboxes: {any_in: hold}}",
+             affected({{{"a@contoso.com"}}}, false), kUnknown, "affected_mailboxes"},
+        Case{"one_without_a_name", "{affected_mailboxes: {any_in: hold}}",
+             affected({{{"a@contoso.com"}}, {{}}}, true), kUnknown, "affected_mailboxes"},
+        Case{"nobody_known", "{affected_mailboxes: {any_in: [a@contoso.com]}}", affected({}, false),
+             kUnknown, "affected_mailboxes"},
+        Case{"literal", "{affected_mailboxes: {any_in: [SMTP:a@contoso.com]}}",
+             affected({{{"a@contoso.com"}}}, true), kTrue}),
+    case_name);
+
+INSTANTIATE_TEST_SUITE_P(
+    Item, Conditions,
+    testing::Values(
+        Case{"as_old_as_allowed", "{message_age: {max: 2h}}", {}, kTrue},
+        Case{"too_old", "{message_age: {max: 119m}}", {}, kFalse},
+        Case{"old_enough", "{message_age: {min: 2h, max: 1d}}", {}, kTrue},
+        Case{"not_old_enough", "{message_age: {min: 7201s}}", {}, kFalse},
+        Case{"age_unknown", "{message_age: {max: 2h}}", no_item, kUnknown, "message_age"},
+        Case{"sender", "{sender: boss@contoso.com}", {}, kTrue},
+        Case{"another_sender", "{sender: {in: hold}}", {}, kFalse},
+        Case{"sender_unknown", "{sender: {in: hold}}", no_item, kUnknown, "sender"},
+        Case{"recipient", "{recipients: {any_in: [x@fabrikam.com]}}", {}, kTrue},
+        Case{"no_such_recipient", "{recipients: {any_in: hold}}", {}, kFalse},
+        Case{"recipients_unknown", "{recipients: {any_in: hold}}", no_item, kUnknown, "recipients"},
+        Case{"category", "{categories: {any_in: [red category]}}", {}, kTrue},
+        Case{"no_category", "{categories: {any_in: [x]}}",
+             [](Facts& f) { f.item.categories = std::vector<std::string>{}; }, kFalse},
+        Case{"categories_unknown", "{categories: {any_in: [x]}}", no_item, kUnknown, "categories"},
+        Case{"size", "{size: {min: 1000, max: 1000}}", {}, kTrue},
+        Case{"too_large", "{size: {max: 999}}", {}, kFalse},
+        Case{"size_unknown", "{size: {max: 999}}", no_item, kUnknown, "size"}),
+    case_name);
+
 RuleSet load(const std::string& rules) {
   const RuleFiles files;
   return files.load(std::string(kHead) + rules).value();
@@ -336,6 +390,46 @@ TEST(Decide, MonitorIsReportedAndChangesNothing) {
   EXPECT_EQ(decision.effect, Effect::kAllow);
   EXPECT_THAT(ids(decision.matched), testing::ElementsAre("c"));
   EXPECT_THAT(ids(decision.monitored), testing::ElementsAre("m"));
+}
+
+// Days are those of the file's zone, and the last one counts whole.
+TEST(Decide, ARuleOutOfItsTimeDoesNotMatch) {
+  const RuleSet rules = load(
+      "  - { id: r, effect: allow, valid_from: 2026-10-05, valid_to: 2026-10-05 }\n"
+      "  - { id: d, effect: deny, valid_from: '2026-10-05T12:00:00Z' }\n");
+  const auto effect_at = [&](std::string_view time) {
+    Facts facts = plain_facts();
+    facts.now = time.empty() ? WallTime{} : at(time);
+    const Decision decision = decide(rules, facts);
+    return std::string(to_string(decision.effect)) + (decision.by.empty() ? " by default" : "");
+  };
+  EXPECT_EQ(effect_at("2026-10-04T21:59:59Z"), "deny by default");
+  EXPECT_EQ(effect_at("2026-10-04T22:00:00Z"), "allow");
+  EXPECT_EQ(effect_at("2026-10-05T11:59:59Z"), "allow");
+  EXPECT_EQ(effect_at("2026-10-05T12:00:00Z"), "deny");
+  EXPECT_EQ(effect_at(""), "deny");
+  const RuleSet last_day = load("  - { id: r, effect: allow, valid_to: 2026-10-05 }\n");
+  Facts facts = plain_facts();
+  facts.now = at("2026-10-05T21:59:59Z");
+  EXPECT_EQ(decide(last_day, facts).effect, Effect::kAllow);
+  facts.now = at("2026-10-05T22:00:00Z");
+  EXPECT_EQ(decide(last_day, facts).effect, Effect::kDeny);
+}
+
+TEST(Decide, TheItemIsAskedAboutOnlyWhereARuleHangsOnIt) {
+  const RuleSet rules = load(
+      "  - { id: a, effect: allow, when: { action: permanentDelete, message_age: { min: 1h } } }\n"
+      "  - { id: b, effect: deny, when: { action: recall, size: { min: 9 } } }\n"
+      "  - { id: c, effect: deny, when: { affected_mailboxes: { any_in: hold } } }\n");
+  Facts facts = plain_facts();
+  EXPECT_TRUE(item_facts_in_doubt(rules, facts).empty());
+  facts.item = {};
+  EXPECT_THAT(item_facts_in_doubt(rules, facts), testing::ElementsAre("message_age"));
+  facts.action = "recall";
+  facts.affected = affected_by_path(facts);
+  EXPECT_THAT(item_facts_in_doubt(rules, facts),
+              testing::ElementsAre("affected_mailboxes", "size"));
+  EXPECT_TRUE(item_facts_in_doubt(load("  - { id: a, effect: allow }\n"), facts).empty());
 }
 
 TEST(Decide, RequirementsOfAllApprovalRulesTogether) {

@@ -95,24 +95,11 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     NotBuilt, BadRules,
-    testing::Values(
-        Case{"limit", rule("limit: { count: 2, per: 1h }"),
-             "rules.yaml:6: /rules/0/limit: limit is not built yet"},
-        Case{"message_age", rule("unless: { message_age: { max: 2h } }"),
-             "rules.yaml:6: /rules/0/unless/message_age: message_age is not built yet"},
-        Case{"affected_mailboxes", rule("when: { affected_mailboxes: { any_in: x } }"),
-             "rules.yaml:6: /rules/0/when/affected_mailboxes: affected_mailboxes is not built yet"},
-        Case{
-            "in_a_test",
-            "rules: []\ntests:\n  - name: t\n    given: { action: recall, resource: message,\n"
-            "             affected_mailboxes: [a@b.c] }\n    expect: { effect: deny }\n",
-            "rules.yaml:7: /tests/0/given/affected_mailboxes: affected_mailboxes is not built yet"},
-        Case{"several_at_once",
-             rule("when: { affected_mailboxes: { any_in: x } }\n    limit: { count: 2 }\n"
-                  "    colour: red"),
-             "rules.yaml:6: /rules/0/when/affected_mailboxes: affected_mailboxes is not built "
-             "yet\nrules.yaml:7: /rules/0/limit: limit is not built yet\nrules.yaml:8: "
-             "/rules/0/colour: unknown key \"colour\""}),
+    testing::Values(Case{"limit", rule("limit: { count: 2, per: 1h }"),
+                         "rules.yaml:6: /rules/0/limit: limit is not built yet"},
+                    Case{"several_at_once", rule("limit: { count: 2 }\n    colour: red"),
+                         "rules.yaml:6: /rules/0/limit: limit is not built yet\nrules.yaml:7: "
+                         "/rules/0/colour: unknown key \"colour\""}),
     case_name);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -132,6 +119,21 @@ INSTANTIATE_TEST_SUITE_P(
              "rules.yaml:5: /rules/1/id: duplicate rule id \"a\" (also /rules/0)"},
         Case{"unknown_list", rule("when: { mailbox: { in: nobody } }"),
              "rules.yaml:6: /rules/0/when/mailbox/in: unknown list \"nobody\""},
+        Case{"unknown_list_of_affected", rule("when: { affected_mailboxes: { any_in: nobody } }"),
+             "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in: unknown list \"nobody\""},
+        Case{"affected_by_name", rule("when: { affected_mailboxes: { any_in: [Jane] } }"),
+             "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in/0: \"Jane\" is neither a mail "
+             "address nor an object id"},
+        Case{"nothing_between", rule("when: { message_age: { min: 2h, max: 90m } }"),
+             "rules.yaml:6: /rules/0/when/message_age: min is more than max, so nothing is between "
+             "them"},
+        Case{"nothing_of_that_size", rule("when: { size: { min: 2, max: 1 } }"),
+             "rules.yaml:6: /rules/0/when/size: min is more than max, so nothing is between them"},
+        Case{"no_day", rule("valid_from: next-week"),
+             "rules.yaml:6: /rules/0/valid_from: \"next-week\" is neither a day such as 2026-10-05 "
+             "nor a time such as 2026-10-05T10:00:00+02:00"},
+        Case{"never_valid", rule("valid_from: 2026-10-05\n    valid_to: 2026-10-04"),
+             "rules.yaml:7: /rules/0/valid_to: valid_to is not after valid_from"},
         Case{"unknown_calendar", rule("when: { time: { during: holidays } }"),
              "rules.yaml:6: /rules/0/when/time/during: unknown calendar \"holidays\""},
         Case{"unknown_action", rule("when: { action: [recall, delete] }"),
@@ -288,6 +290,33 @@ tests:
   ASSERT_TRUE(rules.ok()) << rules.error().message;
   EXPECT_EQ(rules->revision(), "7");
   EXPECT_EQ(rules->data().tests, 5U);
+}
+
+TEST(LoadRules, AffectedMailboxesAreTheMailboxButForARecall) {
+  const RuleFiles files;
+  const Result<RuleSet> rules = files.load(R"(schema: 1
+revision: "1"
+rules:
+  - { id: hold, effect: deny, when: { affected_mailboxes: { any_in: [held@contoso.com] } } }
+  - { id: rest, effect: allow }
+tests:
+  - name: a purge reaches the mailbox alone
+    given: { action: permanentDelete, resource: message, mailbox: a@b.c }
+    expect: { effect: allow }
+  - name: a recall reaches somebody who is not known
+    given: { action: recall, resource: message, mailbox: a@b.c }
+    expect: { effect: deny }
+  - name: all of them known
+    given: { action: recall, resource: message, affected_mailboxes: [a@b.c, [x@b.c, y@b.c]] }
+    expect: { effect: allow }
+  - name: one of them held
+    given: { action: recall, resource: message, affected_mailboxes: [a@b.c, [x@b.c, held@contoso.com]] }
+    expect: { effect: deny }
+  - name: one of them unknown
+    given: { action: recall, resource: message, affected_mailboxes: [a@b.c, unknown] }
+    expect: { effect: deny }
+)");
+  EXPECT_TRUE(rules.ok()) << rules.error().message;
 }
 
 TEST(LoadRules, TheHashCoversTheFileAndItsLists) {

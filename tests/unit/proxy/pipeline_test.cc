@@ -45,6 +45,18 @@ rules:
     when: { mailbox: { own: true }, resource: message }
 )";
 
+constexpr const char* kAffectedRules = R"(
+schema: 1
+revision: "r2"
+rules:
+  - id: hold
+    effect: deny
+    when: { affected_mailboxes: { any_in: [held@contoso.com] } }
+  - id: own
+    effect: allow
+    when: { mailbox: { own: true }, resource: message }
+)";
+
 const LinkSettings kLinks{.graph = {"https://graph"}, .outside = "https://proxy"};
 
 // Remembers what it was given and answers what the test says.
@@ -337,6 +349,58 @@ TEST_F(PipelineTest, SharedCalendarIsNobodysForSure) {
   const http::Response response = send("POST", "/v1.0/me/calendars/c1/events/e1/permanentDelete");
   EXPECT_EQ(response.status, 403);
   EXPECT_EQ(content(0)["decision"]["facts"]["mailbox"], nullptr);
+}
+
+json recalled_message(const std::vector<std::string>& recipients) {
+  json to = json::array();
+  for (const std::string& address : recipients) {
+    to.push_back({{"emailAddress", {{"address", address}}}});
+  }
+  return {{"id", "m1"},
+          {"sentDateTime", "2026-01-01T00:00:00Z"},
+          {"toRecipients", std::move(to)},
+          {"ccRecipients", json::array()},
+          {"bccRecipients", json::array()}};
+}
+
+// A recall removes the message from its recipients' mailboxes, by whichever name it went there.
+TEST_F(PipelineTest, RecallReachesTheRecipientsMailboxes) {
+  rules_.replace(rules_from(kAffectedRules));
+  const std::string item =
+      "/beta/me/messages/m1?$select=id,internetMessageId,sentDateTime,receivedDateTime,from,sender,"
+      "toRecipients,ccRecipients,bccRecipients,categories,parentFolderId";
+  know_mailbox("/v1.0/users/b%40contoso.com", "11111111-0000-4000-8000-0000000000b2",
+               "b@contoso.com");
+  const auto recall = [&](http::Headers headers = {}) {
+    return send("POST", "/beta/me/messages/m1/recall", std::move(headers)).status;
+  };
+  EXPECT_EQ(recall(), 403);  // The message cannot be read.
+  EXPECT_EQ(content(0)["preimage"]["status"], 404);
+
+  graph_->answer(item, 200, recalled_message({"b@contoso.com"}).dump());
+  EXPECT_EQ(recall({{"Prefer", "IdType=\"ImmutableId\""}}), 204);
+  EXPECT_EQ(content(1)["preimage"]["recipients_count"], 1);
+  EXPECT_EQ(content(1)["decision"]["facts"]["affected_mailboxes"]["complete"], true);
+  const auto asked = std::ranges::find(graph_->asked(), "IdType=\"ImmutableId\"",
+                                       &testing::FakeGraph::Asked::prefer);
+  ASSERT_NE(asked, graph_->asked().end());
+  EXPECT_EQ(asked->target, item);
+
+  graph_->answer(item, 200, recalled_message({"b@contoso.com", "held@contoso.com"}).dump());
+  EXPECT_EQ(recall(), 403);
+  graph_->answer(item, 200, recalled_message({"b@contoso.com", "stranger@fabrikam.com"}).dump());
+  EXPECT_EQ(recall(), 403);
+  graph_->answer(item, 200, recalled_message(std::vector<std::string>(60, "b@contoso.com")).dump());
+  EXPECT_EQ(recall(), 403);
+}
+
+TEST_F(PipelineTest, TheItemIsReadOnlyWhereARuleHangsOnIt) {
+  rules_.replace(rules_from(kAffectedRules));
+  EXPECT_EQ(purge().status, 204);
+  for (const auto& asked : graph_->asked()) {
+    EXPECT_EQ(asked.target.find("/messages/"), std::string::npos) << asked.target;
+  }
+  EXPECT_FALSE(content(0).contains("preimage"));
 }
 
 TEST_F(PipelineTest, ApprovalNeededFilesAPendingRequest) {

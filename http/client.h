@@ -31,7 +31,10 @@ struct ClientOptions {
   std::chrono::milliseconds response_timeout{100'000};  // From the last byte sent to the head.
   std::chrono::milliseconds idle_timeout{30'000};       // Between two reads or writes of a body.
   std::chrono::milliseconds pool_idle_max{20'000};      // A pooled connection older is dropped.
-  std::size_t idle_connections_max = 128;               // The oldest beyond are dropped.
+  // How long a connection may have been idle for guarded traffic: well below what servers keep
+  // connections for. Less once the upstream was found to have closed one sooner.
+  std::chrono::milliseconds just_used_max{50};
+  std::size_t idle_connections_max = 128;  // The oldest beyond are dropped.
   // Connections in use and idle at once: those that any request may use, and a reserve on top that
   // only guarded traffic may use, so that slow downloads never keep it waiting.
   std::size_t connections_max = 256;

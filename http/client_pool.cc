@@ -46,7 +46,8 @@ ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions opti
     : executor_(executor),
       options_(std::move(options)),
       received_(64 * 1024),
-      watchdog_(std::move(executor)) {
+      watchdog_(std::move(executor)),
+      just_used_max_(options_.just_used_max) {
   Result<Origin> origin = parse_origin(options_.origin);
   if (!origin.ok()) {
     usable_ = origin.error();

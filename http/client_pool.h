@@ -86,9 +86,9 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   std::vector<char> received_;
   Watchdog watchdog_;
   // How long a connection may have been idle for a request that must not meet a close under way:
-  // well below what servers keep connections for, and a quarter of the shortest idle time after
-  // which this one was found to have closed one.
-  SteadyTime::duration just_used_max_ = std::chrono::milliseconds(50);
+  // as the options say, or a quarter of the shortest idle time after which the upstream was found
+  // to have closed one.
+  SteadyTime::duration just_used_max_;
   bool closed_ = false;
   // Leases, with those whose connections are being made.
   std::size_t ordinary_in_use_ = 0;

@@ -30,8 +30,6 @@ using boost::asio::ip::tcp;
 
 // Descriptors kept for everything that is not a client's connection: upstream, database, files.
 constexpr std::size_t kReservedDescriptors = 1024;
-// While draining: from then until a connection without one must have brought its first request.
-constexpr std::chrono::seconds kFirstRequestGrace{1};
 
 // Owns a descriptor on its way from the listener to a worker.
 class Descriptor {
@@ -101,7 +99,9 @@ class WorkerContext : public boost::asio::io_context {
 class Worker {
  public:
   Worker(const ServerOptions& options, TlsContext* tls)
-      : tls_(tls), host_(context_.get_executor(), options) {}
+      : tls_(tls),
+        first_request_grace_(options.first_request_grace),
+        host_(context_.get_executor(), options) {}
 
   void start(const HandlerFactory& factory) {
     host_.handler = factory(context_.get_executor());
@@ -121,7 +121,7 @@ class Worker {
     boost::asio::post(context_, [this] {
       host_.draining = true;
       for (Connection& connection : host_.connections) connection.drain();
-      first_request_.expires_after(kFirstRequestGrace);
+      first_request_.expires_after(first_request_grace_);
       first_request_.async_wait([this](boost::system::error_code failed) {
         if (failed) return;
         for (Connection& connection : host_.connections) connection.end_unless_begun();
@@ -197,6 +197,7 @@ class Worker {
   const boost::asio::executor_work_guard<boost::asio::io_context::executor_type> keep_running_{
       context_.get_executor()};
   TlsContext* const tls_;
+  const std::chrono::milliseconds first_request_grace_;
   ConnectionHost host_;
   boost::asio::steady_timer first_request_{context_};  // While draining.
   std::thread thread_;

@@ -66,6 +66,8 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};   // Between two reads of a body.
   std::chrono::milliseconds idle_timeout{75'000};   // Between two requests.
   std::chrono::milliseconds write_timeout{30'000};  // Between two writes of an answer.
+  // From the begin of a drain to a first request on a connection that has not brought one.
+  std::chrono::milliseconds first_request_grace{1'000};
 };
 
 class Server {
@@ -82,7 +84,7 @@ class Server {
 
   // Stops accepting, lets requests in flight finish, closes idle connections. What was read is
   // answered, and each connection's last answer says that it closes; a connection that has not
-  // brought its first request yet has a second to do so. Returns true when nothing was left before
+  // brought its first request yet has a while to do so. Returns true when nothing was left before
   // `timeout`; call again to wait on. From a thread that is not a worker.
   bool drain(std::chrono::milliseconds timeout);
 

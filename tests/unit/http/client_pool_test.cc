@@ -65,7 +65,7 @@ class Log {
 };
 
 // How a kept connection may end under its second request.
-enum class End { kFin, kReset, kFinWithinHead, kSilence };
+enum class End { kFin, kReset, kFinWithinHead };
 
 void end_second(Raw& raw, Log& log, End end) {
   log.take(raw);
@@ -73,8 +73,10 @@ void end_second(Raw& raw, Log& log, End end) {
   log.take(raw);
   if (end == End::kReset) raw.reset();
   if (end == End::kFinWithinHead) raw.send("H");
-  if (end == End::kSilence) raw.read_all();
 }
+
+// Guarded traffic uses any kept connection, however long a busy machine let it wait.
+constexpr std::chrono::milliseconds kAlways = 1h;
 
 // One request that is answered, and a second one on the same connection, which ends so. Later
 // connections answer. What the server read is in `log`.
@@ -88,7 +90,7 @@ std::string second_outcome(Log& log, End end, const RequestHead& head, std::stri
       Serving::kAtOnce);
   Loop loop;
   Client client(loop.executor(), {.origin = server.origin(),
-                                  .response_timeout = 100ms,
+                                  .just_used_max = kAlways,
                                   .connections_max = 1,
                                   .guarded_connections_max = 0});
   EXPECT_EQ(loop.run(outcome(client, kGet, "", traffic)), "some_sent 200 ok");
@@ -139,7 +141,24 @@ TEST(ClientPool, SendsNothingAgainThatWasAnsweredByAsMuchAsAByte) {
 
 TEST(ClientPool, SendsNothingAgainThatIsStillBeingWaitedFor) {
   Log log;
-  EXPECT_EQ(second_outcome(log, End::kSilence, kSecond), "some_sent timeout");
+  {
+    RawServer server(
+        [&](Raw& raw, int) {
+          log.take(raw);
+          raw.send(kOk);
+          log.take(raw);
+          raw.read_all();
+        },
+        Serving::kAtOnce);
+    Loop loop;
+    Client client(loop.executor(), {.origin = server.origin()});
+    EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+    const auto impatient = [&]() -> Task<ErrorCode> {
+      const SendResult sent = co_await client.send({.head = kSecond, .response_timeout = 50ms});
+      co_return sent.response.ok() ? ErrorCode::kInternal : sent.response.error().code;
+    };
+    EXPECT_EQ(loop.run(impatient()), ErrorCode::kTimeout);
+  }
   EXPECT_EQ(log.lines(), (Lines{"GET /", "GET /second"}));
 }
 
@@ -183,13 +202,15 @@ TEST(ClientPool, TrustsIdleConnectionsLessOnceARequestWasLostOnOne) {
       Serving::kAtOnce);
   Loop loop;
   {
-    Client client(loop.executor(), {.origin = server.origin()});
+    Client client(loop.executor(), {.origin = server.origin(), .just_used_max = kAlways});
+    const auto begun = std::chrono::steady_clock::now();
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
     loop.pass(20ms);
     EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent unavailable");
+    const auto idle_at_most = std::chrono::steady_clock::now() - begun;
     EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 2);
-    loop.pass(20ms);  // Too long now.
+    loop.pass(std::chrono::ceil<std::chrono::milliseconds>(idle_at_most));  // Too long now.
     EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 3);
   }
@@ -222,7 +243,8 @@ TEST(ClientPool, GuardedTrafficDoesNotWaitForSlowDownloads) {
   Loop loop;
   {
     Client client(loop.executor(), {.origin = slow.server.origin(),
-                                    .connect_timeout = 10s,
+                                    .connect_timeout = 60s,
+                                    .just_used_max = kAlways,
                                     .connections_max = 3,
                                     .guarded_connections_max = 1});
     Beside beside(loop);
@@ -247,17 +269,22 @@ TEST(ClientPool, TheReserveIsNotForOrdinaryTraffic) {
   Loop loop;
   {
     Client client(loop.executor(), {.origin = slow.server.origin(),
-                                    .connect_timeout = 50ms,
+                                    .connect_timeout = 60s,
                                     .connections_max = 1,
                                     .guarded_connections_max = 1});
     Beside beside(loop);
     beside.start(client, Traffic::kOrdinary, "/slow");
-    EXPECT_EQ(loop.run(outcome(client, kGet)), "nothing_sent limit");
+    beside.start(client, Traffic::kOrdinary, "/waits");
     // Not even a connection that the reserve has left over.
-    EXPECT_EQ(loop.run(outcome(client, kGet, "", Traffic::kGuarded)), "some_sent 200 ok");
-    EXPECT_EQ(loop.run(outcome(client, kGet)), "nothing_sent limit");
+    EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent 200 ok");
+    beside.start(client, Traffic::kOrdinary, "/waits-too");
+    EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent 200 ok");
+    EXPECT_EQ(std::ranges::count(slow.log.lines(), "POST /"), 2);
+    EXPECT_TRUE(std::ranges::none_of(
+        slow.log.lines(), [](const std::string& line) { return line.starts_with("GET /waits"); }));
     slow.promise.set_value();
-    beside.wait_for(1);
+    beside.wait_for(3);
+    EXPECT_EQ(std::ranges::count(beside.ended, "/waits some_sent 200 ok"), 1);
   }
 }
 
@@ -266,7 +293,8 @@ TEST(ClientPool, WhoWaitsIsServedInOrderGuardedTrafficFirst) {
   Loop loop;
   {
     Client client(loop.executor(), {.origin = slow.server.origin(),
-                                    .connect_timeout = 10s,
+                                    .connect_timeout = 60s,
+                                    .just_used_max = kAlways,
                                     .connections_max = 1,
                                     .guarded_connections_max = 0});
     Beside beside(loop);
@@ -300,7 +328,7 @@ TEST(ClientPool, KeepsNoMoreIdleConnectionsThanItMay) {
     for (const char* target : {"/slow1", "/slow2", "/slow3", "/slow4", "/slow5"}) {
       beside.start(client, Traffic::kOrdinary, target);
     }
-    EXPECT_EQ(server.connections(), 5);
+    while (server.connections() < 5) loop.pass(2ms);
     slow.promise.set_value();
     beside.wait_for(5);
     while (ended < 3) loop.pass(2ms);
@@ -309,7 +337,12 @@ TEST(ClientPool, KeepsNoMoreIdleConnectionsThanItMay) {
 }
 
 TEST(ClientPool, AbandonEndsWhatIsUnderWayAndBeginsNothing) {
-  RawServer server([](Raw& raw, int) { raw.read_all(); });
+  std::atomic<bool> read = false;
+  RawServer server([&](Raw& raw, int) {
+    take_request(raw);
+    read = true;
+    raw.read_all();
+  });
   Loop loop;
   {
     Client client(loop.executor(), {.origin = server.origin(),
@@ -319,8 +352,7 @@ TEST(ClientPool, AbandonEndsWhatIsUnderWayAndBeginsNothing) {
     Beside beside(loop);
     beside.start(client, Traffic::kOrdinary, "/sent");
     beside.start(client, Traffic::kOrdinary, "/waits");
-    while (server.connections() < 1) loop.pass(2ms);
-    loop.pass(20ms);
+    while (!read) loop.pass(2ms);
     EXPECT_TRUE(beside.ended.empty());
     client.abandon();
     beside.wait_for(2);

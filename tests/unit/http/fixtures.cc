@@ -86,7 +86,7 @@ void Raw::send(std::string_view bytes) {
 }
 
 std::string Raw::read_until(std::string_view end) {
-  const timeval patience{.tv_sec = 10, .tv_usec = 0};
+  const timeval patience{.tv_sec = 60, .tv_usec = 0};
   ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   for (;;) {
     const std::size_t found = end.empty() ? std::string::npos : buffer_.find(end);

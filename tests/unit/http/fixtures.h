@@ -51,7 +51,7 @@ class Loop {
   boost::asio::io_context context_;
 };
 
-// One end of a TCP connection, blocking. Reads give up after ten seconds.
+// One end of a TCP connection, blocking. Reads give up after a minute.
 class Raw {
  public:
   explicit Raw(int descriptor) : descriptor_(descriptor) {}

@@ -2,6 +2,7 @@
 import base64
 import contextlib
 import json
+import os
 import re
 import socket
 import struct
@@ -10,6 +11,10 @@ from case import FIN, RESET
 
 ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 AT_ONCE_MAX = 64
+
+
+def new_tag():
+    return "hostile-" + os.urandom(4).hex()
 
 
 class Heard:

@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent / "support")]
 import cases_flow  # noqa: E402
 from cases import one_case  # noqa: E402
 from check import check, strays  # noqa: E402
-from exchange import SimulatorLog, round_trip  # noqa: E402
+from exchange import SimulatorLog, new_tag, round_trip  # noqa: E402
 
 START_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 90
@@ -52,7 +52,7 @@ class Keeper:
             raise RuntimeError(f"a guarded call is answered {status} {body[:500]!r}")
 
     def play(self, name):
-        tag = "hostile-" + os.urandom(4).hex()
+        tag = new_tag()
         case = one_case(name, tag, self.stack.requester)
         return check(case, tag, self.port, self.log, self.authority)
 

@@ -72,8 +72,10 @@ bool RequestParser::may_start(std::string_view rest) {
   return refuse(400, "the method is not valid");
 }
 
+// The limit that is met first decides: the same one whether or not the bytes behind have come.
 bool RequestParser::within_limits(std::string_view received, std::size_t bytes) {
-  if (!in_fields_ && bytes - line_start_ > limits_.target_bytes_max + kRequestLineExtra) {
+  const std::size_t line_end_max = line_start_ + limits_.target_bytes_max + kRequestLineExtra;
+  if (!in_fields_ && bytes > line_end_max && line_end_max <= limits_.head_bytes_max) {
     note_request_line(received.substr(line_start_));
     return refuse(414, "the request line is too long");
   }

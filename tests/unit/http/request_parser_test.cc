@@ -276,6 +276,15 @@ TEST(RequestParserLimits, HoldAtTheirEdges) {
   EXPECT_EQ(parse_small(start + std::string(200, 'x')), "431 ");
 }
 
+// Here the line is too long for the head before it is too long for a request line.
+TEST(RequestParserLimits, WhicheverIsMetFirstDecidesWhateverTheCuts) {
+  const HeadLimits limits{.head_bytes_max = 30, .header_count_max = 3, .target_bytes_max = 20};
+  const std::string bytes = "GET /" + std::string(40, 'a') + " HTTP/1.1\r\nHost: h\r\n\r\n";
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) {
+    EXPECT_EQ(parse_cut(bytes, {cut}, limits), "431 the headers are too large") << "cut at " << cut;
+  }
+}
+
 TEST(RequestParserLimits, DoNotCountTheBody) {
   EXPECT_EQ(parse_small(get("\r\n") + std::string(1000, 'x')), "GET ");
 }

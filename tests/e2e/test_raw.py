@@ -10,7 +10,7 @@ from base import StackCase
 class RawSockets(StackCase):
     def connect(self):
         context = ssl.create_default_context(cafile=str(self.stack.ca_file))
-        connection = socket.create_connection(("127.0.0.1", self.stack.proxy_port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", self.stack.proxy_port), timeout=60)
         return context.wrap_socket(connection, server_hostname="localhost")
 
     def head(self, line, *more):

@@ -147,7 +147,7 @@ TEST_F(LogFaultTest, fault_backend_killed_before_commit_leaves_no_trace_of_the_i
 TEST_F(LogFaultTest,
        fault_hung_backend_costs_the_deadline_and_its_late_commit_is_ended_as_not_sent) {
   LogOptions options = log_options();
-  options.append_timeout = 300ms;
+  options.append_timeout = 1500ms;
   auto log = open_log(options);
   const Uuid before = begin(*log);
   const std::string pid = backend();
@@ -175,7 +175,7 @@ TEST_F(LogFaultTest,
 // Cancelling the wait for a standby makes the server report success, with a warning.
 TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
   LogOptions options = log_options();
-  options.append_timeout = 10s;
+  options.append_timeout = 60s;
   auto log = open_log(options);
   require_standby(true);
   const Uuid operation = new_operation();

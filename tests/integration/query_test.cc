@@ -331,7 +331,7 @@ TEST_F(QueryTest, fault_a_database_that_is_away_or_hangs_is_unavailable) {
   PostgresRecordSource impatient({.access = {.database = database("holdfast_audit")},
                                   .connections = 1,
                                   .waiting_max = 1,
-                                  .answer_timeout = std::chrono::milliseconds(300)});
+                                  .answer_timeout = std::chrono::milliseconds(1000)});
   ASSERT_TRUE(runner_.run(impatient.state()).ok());
   const std::string backend = value(
       "SELECT pid FROM pg_stat_activity WHERE usename = 'holdfast_audit' "

@@ -236,7 +236,7 @@ TEST_F(TreeTest, fault_a_crash_between_file_and_database_is_made_good) {
 TEST_F(TreeTest, fault_a_leader_that_is_stopped_loses_the_lock) {
   fill(300);
   TreeKeeperOptions options = keeper_options("a");
-  options.silence_timeout = std::chrono::milliseconds(200);
+  options.silence_timeout = std::chrono::milliseconds(1000);
   auto a = keeper(std::move(options));
   auto b = keeper("b");
   ASSERT_TRUE(run(*a).ok());

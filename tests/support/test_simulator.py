@@ -51,7 +51,7 @@ class Case(unittest.TestCase):
         return self.call("POST", target + "/permanentDelete", **options)
 
     def raw(self, data, until_close=True):
-        with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", simulator.port), timeout=60) as connection:
             connection.sendall(data)
             answer = b""
             while part := connection.recv(65536):
@@ -363,7 +363,7 @@ class FaultsStrike(Case):
         self.assertEqual(self.purged(), 1)
 
     def test_refuse_resets_new_connections_and_closes_idle_ones(self):
-        with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as idle:
+        with socket.create_connection(("127.0.0.1", simulator.port), timeout=60) as idle:
             idle.sendall(self.request_bytes("/v1.0/me?$select=id"))
             self.assertTrue(idle.recv(65536).startswith(b"HTTP/1.1 200"))
             simulator.fault("refuse")
@@ -393,8 +393,8 @@ class FaultsStrike(Case):
         self.assertEqual(self.call("GET", "/v1.0/me")[0], 200)
 
     def test_a_reset_forgets_requests_that_wait(self):
-        simulator.fault("delay", 300, method="POST")
-        with socket.create_connection(("127.0.0.1", simulator.port), timeout=10) as waiting:
+        simulator.fault("delay", 600_000, method="POST")
+        with socket.create_connection(("127.0.0.1", simulator.port), timeout=60) as waiting:
             waiting.sendall(self.delete_bytes())
             while not simulator.requests():
                 pass

@@ -33,7 +33,7 @@ class Server:
                                self.forget_delayed)
         self.idle = set()  # Writers of connections that wait for their next request.
         self.connections = 0
-        self.resets = 0
+        self.forgotten = asyncio.Event()  # Set once the simulator is reset.
         self.tasks = set()
 
     async def serve(self, listening, tls):
@@ -76,7 +76,16 @@ class Server:
 
     def forget_delayed(self):
         """A request that waits out a delay must not act on the mailboxes made after it."""
-        self.resets += 1
+        self.forgotten.set()
+        self.forgotten = asyncio.Event()
+
+    async def wait_out(self, seconds):
+        """False when the simulator was reset before the time was over."""
+        try:
+            await asyncio.wait_for(self.forgotten.wait(), seconds)
+            return False
+        except TimeoutError:
+            return True
 
     def close_idle(self):
         for writer in list(self.idle):
@@ -136,9 +145,7 @@ class Server:
         """Acts on a request and answers it; False when the connection is over."""
         entry = self.record(request, number, fault)
         if fault and fault.kind == "delay":
-            before = self.resets
-            await asyncio.sleep(fault.value / 1000)
-            if self.resets != before:
+            if not await self.wait_out(fault.value / 1000):
                 await self.drop(writer)
                 return False
         answer = self.act(request, fault)

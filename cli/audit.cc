@@ -16,8 +16,8 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.server.address = audit.listen.host;
   options.server.port = audit.listen.port;
   options.server.threads = audit.threads;
-  options.server.tls_certificate_file = audit.tls.certificate_file;
-  options.server.tls_key_file = audit.tls.key_file;
+  options.server.tls.certificate_file = audit.tls.certificate_file;
+  options.server.tls.key_file = audit.tls.key_file;
   options.database = std::move(database);
   options.lease = config.audit_log.lease;
   options.append_timeout = config.audit_log.append_timeout;
@@ -61,8 +61,8 @@ int run_audit(const Invocation& invocation) {
     print_error(service.error().message);
     return kUsageError;
   }
-  const auto nothing_to_reload = [] {};
-  serve_until_ended(signals, "audit", config->audit.listen, (*service)->port(), nothing_to_reload);
+  serve_until_ended(signals, "audit", config->audit.listen, (*service)->port(),
+                    [&] { log_tls_reload(config->audit.tls, (*service)->reload_tls()); });
   const bool complete = (*service)->drain(config->audit.drain_timeout);
   if (!complete) log_warning("requests were still running at the end of the drain timeout");
   (*service).reset();
@@ -74,6 +74,7 @@ int run_audit(const Invocation& invocation) {
 
 void add_audit(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("audit", "Serve compliance officers until SIGTERM.");
+  command->footer("SIGHUP reads the TLS files again; one that cannot be used changes nothing.");
   command->callback(
       [&invocation] { invocation.run = [&invocation] { return run_audit(invocation); }; });
 }

@@ -1,6 +1,7 @@
 #include "proxy/service.h"
 
 #include <algorithm>
+#include <fstream>
 
 #include "approval/approvals_postgres.h"
 #include "approval/rule_store.h"
@@ -12,12 +13,26 @@
 namespace holdfast::cli {
 namespace {
 
+http::ClientCertificates client_certificates(config::ClientCertificates mode) {
+  switch (mode) {
+    case config::ClientCertificates::kNone:
+      return http::ClientCertificates::kNone;
+    case config::ClientCertificates::kOptional:
+      return http::ClientCertificates::kOptional;
+    case config::ClientCertificates::kRequired:
+      break;
+  }
+  return http::ClientCertificates::kRequired;
+}
+
 http::ServerOptions server_options(const config::Proxy& proxy) {
   return {.address = proxy.listen.host,
           .port = proxy.listen.port,
           .threads = proxy.threads,
-          .tls_certificate_file = proxy.tls.certificate_file,
-          .tls_key_file = proxy.tls.key_file,
+          .tls = {.certificate_file = proxy.tls.certificate_file,
+                  .key_file = proxy.tls.key_file,
+                  .client_certificates = client_certificates(proxy.tls.client_certificates),
+                  .client_ca_file = proxy.tls.client_ca_file},
           .connections_max = static_cast<std::size_t>(proxy.limits.connections),
           .header_bytes_max = proxy.limits.header_bytes,
           .header_count_max = static_cast<std::size_t>(proxy.limits.header_count),
@@ -37,6 +52,7 @@ std::size_t share_of(int all, int workers) {
 http::ClientOptions client_options(const config::Upstream& upstream, int workers) {
   return {.origin = upstream.origin,
           .ca_file = upstream.ca_file,
+          .egress_proxy = upstream.egress_proxy,
           .connect_timeout = upstream.connect_timeout,
           .response_timeout = upstream.response_timeout,
           .idle_timeout = upstream.idle_timeout,
@@ -62,6 +78,7 @@ proxy::ServiceOptions service_options(const config::Config& config) {
                                 .settle_timeout = settle_timeout(config),
                                 .audit_url = config.audit.public_url,
                                 .public_origin = config.proxy.public_origin};
+  options.proxy_protocol = config.proxy.proxy_protocol == config::ProxyProtocol::kV2;
   for (const std::string& cidr : config.proxy.trusted_proxies) {
     // The configuration has checked them.
     options.trusted_proxies.push_back(*approval::parse_network(cidr));
@@ -96,6 +113,18 @@ void reload_rules(approval::RuleStore& rules) {
   log_info("rules reloaded", {{"revision", current.revision()}, {"sha256", current.sha256()}});
 }
 
+// user:password; empty where none are wanted.
+Result<std::string> egress_credentials(const config::Upstream& upstream) {
+  std::string credentials;
+  if (upstream.egress_credentials_file.empty()) return credentials;
+  std::ifstream file(upstream.egress_credentials_file);
+  if (!std::getline(file, credentials) || credentials.find(':') == std::string::npos) {
+    return Error{ErrorCode::kInvalid,
+                 upstream.egress_credentials_file + ": its first line must be user:password"};
+  }
+  return credentials;
+}
+
 int serve(const config::Config& config, approval::RuleStore& rules) {
   const sigset_t signals = block_role_signals();
   const Result<audit::Database> database =
@@ -110,16 +139,25 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
     print_error(log.error().message);
     return kUsageError;
   }
+  Result<std::string> credentials = egress_credentials(config.upstream);
+  if (!credentials.ok()) {
+    print_error(credentials.error().message);
+    return kUsageError;
+  }
+  proxy::ServiceOptions options = service_options(config);
+  options.upstream.egress_credentials = *std::move(credentials);
   audit::QueryWorkers queries(approval_queries(config, *database));
   approval::PostgresApprovalSource approvals(queries);
   Result<std::unique_ptr<proxy::Service>> service =
-      proxy::Service::start(service_options(config), **log, rules, approvals, system_clock());
+      proxy::Service::start(std::move(options), **log, rules, approvals, system_clock());
   if (!service.ok()) {
     print_error(service.error().message);
     return kUsageError;
   }
-  serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(),
-                    [&rules] { reload_rules(rules); });
+  serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), [&] {
+    reload_rules(rules);
+    log_tls_reload(config.proxy.tls, (*service)->reload_tls());
+  });
   (*service)->announce_drain();
   is_told_to_hurry(signals, config.proxy.drain_delay);
   const bool accounted = (*service)->drain(config.proxy.drain_timeout, [&signals] {
@@ -150,7 +188,8 @@ int run_proxy(const Invocation& invocation) {
 
 void add_proxy(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("proxy", "Serve client apps until SIGTERM.");
-  command->footer("SIGHUP reads the rules again; a file that does not load changes nothing.");
+  command->footer(
+      "SIGHUP reads the rules and the TLS files again; a file that does not load changes nothing.");
   command->callback(
       [&invocation] { invocation.run = [&invocation] { return run_proxy(invocation); }; });
 }

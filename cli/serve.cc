@@ -33,6 +33,14 @@ void serve_until_ended(const sigset_t& signals, std::string_view role,
   }
 }
 
+void log_tls_reload(const config::Tls& tls, const Status& reloaded) {
+  if (!reloaded.ok()) {
+    log_error("TLS files not reloaded, the old ones stay", {{"reason", reloaded.error().message}});
+  } else if (!tls.certificate_file.empty()) {
+    log_info("TLS files reloaded", {{"certificate_file", tls.certificate_file}});
+  }
+}
+
 bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience) {
   const SteadyTime deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {

@@ -22,4 +22,7 @@ void serve_until_ended(const sigset_t& signals, std::string_view role,
 // Whether another SIGTERM or SIGINT comes within `patience`; SIGHUP means nothing any more.
 bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience);
 
+// Says what became of a reload of a role's certificate, where it has one.
+void log_tls_reload(const config::Tls& tls, const Status& reloaded);
+
 }  // namespace holdfast::cli

@@ -121,6 +121,28 @@ Status apply_settings(const std::vector<std::string>& settings, Config& config) 
   return {};
 }
 
+// What of the proxy's client side and way out only makes sense together.
+Status check_proxy(const Config& config) {
+  const Tls& tls = config.proxy.tls;
+  if (tls.client_certificates != ClientCertificates::kNone) {
+    const std::string place = config.where("proxy.tls.client_certificates");
+    if (tls.certificate_file.empty()) return invalid(place, "needs HTTPS: set certificate_file");
+    if (tls.client_ca_file.empty()) return invalid(place, "client_ca_file is missing beside it");
+  } else if (!tls.client_ca_file.empty()) {
+    return invalid(config.where("proxy.tls.client_ca_file"),
+                   "not used while client_certificates is none");
+  }
+  if (config.proxy.proxy_protocol != ProxyProtocol::kOff && config.proxy.trusted_proxies.empty()) {
+    return invalid(config.where("proxy.proxy_protocol"),
+                   "needs proxy.trusted_proxies: who sends these headers");
+  }
+  if (!config.upstream.egress_credentials_file.empty() && config.upstream.egress_proxy.empty()) {
+    return invalid(config.where("upstream.egress_credentials_file"),
+                   "not used without upstream.egress_proxy");
+  }
+  return {};
+}
+
 Status check_together(const Config& config) {
   for (const auto& [certificate, key] :
        {std::pair{"proxy.tls.certificate_file", "proxy.tls.key_file"},
@@ -131,6 +153,8 @@ Status check_together(const Config& config) {
     const std::string missing = has_certificate ? key : certificate;
     return invalid(config.where(given), missing + " is missing beside it");
   }
+  const Status proxy_checked = check_proxy(config);
+  if (!proxy_checked.ok()) return proxy_checked;
   if (config.audit_log.append_timeout >= config.audit_log.lease) {
     const bool timeout_given = config.origins.contains("audit_log.append_timeout");
     return timeout_given ? invalid(config.where("audit_log.append_timeout"),

@@ -34,11 +34,18 @@ struct Endpoint {
   bool operator==(const Endpoint&) const = default;
 };
 
-// PEM files; both empty: plain HTTP.
+enum class ClientCertificates { kNone, kOptional, kRequired };
+
+// PEM files; certificate and key empty: plain HTTP.
 struct Tls {
   std::string certificate_file;
   std::string key_file;
+  ClientCertificates client_certificates = ClientCertificates::kNone;  // The proxy's only.
+  std::string client_ca_file;
 };
+
+// What load balancers in front write before a connection's first byte.
+enum class ProxyProtocol { kOff, kV2 };
 
 struct Database {
   std::string url;            // libpq URL or keywords, without a password.
@@ -68,6 +75,7 @@ struct Proxy {
   Tls tls;
   std::string spool_dir;
   std::vector<std::string> trusted_proxies;  // CIDR blocks, each checked.
+  ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
   milliseconds drain_delay{0};
   milliseconds drain_timeout{30'000};
   ProxyLimits limits;
@@ -78,6 +86,8 @@ struct Proxy {
 struct Upstream {
   std::string origin = "https://graph.microsoft.com";  // Scheme, host and port only.
   std::string ca_file;                                 // Empty: the system's certificates.
+  std::string egress_proxy;                            // http://host:port; empty: none.
+  std::string egress_credentials_file;                 // Its first line is user:password.
   milliseconds connect_timeout{5'000};
   milliseconds response_timeout{100'000};
   milliseconds idle_timeout{30'000};

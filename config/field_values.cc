@@ -86,6 +86,15 @@ Status set(const OriginKind& kind, Config& config, const json& value) {
   return {};
 }
 
+Status set(const HttpProxyKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  if (text == nullptr || !is_http_proxy(*text)) {
+    return must("be like http://host:port; credentials go into egress_credentials_file");
+  }
+  kind.at(config) = *text;
+  return {};
+}
+
 Status set(const EndpointKind& kind, Config& config, const json& value) {
   const std::string* text = text_of(value);
   const auto endpoint = text == nullptr ? std::nullopt : parse_endpoint(*text);
@@ -209,6 +218,7 @@ ordered_json value_schema(const Field& field) {
       Overloaded{
           [](const EndpointKind&) { return text_schema("^.+:[0-9]+$"); },
           [](const OriginKind&) { return text_schema("^https?://[^/]+$"); },
+          [](const HttpProxyKind&) { return text_schema("^http://[^/@]+:[0-9]+$"); },
           [](const BytesKind&) { return text_schema("^[0-9]+(B|KiB|MiB|GiB)$"); },
           [](const DurationKind&) { return text_schema("^[0-9]+(ms|s|m|h)$"); },
           [](const CidrListKind&) {

@@ -38,6 +38,9 @@ struct DatabaseUrlKind {
 struct OriginKind {
   std::string& (*at)(Config&);
 };
+struct HttpProxyKind {
+  std::string& (*at)(Config&);
+};
 struct EndpointKind {
   Endpoint& (*at)(Config&);
 };
@@ -68,8 +71,8 @@ struct ChoiceKind {
 };
 
 using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
-                          DatabaseUrlKind, OriginKind, EndpointKind, CidrListKind, CountKind,
-                          BytesKind, DurationKind, ChoiceKind>;
+                          DatabaseUrlKind, OriginKind, HttpProxyKind, EndpointKind, CidrListKind,
+                          CountKind, BytesKind, DurationKind, ChoiceKind>;
 
 struct Field {
   std::string path;

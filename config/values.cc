@@ -125,6 +125,14 @@ bool is_cidr(std::string_view text) {
   return true;
 }
 
+bool is_http_proxy(std::string_view text) {
+  constexpr std::string_view kScheme = "http://";
+  if (!text.starts_with(kScheme)) return false;
+  const auto endpoint = parse_endpoint(text.substr(kScheme.size()));
+  return endpoint && endpoint->port != 0 &&
+         endpoint->host.find_first_of("?#\\%\"<>") == std::string::npos;
+}
+
 bool is_origin(std::string_view text) {
   const bool plain = text.starts_with("http://");
   if (!plain && !text.starts_with("https://")) return false;

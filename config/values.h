@@ -31,4 +31,7 @@ bool is_cidr(std::string_view text);
 // bearer tokens to the network.
 bool is_origin(std::string_view text);
 
+// http://host:port, nothing else: no path, no user.
+bool is_http_proxy(std::string_view text);
+
 }  // namespace holdfast::config

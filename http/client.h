@@ -27,7 +27,11 @@ namespace holdfast::http {
 struct ClientOptions {
   std::string origin{};   // https://graph.microsoft.com or http://127.0.0.1:9000; no path.
   std::string ca_file{};  // PEM; empty: the system's store. Certificates are always verified.
-  std::chrono::milliseconds connect_timeout{5'000};     // Name, TCP and TLS together.
+  // An HTTP proxy like http://egress.example:3128 that every connection is tunnelled through;
+  // empty: none. `egress_credentials` is user:password, or empty.
+  std::string egress_proxy{};
+  std::string egress_credentials{};
+  std::chrono::milliseconds connect_timeout{5'000};     // Name, TCP, tunnel and TLS together.
   std::chrono::milliseconds response_timeout{100'000};  // From the last byte sent to the head.
   std::chrono::milliseconds idle_timeout{30'000};       // Between two reads or writes of a body.
   std::chrono::milliseconds pool_idle_max{20'000};      // A pooled connection older is dropped.

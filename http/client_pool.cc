@@ -54,7 +54,16 @@ ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions opti
     return;
   }
   origin_ = std::move(*origin);
-  dialer_.emplace(executor_, origin_.host, origin_.port);
+  std::optional<Egress> egress;
+  if (!options_.egress_proxy.empty()) {
+    Result<Origin> proxy = parse_origin(options_.egress_proxy);
+    if (!proxy.ok()) {
+      usable_ = proxy.error();
+      return;
+    }
+    egress = Egress{.proxy = *std::move(proxy), .credentials = options_.egress_credentials};
+  }
+  dialer_.emplace(executor_, watchdog_, origin_, egress);
   if (!origin_.tls) return;
   Result<std::unique_ptr<TlsContext>> tls = make_client_tls(options_.ca_file, origin_.host);
   if (tls.ok()) {

@@ -80,11 +80,11 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   const boost::asio::any_io_executor executor_;
   const ClientOptions options_;
   Origin origin_;
-  std::optional<Dialer> dialer_;     // Empty only where the options cannot work.
   std::unique_ptr<TlsContext> tls_;  // Null for plain HTTP.
   Status usable_;
   std::vector<char> received_;
   Watchdog watchdog_;
+  std::optional<Dialer> dialer_;  // Empty only where the options cannot work.
   // How long a connection may have been idle for a request that must not meet a close under way:
   // as the options say, or a quarter of the shortest idle time after which the upstream was found
   // to have closed one.

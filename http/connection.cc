@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/proxy_protocol.h"
 
 namespace holdfast::http {
 namespace {
@@ -91,8 +92,8 @@ void Connection::give_up() {
 }
 
 Task<void> Connection::run() {
-  const Status shaken = co_await stream_->handshake(from_now(host_.options.handshake_timeout));
-  if (!shaken.ok()) co_return;
+  const bool begun = co_await begin();
+  if (!begun) co_return;
   Next next = Next::kRequest;
   for (int served = 1; next == Next::kRequest; ++served) {
     next = co_await serve_one();
@@ -106,6 +107,41 @@ Task<void> Connection::run() {
   }
   stream_->finish_writing();
   if (next == Next::kLinger || !pending_.empty()) co_await linger();
+}
+
+Task<bool> Connection::begin() {
+  const SteadyTime deadline = from_now(host_.options.handshake_timeout);
+  const auto& sends_proxy_header = host_.options.sends_proxy_header;
+  if (sends_proxy_header && sends_proxy_header(peer_.address)) {
+    const bool named = co_await read_proxy_header(deadline);
+    if (!named) co_return false;
+  }
+  const Status shaken = co_await stream_->handshake(deadline);
+  if (shaken.ok()) peer_.certificate = stream_->client_certificate();
+  co_return shaken.ok();
+}
+
+Task<bool> Connection::read_proxy_header(SteadyTime deadline) {
+  std::string received;
+  ProxyHeader header = parse_proxy_header(received);
+  while (header.state == ProxyHeader::State::kNeedMore) {
+    const std::size_t known = received.size();
+    received.resize(header.size);
+    const Status read =
+        co_await stream_->read_in_front(std::span(received).subspan(known), deadline);
+    if (!read.ok()) co_return false;
+    header = parse_proxy_header(received);
+  }
+  if (header.state == ProxyHeader::State::kInvalid) {
+    log_warning("a connection was refused: it must begin with a PROXY header",
+                {{"address", peer_.address}, {"reason", header.why}});
+    co_return false;
+  }
+  if (header.source != ProxyHeader::Source::kBalancer) {
+    peer_.address = header.address;
+    peer_.port = header.port;
+  }
+  co_return true;
 }
 
 Task<Connection::Next> Connection::serve_one() {

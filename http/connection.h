@@ -45,6 +45,9 @@ class Connection : public boost::intrusive::list_base_hook<
   // Whether the connection can go on being used, or how it must end.
   enum class Next { kRequest, kClose, kLinger, kAbort };
 
+  // Reads a load balancer's PROXY header, and the TLS handshake. False: the connection is over.
+  Task<bool> begin();
+  Task<bool> read_proxy_header(SteadyTime deadline);
   Task<Next> serve_one();
   Task<Received> receive_head();
   RequestParser::State parse_received(std::string_view fresh);
@@ -65,7 +68,7 @@ class Connection : public boost::intrusive::list_base_hook<
   void discard_body();
 
   const std::unique_ptr<Stream> stream_;
-  const Peer peer_;
+  Peer peer_;  // Complete once the handshake is through.
   ConnectionHost& host_;
   RequestParser parser_;
   std::string pending_;  // Received and not used yet.

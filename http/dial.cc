@@ -9,6 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "http/tunnel.h"
+
 namespace holdfast::http {
 namespace {
 
@@ -125,8 +127,12 @@ Task<Result<tcp::socket>> connect_first(boost::asio::any_io_executor executor,
   co_return co_await race->run(deadline);
 }
 
-Dialer::Dialer(boost::asio::any_io_executor executor, std::string host, std::string port)
-    : executor_(std::move(executor)), host_(std::move(host)), port_(std::move(port)) {}
+Dialer::Dialer(boost::asio::any_io_executor executor, Watchdog& watchdog, const Origin& target,
+               const std::optional<Egress>& egress)
+    : executor_(std::move(executor)),
+      watchdog_(watchdog),
+      next_(egress ? egress->proxy : target),
+      tunnel_request_(egress ? tunnel_request(target, egress->credentials) : "") {}
 
 Task<Result<tcp::socket>> Dialer::dial(SteadyTime deadline) {
   if (endpoints_.empty() || now() > endpoints_until_) {
@@ -138,17 +144,18 @@ Task<Result<tcp::socket>> Dialer::dial(SteadyTime deadline) {
   TcpEndpoints endpoints = endpoints_;
   Result<tcp::socket> socket = co_await connect_first(executor_, std::move(endpoints), deadline);
   if (!socket.ok()) endpoints_.clear();
-  co_return std::move(socket);
+  if (!socket.ok() || tunnel_request_.empty()) co_return std::move(socket);
+  co_return co_await open_tunnel(std::move(*socket), watchdog_, tunnel_request_, deadline);
 }
 
 Task<Result<TcpEndpoints>> Dialer::resolve(SteadyTime deadline) {
   boost::system::error_code not_an_address;
-  const auto address = boost::asio::ip::make_address(host_, not_an_address);
-  const auto port = static_cast<std::uint16_t>(std::stoi(port_));
+  const auto address = boost::asio::ip::make_address(next_.host, not_an_address);
+  const auto port = static_cast<std::uint16_t>(std::stoi(next_.port));
   if (!not_an_address) co_return TcpEndpoints{tcp::endpoint(address, port)};
   const auto resolution = std::make_shared<Resolution>(executor_);
   resolution->resolver.async_resolve(
-      host_, port_,
+      next_.host, next_.port,
       [resolution](boost::system::error_code error, const tcp::resolver::results_type& results) {
         resolution->error = error;
         for (const auto& result : results) resolution->endpoints.push_back(result.endpoint());

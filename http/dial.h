@@ -6,12 +6,15 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "http/origin.h"
+#include "http/watchdog.h"
 
 namespace holdfast::http {
 
@@ -26,21 +29,31 @@ Task<Result<boost::asio::ip::tcp::socket>> connect_first(boost::asio::any_io_exe
                                                          TcpEndpoints endpoints,
                                                          SteadyTime deadline);
 
+// The only way out, where there is one: an HTTP proxy that is asked for tunnels.
+struct Egress {
+  Origin proxy;
+  std::string credentials{};  // user:password; empty: none.
+};
+
 class Dialer {
  public:
-  // A name or an address, and a number from 0 to 65535.
-  Dialer(boost::asio::any_io_executor executor, std::string host, std::string port);
+  // The watchdog outlives the dialer.
+  Dialer(boost::asio::any_io_executor executor, Watchdog& watchdog, const Origin& target,
+         const std::optional<Egress>& egress);
 
-  // kTimeout, kUnavailable: no connection. Addresses are remembered for ten seconds, and forgotten
-  // as soon as none of them can be reached. The dialer must outlive the task.
+  // A connection to the target, through the egress proxy if there is one. kTimeout, kUnavailable;
+  // kInvalid: what should be a proxy is none. The target has seen no byte of it. Addresses are
+  // remembered for ten seconds, and forgotten as soon as none of them can be reached. The dialer
+  // must outlive the task.
   Task<Result<boost::asio::ip::tcp::socket>> dial(SteadyTime deadline);
 
  private:
   Task<Result<TcpEndpoints>> resolve(SteadyTime deadline);
 
   const boost::asio::any_io_executor executor_;
-  const std::string host_;
-  const std::string port_;
+  Watchdog& watchdog_;
+  const Origin next_;                 // The egress proxy or the target: whom the socket is to.
+  const std::string tunnel_request_;  // Empty: no tunnel.
   TcpEndpoints endpoints_;
   SteadyTime endpoints_until_{};
 };

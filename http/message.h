@@ -63,11 +63,21 @@ struct RequestHead {
   Headers headers{};
 };
 
+// A certificate by which a client proved in the TLS handshake who it is.
+struct ClientCertificate {
+  std::string subject{};             // Its distinguished name, as RFC 4514 writes it.
+  std::vector<std::string> names{};  // Alternative names: DNS:…, email:…, URI:…, IP:…
+  std::string sha256{};              // Of the whole certificate, in hex.
+};
+
 // Where a request came from.
 struct Peer {
-  std::string address{};  // The TCP peer's IP address, in text.
+  // The IP address, in text: of the TCP peer, or what a trusted load balancer said in a PROXY
+  // header. Empty: the balancer does not know.
+  std::string address{};
   std::uint16_t port = 0;
   bool tls = false;
+  std::shared_ptr<const ClientCertificate> certificate{};  // Null: none was presented.
 };
 
 struct Request {

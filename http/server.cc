@@ -236,8 +236,8 @@ class Server::Impl {
 
   Status start(const HandlerFactory& factory) {
     ::signal(SIGPIPE, SIG_IGN);
-    if (!options_.tls_certificate_file.empty() || !options_.tls_key_file.empty()) {
-      auto tls = make_server_tls(options_.tls_certificate_file, options_.tls_key_file);
+    if (!options_.tls.certificate_file.empty() || !options_.tls.key_file.empty()) {
+      auto tls = ServerTls::make(options_.tls, system_clock());
       if (!tls.ok()) return tls.error();
       tls_ = std::move(*tls);
     }
@@ -254,6 +254,8 @@ class Server::Impl {
   }
 
   std::uint16_t port() const { return port_; }
+
+  Status reload_tls() { return tls_ ? tls_->reload() : Status(); }
 
   bool drain(std::chrono::milliseconds timeout) {
     if (listener_) {
@@ -278,7 +280,7 @@ class Server::Impl {
 
   const ServerOptions options_;
   const std::size_t connections_max_;
-  std::unique_ptr<TlsContext> tls_;
+  std::unique_ptr<ServerTls> tls_;
   std::uint16_t port_ = 0;
   Count count_;  // Outlives the workers, whose connections are counted.
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -298,6 +300,10 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, HandlerFact
 
 std::uint16_t Server::port() const {
   return impl_->port();
+}
+
+Status Server::reload_tls() {
+  return impl_->reload_tls();
 }
 
 bool Server::drain(std::chrono::milliseconds timeout) {

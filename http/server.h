@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "http/message.h"
+#include "http/tls.h"
 
 namespace holdfast::http {
 
@@ -54,8 +55,11 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one; see Server::port().
   int threads = 1;
-  std::string tls_certificate_file{};  // PEM chain; both empty: plain HTTP.
-  std::string tls_key_file{};
+  ServerTlsOptions tls{};  // Without a certificate and a key: plain HTTP.
+  // Whether the TCP peer of that address begins every connection with a PROXY protocol header of
+  // version 2. Then it must; from anybody else such a header is not a request. Called by every
+  // worker. Empty: nobody does.
+  std::function<bool(const std::string& address)> sends_proxy_header{};
   std::size_t connections_max = 10'000;
   std::size_t header_bytes_max = 32 * 1024;  // Request line and headers together.
   std::size_t header_count_max = 100;
@@ -81,6 +85,9 @@ class Server {
   ~Server();
 
   std::uint16_t port() const;
+
+  // Reads certificate, key and client authorities again; see ServerTls::reload. From any thread.
+  Status reload_tls();
 
   // Stops accepting, lets requests in flight finish, closes idle connections. What was read is
   // answered, and each connection's last answer says that it closes; a connection that has not

@@ -126,6 +126,23 @@ Task<Result<std::size_t>> Stream::read_some(std::span<char> buffer, SteadyTime d
   }
 }
 
+Task<Status> Stream::read_in_front(std::span<char> buffer, SteadyTime deadline) {
+  while (!buffer.empty()) {
+    const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+    if (got > 0) {
+      buffer = buffer.subspan(static_cast<std::size_t>(got));
+      continue;
+    }
+    if (got == 0) co_return Error{ErrorCode::kUnavailable, "closed by the peer"};
+    if (errno != EAGAIN && errno != EINTR) {
+      co_return Error{ErrorCode::kUnavailable, std::generic_category().message(errno)};
+    }
+    const Status ready = co_await wait(IoState::kWantRead, deadline);
+    if (!ready.ok()) co_return ready;
+  }
+  co_return Status();
+}
+
 Task<Status> Stream::write_all(std::string_view bytes, std::chrono::milliseconds patience) {
   while (!bytes.empty()) {
     const IoStep step = try_write(bytes);

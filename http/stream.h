@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "http/message.h"
 #include "http/watchdog.h"
 
 namespace holdfast::http {
@@ -46,6 +47,8 @@ class Stream {
   virtual IoStep try_write(std::string_view bytes) = 0;
   // Says that nothing more will be written. Best effort, without waiting.
   virtual void finish_writing() = 0;
+  // What the client presented in a server's handshake, verified. Null: nothing.
+  virtual std::shared_ptr<const ClientCertificate> client_certificate() const { return nullptr; }
   // Whether the stream is open with nothing to read: what may go on being used.
   virtual bool is_quiet() = 0;
 
@@ -55,6 +58,8 @@ class Stream {
   Task<Result<std::size_t>> read_some(std::span<char> buffer, SteadyTime deadline);
   // `patience` is for each wait, so that slow progress is progress.
   Task<Status> write_all(std::string_view bytes, std::chrono::milliseconds patience);
+  // As many bytes from below TLS, where it has not begun: what a load balancer put in front of it.
+  Task<Status> read_in_front(std::span<char> buffer, SteadyTime deadline);
   // Until the socket is ready as `want` says. Errors as above.
   Task<Status> wait(IoState want, SteadyTime deadline);
   // Until it is readable or writable.

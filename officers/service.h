@@ -46,6 +46,9 @@ class Service {
 
   std::uint16_t port() const { return server_->port(); }
 
+  // See http::Server::reload_tls.
+  Status reload_tls() { return server_->reload_tls(); }
+
   // Stops accepting and lets requests in flight finish. False: some were left at `timeout`.
   bool drain(std::chrono::milliseconds timeout);
 

@@ -12,7 +12,7 @@ namespace holdfast::proxy {
 
 struct Call {
   http::Request request;
-  std::string source_ip;               // The client's address, seen through trusted load balancers.
+  std::string source_ip;  // Of the client, behind trusted load balancers; empty: unknown.
   std::optional<std::string> content;  // The body, once it had to be read; else it still streams.
   Uuid operation_id;
   std::string request_id;         // Made here; the answer's request-id unless Graph gave one.

@@ -71,8 +71,8 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
                         .actor_kind = actor.kind,
                         .tenant = actor.tenant_id,
                         .user = is_user ? actor.object_id : std::string(),  // Known to be nobody.
-                        .source_ip = subject.call.source_ip,
                         .now = now};
+  if (!subject.call.source_ip.empty()) facts.source_ip = subject.call.source_ip;
   if (!actor.app_id.empty()) facts.app = actor.app_id;
   // A user's token need not list the directory roles; an app's lists all it was granted.
   if (!is_user || !actor.wids.empty()) {

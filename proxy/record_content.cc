@@ -73,12 +73,23 @@ std::string target_for_record(const std::string& target) {
   return recorded;
 }
 
+std::string certificate_content(const http::ClientCertificate& certificate) {
+  CanonicalObject content;
+  if (!certificate.names.empty()) content.texts("names", as_texts(certificate.names));
+  content.text("sha256", certificate.sha256);
+  add_if_present(content, "subject", certificate.subject);
+  return std::move(content).take();
+}
+
 std::string request_content(const Call& call) {
   const http::RequestHead& head = call.request.head;
   CanonicalObject content;
   if (call.content && !call.content->empty()) {
     content.integer("body_bytes", static_cast<std::int64_t>(call.content->size()));
     content.text("body_sha256", to_hex(sha256(*call.content)));
+  }
+  if (call.request.peer.certificate) {
+    content.written("client_certificate", certificate_content(*call.request.peer.certificate));
   }
   content.text("client_request_id", call.client_request_id);
   if (const std::string* header = head.headers.find("x-msft-approval-justification")) {
@@ -88,7 +99,7 @@ std::string request_content(const Call& call) {
   content.text("method", to_text(printable(head.method), kHeaderTextBytesMax));
   add_if_present(content, "prefer", head.headers.joined("Prefer"));
   content.text("request_id", call.request_id);
-  content.text("source_ip", call.source_ip);
+  add_if_present(content, "source_ip", call.source_ip);
   content.text("target", target_for_record(head.target));
   add_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));
   add_if_present(content, "user_agent", head.headers.get("User-Agent"));

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "proxy/pipeline.h"
+#include "proxy/source_address.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -106,11 +107,21 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
     }
     return std::make_unique<Worker>(executor, upstream, probe_timeout, parts);
   };
+  if (options.proxy_protocol) {
+    options.server.sends_proxy_header = [trusted =
+                                             options.trusted_proxies](const std::string& address) {
+      return is_trusted(address, trusted);
+    };
+  }
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server), make_worker);
   if (!server.ok()) return server.error();
   return std::unique_ptr<Service>(
       new Service(std::move(shared), std::move(*server), options.settle_timeout));
+}
+
+Status Service::reload_tls() {
+  return server_->reload_tls();
 }
 
 std::uint16_t Service::port() const {

@@ -26,6 +26,7 @@ struct ServiceOptions {
   http::ServerOptions server;
   http::ClientOptions upstream;
   std::vector<approval::Network> trusted_proxies;  // See proxy/source_address.h.
+  bool proxy_protocol = false;  // The trusted ones send PROXY headers, see http/server.h.
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
   std::chrono::milliseconds probe_timeout{10'000};  // Each of Holdfast's own questions to Graph.
   std::chrono::milliseconds facts_timeout{5'000};   // See proxy/preimage.h.
@@ -52,6 +53,9 @@ class Service {
   ~Service();
 
   std::uint16_t port() const;
+
+  // See http::Server::reload_tls.
+  Status reload_tls();
 
   // From here on readyz says 503 and that it is draining; everything is still served.
   void announce_drain();

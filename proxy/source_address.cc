@@ -1,18 +1,14 @@
 #include "proxy/source_address.h"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <optional>
 #include <string_view>
 
 namespace holdfast::proxy {
 namespace {
 
-bool is_trusted(std::string_view address, const std::vector<approval::Network>& trusted) {
-  const std::optional<approval::IpAddress> ip = approval::parse_ip(address);
-  return ip && std::any_of(trusted.begin(), trusted.end(), [&](const approval::Network& network) {
-           return approval::contains(network, *ip);
-         });
-}
+namespace ip = boost::asio::ip;
 
 // Takes the last element off a comma-separated list.
 std::string_view take_last(std::string_view& list) {
@@ -24,17 +20,57 @@ std::string_view take_last(std::string_view& list) {
   return last;
 }
 
+bool is_port(std::string_view text) {
+  return !text.empty() && text.size() <= 5 &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// The address of an entry, without its port.
+std::string_view without_port(std::string_view entry) {
+  if (entry.starts_with('[')) {
+    const std::size_t end = entry.find(']');
+    if (end == std::string_view::npos) return {};
+    const std::string_view rest = entry.substr(end + 1);
+    const std::string_view address = entry.substr(1, end - 1);
+    const bool is_ipv6 = address.find(':') != std::string_view::npos;
+    return is_ipv6 && (rest.empty() || (rest[0] == ':' && is_port(rest.substr(1)))) ? address : "";
+  }
+  const std::size_t colon = entry.find(':');
+  const bool is_ipv6 = colon != entry.rfind(':');
+  if (colon == std::string_view::npos || is_ipv6) return entry;
+  return is_port(entry.substr(colon + 1)) ? entry.substr(0, colon) : "";
+}
+
+// One spelling for each address; empty for what is none.
+std::string address_of(std::string_view entry) {
+  boost::system::error_code failed;
+  const auto address = ip::make_address(std::string(without_port(entry)), failed);
+  // A zone means something on one machine only.
+  if (failed || entry.find('%') != std::string_view::npos) return {};
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    return ip::make_address_v4(ip::v4_mapped, address.to_v6()).to_string();
+  }
+  return address.to_string();
+}
+
 }  // namespace
+
+bool is_trusted(std::string_view address, const std::vector<approval::Network>& trusted) {
+  const std::optional<approval::IpAddress> ip = approval::parse_ip(address);
+  return ip && std::any_of(trusted.begin(), trusted.end(), [&](const approval::Network& network) {
+           return approval::contains(network, *ip);
+         });
+}
 
 std::string source_address(const http::Peer& peer, const http::Headers& headers,
                            const std::vector<approval::Network>& trusted) {
   std::string source = peer.address;
   const std::string forwarded = headers.joined("X-Forwarded-For");
   std::string_view hops = forwarded;
-  while (is_trusted(source, trusted) && !hops.empty()) {
-    const std::string_view hop = take_last(hops);
-    if (!approval::parse_ip(hop)) break;
-    source = hop;
+  bool is_last = headers.count("X-Forwarded-For") == 0;
+  while (!is_last && is_trusted(source, trusted)) {
+    is_last = hops.find(',') == std::string_view::npos;
+    source = address_of(take_last(hops));
   }
   return source;
 }

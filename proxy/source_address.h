@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "approval/network.h"
@@ -9,9 +10,16 @@
 
 namespace holdfast::proxy {
 
-// The TCP peer's address; or, where the peer is in `trusted`, the rightmost address of
-// X-Forwarded-For that is not. What stands left of that anybody could have written. An entry that
-// is not an address ends the search: then the hop that reported it counts.
+// Whether an address, in text, is in one of the networks.
+bool is_trusted(std::string_view address, const std::vector<approval::Network>& trusted);
+
+// The peer's address; or, where the peer is in `trusted`, the rightmost address of X-Forwarded-For
+// that is not, over all headers of that name. What stands left of that anybody could have written.
+// Where every hop is trusted, the first one counts; without the header, the peer.
+//
+// An entry is an address, or one with a port: 192.0.2.1, 192.0.2.1:443, 2001:db8::1, [2001:db8::1],
+// [2001:db8::1]:443. Empty, for unknown, where the search meets anything else: a trusted balancer
+// does not know who its client is, and its own address must not pass for the client's.
 std::string source_address(const http::Peer& peer, const http::Headers& headers,
                            const std::vector<approval::Network>& trusted);
 

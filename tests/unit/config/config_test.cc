@@ -207,11 +207,41 @@ INSTANTIATE_TEST_SUITE_P(
                  ":1: proxy.tls.certificate_file: proxy.tls.key_file is missing beside it"},
         FileCase{"key_without_certificate", "audit:\n  tls:\n    key_file: a\n",
                  ":3: audit.tls.key_file: audit.tls.certificate_file is missing beside it"},
+        FileCase{"client_certificates_unknown", "proxy: {tls: {client_certificates: yes}}\n",
+                 ":1: proxy.tls.client_certificates: must be one of none, optional, required"},
+        FileCase{"client_certificates_without_https",
+                 "proxy: {tls: {client_certificates: optional, client_ca_file: a}}\n",
+                 ":1: proxy.tls.client_certificates: needs HTTPS: set certificate_file"},
+        FileCase{"client_certificates_without_authority",
+                 "proxy: {tls: {client_certificates: required, certificate_file: a, key_file: "
+                 "b}}\n",
+                 ":1: proxy.tls.client_certificates: client_ca_file is missing beside it"},
+        FileCase{"authority_without_client_certificates", "proxy: {tls: {client_ca_file: a}}\n",
+                 ":1: proxy.tls.client_ca_file: not used while client_certificates is none"},
+        FileCase{"proxy_protocol_1", "proxy: {proxy_protocol: v1}\n",
+                 ":1: proxy.proxy_protocol: must be one of off, v2"},
+        FileCase{"proxy_protocol_from_nobody", "proxy: {proxy_protocol: v2}\n",
+                 ":1: proxy.proxy_protocol: needs proxy.trusted_proxies: who sends these headers"},
+        FileCase{"egress_proxy_with_password",
+                 "upstream: {egress_proxy: 'http://user:secret@egress:3128'}\n",
+                 ":1: upstream.egress_proxy: must be like http://host:port; credentials go into "
+                 "egress_credentials_file"},
+        FileCase{"egress_credentials_for_nobody", "upstream: {egress_credentials_file: a}\n",
+                 ":1: upstream.egress_credentials_file: not used without upstream.egress_proxy"},
         FileCase{"append_outlives_lease", "audit_log:\n  append_timeout: 15s\n",
                  ":2: audit_log.append_timeout: must be shorter than audit_log.lease"},
         FileCase{"lease_below_append", "audit_log: {lease: 4s}\n",
                  ":1: audit_log.lease: must be longer than audit_log.append_timeout"}),
     [](const auto& row) { return row.param.name; });
+
+TEST_F(ConfigTest, EveryCloudOfGraphMayBeTheUpstream) {
+  for (const std::string host : {"graph.microsoft.com", "graph.microsoft.us",
+                                 "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}) {
+    const auto config = load_config({.settings = {"upstream.origin=https://" + host}});
+    ASSERT_TRUE(config.ok()) << config.error().message;
+    EXPECT_EQ(config->upstream.origin, "https://" + host);
+  }
+}
 
 TEST_F(ConfigTest, APasswordIsNotRepeatedInTheMessage) {
   const auto config = load_config({.settings = {"proxy.database.url=postgresql://a:s3cret@h/db"}});
@@ -415,8 +445,8 @@ TEST(ConfigDump, ReadsBackAsTheSameConfig) {
 
 // Sets the key to the first of some values that it takes; false when none is news to it.
 bool change(const Field& field, Config& config) {
-  const nlohmann::json candidates = {"zz",   "https://zz", "zz:1",  {"10.9.0.0/16"}, 3,
-                                     "3KiB", "3s",         "error", "public"};
+  const nlohmann::json candidates = {"zz", "https://zz",    "zz:1",  "http://zz:1", 3,    "3KiB",
+                                     "3s", {"10.9.0.0/16"}, "error", "optional",    "v2", "public"};
   for (const nlohmann::json& value : candidates) {
     if (set_value(field, config, value).ok()) return get_value(field, Config()) != value;
   }

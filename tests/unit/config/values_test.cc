@@ -78,5 +78,17 @@ TEST(Origin, IsSchemeHostAndPort) {
   }
 }
 
+TEST(Values, HttpProxiesAreHostsWithPorts) {
+  for (const char* text : {"http://egress:3128", "http://10.0.0.1:80", "http://[::1]:3128"}) {
+    EXPECT_TRUE(is_http_proxy(text)) << text;
+  }
+  for (const char* text :
+       {"", "egress:3128", "http://egress", "https://egress:3128", "http://egress:0",
+        "http://user:secret@egress:3128", "http://egress:3128/", "http://egress:3128?x",
+        "socks5://egress:1080", "http://a b:1", "http://:3128"}) {
+    EXPECT_FALSE(is_http_proxy(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::config

@@ -44,8 +44,8 @@ class ClientServer : public testing::TestWithParam<bool> {
   void SetUp() override {
     ServerOptions options;
     if (GetParam()) {
-      options.tls_certificate_file = certificate_for_loopback().certificate_file;
-      options.tls_key_file = certificate_for_loopback().key_file;
+      options.tls.certificate_file = certificate_for_loopback().certificate_file;
+      options.tls.key_file = certificate_for_loopback().key_file;
     }
     auto started = Server::start(options, [](auto) { return std::make_unique<Echo>(); });
     ASSERT_TRUE(started.ok()) << started.error().message;
@@ -110,18 +110,19 @@ INSTANTIATE_TEST_SUITE_P(, ClientServer, testing::Bool(),
 class Verification : public testing::Test {
  protected:
   // The error of a request to a server with that certificate, and nothing sent.
-  std::string refused(const Certificate& server, const std::string& ca_file) {
+  std::string refused(const Certificate& server, const std::string& ca_file,
+                      const std::string& host = "127.0.0.1") {
     auto started = Server::start(
-        {.tls_certificate_file = server.certificate_file, .tls_key_file = server.key_file},
+        {.tls = {.certificate_file = server.certificate_file, .key_file = server.key_file}},
         [](auto) { return std::make_unique<Echo>(); });
     EXPECT_TRUE(started.ok());
     Loop loop;
-    Client client(
-        loop.executor(),
-        {.origin = "https://127.0.0.1:" + std::to_string((*started)->port()), .ca_file = ca_file});
+    Client client(loop.executor(),
+                  {.origin = "https://" + host + ":" + std::to_string((*started)->port()),
+                   .ca_file = ca_file});
     const RequestHead head{.method = "GET", .target = "/"};
     const SendResult sent = loop.run(client.send({.head = head}));
-    EXPECT_EQ(sent.progress, Progress::kNothingSent);
+    EXPECT_EQ(sent.progress, sent.response.ok() ? Progress::kSomeSent : Progress::kNothingSent);
     return sent.response.ok() ? "accepted" : sent.response.error().message;
   }
 };
@@ -136,6 +137,22 @@ TEST_F(Verification, RefusesAnotherHostsCertificate) {
   const std::string error =
       refused(certificate_for_others(), certificate_for_others().certificate_file);
   EXPECT_NE(error.find("IP address mismatch"), std::string::npos) << error;
+}
+
+TEST_F(Verification, RefusesAnotherHostsName) {
+  const std::string error =
+      refused(certificate_for_others(), certificate_for_others().certificate_file, "localhost");
+  EXPECT_NE(error.find("hostname mismatch"), std::string::npos) << error;
+}
+
+TEST_F(Verification, RefusesAnExpiredCertificate) {
+  const std::string error = refused(expired_certificate(), expired_certificate().certificate_file);
+  EXPECT_NE(error.find("certificate has expired"), std::string::npos) << error;
+}
+
+TEST_F(Verification, AcceptsWhatItIsMeantTo) {
+  EXPECT_EQ(refused(certificate_for_loopback(), certificate_for_loopback().certificate_file),
+            "accepted");
 }
 
 TEST_F(Verification, RefusesWhatTheSystemDoesNotKnow) {

@@ -354,8 +354,9 @@ TEST(Client, TakesNoTruncatedTlsForAnEnd) {
     boost::asio::io_context context;
     using boost::asio::ip::tcp;
     tcp::acceptor acceptor(context, tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
-    const auto tls = make_server_tls(certificate_for_loopback().certificate_file,
-                                     certificate_for_loopback().key_file);
+    const Certificate& own = certificate_for_loopback();
+    const auto tls = ServerTls::make(
+        {.certificate_file = own.certificate_file, .key_file = own.key_file}, system_clock());
     ASSERT_TRUE(tls.ok());
     Watchdog watchdog(context.get_executor());
     std::thread thread([&] {

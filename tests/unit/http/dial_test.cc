@@ -148,9 +148,12 @@ TEST(AlternateFamilies, BeginsWithTheFirstOne) {
 TEST(Dialer, LooksNamesUpWithoutHoldingTheLoopUp) {
   const Listening good;
   Loop loop;
-  Dialer dialer(loop.executor(), "localhost", std::to_string(good.endpoint().port()));
+  Watchdog watchdog(loop.executor());
+  const Origin local{.host = "localhost", .port = std::to_string(good.endpoint().port())};
+  Dialer dialer(loop.executor(), watchdog, local, std::nullopt);
   EXPECT_TRUE(loop.run(dialer.dial(after(60s))).ok());
-  Dialer nobody(loop.executor(), "does-not-exist.invalid", "443");
+  const Origin nowhere{.host = "does-not-exist.invalid", .port = "443"};
+  Dialer nobody(loop.executor(), watchdog, nowhere, std::nullopt);
   EXPECT_EQ(loop.run(nobody.dial(after(60s))).error().code, ErrorCode::kUnavailable);
 }
 

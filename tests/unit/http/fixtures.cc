@@ -1,14 +1,18 @@
 #include "tests/unit/http/fixtures.h"
 
 #include <arpa/inet.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <stdexcept>
 
 namespace holdfast::http::test {
@@ -51,6 +55,24 @@ Certificate make_certificate(const std::string& name, const std::string& alterna
       made.certificate_file + " 2>/dev/null";
   if (std::system(command.c_str()) != 0) throw std::runtime_error("openssl req");
   return made;
+}
+
+// Signs the certificate again, as one that ended yesterday.
+void expire(const Certificate& made) {
+  const auto open = [](const std::string& path, const char* mode) {
+    return std::unique_ptr<std::FILE, int (*)(std::FILE*)>(std::fopen(path.c_str(), mode),
+                                                           std::fclose);
+  };
+  EVP_PKEY* key = PEM_read_PrivateKey(open(made.key_file, "r").get(), nullptr, nullptr, nullptr);
+  X509* certificate =
+      PEM_read_X509(open(made.certificate_file, "r").get(), nullptr, nullptr, nullptr);
+  constexpr long kDay = 24 * 60 * 60;
+  X509_gmtime_adj(X509_getm_notBefore(certificate), -2 * kDay);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), -kDay);
+  X509_sign(certificate, key, EVP_sha256());
+  PEM_write_X509(open(made.certificate_file, "w").get(), certificate);
+  X509_free(certificate);
+  EVP_PKEY_free(key);
 }
 
 }  // namespace
@@ -158,6 +180,22 @@ std::uint16_t unused_port() {
 
 const Certificate& certificate_for_loopback() {
   static const Certificate made = make_certificate("loopback", "DNS:localhost,IP:127.0.0.1");
+  return made;
+}
+
+const Certificate& certificate_for_clients() {
+  static const Certificate made = make_certificate("clients",
+                                                   "DNS:app.example,email:app@contoso.example,"
+                                                   "URI:spiffe://contoso.example/app,IP:192.0.2.7");
+  return made;
+}
+
+const Certificate& expired_certificate() {
+  static const Certificate made = [] {
+    Certificate again = make_certificate("expired", "DNS:localhost,IP:127.0.0.1");
+    expire(again);
+    return again;
+  }();
   return made;
 }
 

@@ -347,8 +347,7 @@ TEST_F(ServerTest, GivesUpOnABodyThatDoesNotCome) {
 
 TEST_F(ServerTest, GivesUpOnASilentHandshake) {
   const Certificate& own = certificate_for_loopback();
-  start({.tls_certificate_file = own.certificate_file,
-         .tls_key_file = own.key_file,
+  start({.tls = {.certificate_file = own.certificate_file, .key_file = own.key_file},
          .handshake_timeout = 50ms});
   Raw raw = connect();
   EXPECT_EQ(raw.read_all(), "");
@@ -497,12 +496,12 @@ TEST_F(ServerTest, NamesWhatItCannotUse) {
             std::string::npos);
   const Certificate& own = certificate_for_loopback();
   const auto missing = Server::start(
-      {.tls_certificate_file = "/nowhere.crt", .tls_key_file = own.key_file}, handler);
+      {.tls = {.certificate_file = "/nowhere.crt", .key_file = own.key_file}}, handler);
   ASSERT_FALSE(missing.ok());
   EXPECT_EQ(missing.error().code, ErrorCode::kInvalid);
   EXPECT_TRUE(missing.error().message.starts_with("/nowhere.crt: ")) << missing.error().message;
-  const auto foreign = Server::start({.tls_certificate_file = own.certificate_file,
-                                      .tls_key_file = certificate_for_others().key_file},
+  const auto foreign = Server::start({.tls = {.certificate_file = own.certificate_file,
+                                              .key_file = certificate_for_others().key_file}},
                                      handler);
   ASSERT_FALSE(foreign.ok());
   EXPECT_EQ(foreign.error().code, ErrorCode::kInvalid);

@@ -1,5 +1,6 @@
 """Holdfast, running, as it is set up for a bench."""
 import contextlib
+import json
 import pathlib
 import ssl
 import subprocess
@@ -33,6 +34,7 @@ proxy:
   threads: {workers}
   spool_dir: {root}/spool
   database: {{ url: "{url}" }}
+  limits: {limits}
 {tls}
 upstream:
   origin: {origin}
@@ -76,9 +78,9 @@ def migrate(bed, cluster) -> None:
 
 @contextlib.contextmanager
 def proxy(bed, cluster, origin: str, certificate: nginx.Certificate | None = None,
-          trusted: nginx.Certificate | None = None):
+          trusted: nginx.Certificate | None = None, limits: dict | None = None):
     """A migrated database and a proxy with its records in it; `certificate` is its own, `trusted`
-    its upstream's. Yields (origin, process)."""
+    its upstream's, `limits` are other ones than its own. Yields (origin, process)."""
     root = bed.root / "holdfast"
     (root / "spool").mkdir(parents=True)
     migrate(bed, cluster)
@@ -88,7 +90,8 @@ def proxy(bed, cluster, origin: str, certificate: nginx.Certificate | None = Non
     tls = TLS.format(certificate=certificate.certificate, key=certificate.key) if certificate else ""
     config.write_text(CONFIG.format(
         root=root, port=port, workers=WORKERS, origin=origin, url=cluster.url("holdfast_proxy"),
-        tls=tls, trust=f"  ca_file: {trusted.certificate}" if trusted else ""))
+        limits=json.dumps(limits or {}), tls=tls,
+        trust=f"  ca_file: {trusted.certificate}" if trusted else ""))
     log = root / "log"
     with processes.running([bed.build / "holdfast", "proxy", "--config", config], log) as process:
         address = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"

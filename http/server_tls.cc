@@ -1,4 +1,7 @@
+#include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <fstream>
 #include <iterator>
@@ -14,6 +17,7 @@ namespace holdfast::http {
 namespace {
 
 using boost::asio::ip::tcp;
+using Certificate = std::unique_ptr<X509, FreeWith<X509_free>>;
 
 Error openssl_failed() {
   return {ErrorCode::kInternal, "TLS: " + openssl_error()};
@@ -44,32 +48,57 @@ Status use_certificate(SSL_CTX* context, const ServerTlsOptions& options) {
   return {};
 }
 
-// Sessions are resumed with whatever was verified when they began, so only where the same would be
-// verified today: under the same authorities and the same demand.
-Status bind_sessions(SSL_CTX* context, const ServerTlsOptions& options) {
-  std::string demands = std::to_string(static_cast<int>(options.client_certificates));
-  if (options.client_certificates != ClientCertificates::kNone) {
-    std::ifstream file(options.client_ca_file, std::ios::binary);
-    demands.append(std::istreambuf_iterator<char>(file), {});
+// The file as it is now: whoever replaces it meanwhile must not have sessions bound to authorities
+// that nobody looked at.
+Result<std::string> authorities_of(const ServerTlsOptions& options) {
+  std::ifstream file(options.client_ca_file, std::ios::binary);
+  std::string pem{std::istreambuf_iterator<char>(file), {}};
+  if (pem.empty()) {
+    return Error{ErrorCode::kInvalid, options.client_ca_file + ": cannot be read, or is empty"};
   }
-  const Sha256 digest = sha256(demands);
-  if (SSL_CTX_set_session_id_context(context, digest.data(), digest.size()) == 1) return {};
-  return openssl_failed();
+  return pem;
+}
+
+// Trusts every certificate in `pem`, and names it to clients. At least one.
+bool trust(SSL_CTX* context, const std::string& pem) {
+  const std::unique_ptr<BIO, FreeWith<BIO_free_all>> bytes(
+      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  int trusted = 0;
+  for (;;) {
+    const Certificate certificate(PEM_read_bio_X509(bytes.get(), nullptr, nullptr, nullptr));
+    if (!certificate) break;
+    if (X509_STORE_add_cert(store, certificate.get()) != 1 ||
+        SSL_CTX_add_client_CA(context, certificate.get()) != 1) {
+      return false;
+    }
+    ++trusted;
+  }
+  // That nothing more begins is the end; anything else is a certificate that cannot be read.
+  const unsigned long end = ERR_peek_last_error();
+  return trusted > 0 && ERR_GET_LIB(end) == ERR_LIB_PEM &&
+         ERR_GET_REASON(end) == PEM_R_NO_START_LINE;
 }
 
 Status verify_clients(SSL_CTX* context, const ServerTlsOptions& options) {
-  if (options.client_certificates == ClientCertificates::kNone) return {};
-  const char* file = options.client_ca_file.c_str();
-  STACK_OF(X509_NAME)* names = SSL_load_client_CA_file(file);
-  if (names == nullptr || SSL_CTX_load_verify_file(context, file) != 1) {
-    sk_X509_NAME_pop_free(names, X509_NAME_free);
-    return unusable_file("authority of client certificates", options.client_ca_file);
+  std::string demands = std::to_string(static_cast<int>(options.client_certificates));
+  if (options.client_certificates != ClientCertificates::kNone) {
+    const Result<std::string> authorities = authorities_of(options);
+    if (!authorities.ok()) return authorities.error();
+    if (!trust(context, *authorities)) {
+      return unusable_file("authority of client certificates", options.client_ca_file);
+    }
+    ERR_clear_error();
+    demands += *authorities;
+    const bool required = options.client_certificates == ClientCertificates::kRequired;
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       nullptr);
   }
-  SSL_CTX_set_client_CA_list(context, names);  // Takes them over.
-  const bool required = options.client_certificates == ClientCertificates::kRequired;
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-                     nullptr);
-  return {};
+  // Sessions are resumed with whatever was verified when they began, so only where the same would
+  // be verified today: under the same authorities and the same demand.
+  const Sha256 digest = sha256(demands);
+  if (SSL_CTX_set_session_id_context(context, digest.data(), digest.size()) == 1) return {};
+  return openssl_failed();
 }
 
 }  // namespace
@@ -81,7 +110,7 @@ struct ServerTls::State {
     ERR_clear_error();
     SslContext context = make_tls_context(TLS_server_method());
     if (!context) return openssl_failed();
-    for (const auto step : {use_certificate, verify_clients, bind_sessions}) {
+    for (const auto step : {use_certificate, verify_clients}) {
       const Status done = step(context.get(), options);
       if (!done.ok()) return done.error();
     }

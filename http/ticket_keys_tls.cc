@@ -2,8 +2,10 @@
 
 #include <openssl/core_names.h>
 #include <openssl/params.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "base/crypto.h"
 
@@ -30,6 +32,7 @@ bool set_mac_key(EVP_MAC_CTX* mac, std::array<std::uint8_t, 32>& key) {
 void TicketKeys::install(SSL_CTX* context) {
   SSL_CTX_set_app_data(context, this);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, use);
+  SSL_CTX_set_session_ticket_cb(context, nullptr, judge, this);
   SSL_CTX_set_timeout(context, std::chrono::seconds(kTicketKeyAge).count());
 }
 
@@ -81,6 +84,19 @@ int TicketKeys::use(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER
       set_mac_key(mac, found->key.mac);
   if (!ready) return kFailed;
   return found->retired ? kUsedButRenew : kUsed;
+}
+
+SSL_TICKET_RETURN TicketKeys::judge(SSL*, SSL_SESSION* session, const unsigned char*, std::size_t,
+                                    SSL_TICKET_STATUS status, void* context) {
+  const bool renew = status == SSL_TICKET_SUCCESS_RENEW;
+  if (status != SSL_TICKET_SUCCESS && !renew) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  if (const X509* certificate = SSL_SESSION_get0_peer(session)) {
+    const auto& clock = static_cast<const TicketKeys*>(context)->clock_;
+    std::time_t now = std::chrono::system_clock::to_time_t(clock.now());
+    const bool valid = X509_cmp_time(X509_get0_notAfter(certificate), &now) > 0;
+    if (!valid) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+  return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
 
 }  // namespace holdfast::http

@@ -1,5 +1,5 @@
 // The keys that a server seals session tickets with. Whoever holds a ticket's key can read the
-// recorded traffic of its session, so keys live for two hours and only in memory.
+// recorded traffic of its session, so keys count for two hours and are only in memory.
 #pragma once
 
 #include <openssl/evp.h>
@@ -37,6 +37,11 @@ class TicketKeys {
   // OpenSSL's callback; see SSL_CTX_set_tlsext_ticket_key_evp_cb(3) for what it must answer.
   static int use(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                  EVP_MAC_CTX* mac, int sealing);
+  // OpenSSL's callback for a ticket that was opened, or not. Clients resume for as long as they
+  // like, with a new ticket each time, and nobody looks at their certificate again: one that has
+  // run out meanwhile needs a full handshake, which refuses it.
+  static SSL_TICKET_RETURN judge(SSL* ssl, SSL_SESSION* session, const unsigned char* name,
+                                 std::size_t name_size, SSL_TICKET_STATUS status, void* keys);
   void rotate() HOLDFAST_REQUIRES(mutex_);
   Key sealing_key();
   struct Found {

@@ -187,7 +187,7 @@ class Egress(TlsCase):
     def setUpClass(cls):
         cls.egress = EgressProxy()
         cls.addClassCleanup(cls.egress.stop)
-        cls.stack = Stack()
+        cls.stack = Stack(settings={"track_commit_timestamp": "on"})
         credentials = cls.stack.folder / "egress.credentials"
         credentials.write_text("holdfast:s3cret\n")
         cls.stack.changes |= {"upstream.egress_proxy": cls.egress.origin,

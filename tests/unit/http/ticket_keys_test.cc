@@ -49,6 +49,17 @@ class TicketKeysTest : public ::testing::TestWithParam<int> {
     return SSL_session_reused(client.get()) == 1;
   }
 
+  // The server asks for a certificate, and the client has one.
+  void verify_client(const Certificate& certificate) {
+    SSL_CTX_load_verify_file(server_.get(), certificate.certificate_file.c_str());
+    SSL_CTX_set_verify(server_.get(), SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_session_id_context(server_.get(), reinterpret_cast<const unsigned char*>("test"),
+                                   4);
+    SSL_CTX_use_certificate_file(client_.get(), certificate.certificate_file.c_str(),
+                                 SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(client_.get(), certificate.key_file.c_str(), SSL_FILETYPE_PEM);
+  }
+
   holdfast::testing::FakeClock clock_;
   TicketKeys keys_{clock_};
   const SslContext server_ = make_tls_context(TLS_server_method());
@@ -79,6 +90,16 @@ TEST_P(TicketKeysTest, RenewWhatARetiredKeySealed) {
     clock_.advance(45min);
     EXPECT_TRUE(resumes()) << each;
   }
+}
+
+TEST_P(TicketKeysTest, DoNotOutliveTheCertificateOfTheirClient) {
+  verify_client(certificate_for_clients());
+  // It was made for two days; to OpenSSL itself it stays valid.
+  clock_.advance(system_clock().now() + 48h - 20min - clock_.now());
+  EXPECT_FALSE(resumes());
+  EXPECT_TRUE(resumes());
+  clock_.advance(30min);
+  EXPECT_FALSE(resumes());
 }
 
 INSTANTIATE_TEST_SUITE_P(, TicketKeysTest, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),

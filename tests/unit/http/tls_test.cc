@@ -204,14 +204,22 @@ INSTANTIATE_TEST_SUITE_P(, TlsServer12, testing::Values(TLS1_2_VERSION),
 
 TEST(TlsServerFiles, NamesTheAuthorityFileThatItCannotUse) {
   const Certificate& own = certificate_for_loopback();
-  const auto tls = ServerTls::make({.certificate_file = own.certificate_file,
-                                    .key_file = own.key_file,
-                                    .client_certificates = ClientCertificates::kOptional,
-                                    .client_ca_file = "/nowhere.pem"},
-                                   system_clock());
-  ASSERT_FALSE(tls.ok());
-  EXPECT_EQ(tls.error().code, ErrorCode::kInvalid);
-  EXPECT_TRUE(tls.error().message.starts_with("/nowhere.pem: ")) << tls.error().message;
+  std::ifstream file(certificate_for_clients().certificate_file);
+  const std::string whole{std::istreambuf_iterator<char>(file), {}};
+  const std::string path = own.certificate_file + ".authorities";
+  for (const std::string& content :
+       {std::string(), std::string("no certificate\n"), whole.substr(0, whole.size() / 2),
+        whole + whole.substr(0, whole.size() / 2)}) {
+    std::ofstream(path) << content;
+    const auto tls = ServerTls::make({.certificate_file = own.certificate_file,
+                                      .key_file = own.key_file,
+                                      .client_certificates = ClientCertificates::kOptional,
+                                      .client_ca_file = path},
+                                     system_clock());
+    ASSERT_FALSE(tls.ok()) << content;
+    EXPECT_EQ(tls.error().code, ErrorCode::kInvalid);
+    EXPECT_TRUE(tls.error().message.starts_with(path + ": ")) << tls.error().message;
+  }
 }
 
 }  // namespace

@@ -245,7 +245,8 @@ TEST(VerifyCheckpoints, only_well_signed_notes_give_roots) {
   log.add_calls(3);
   FakeLog other;
   std::string wrong = log.note();
-  wrong[wrong.size() - 10] ^= 1;
+  char& in_signature = wrong[wrong.size() - 10];
+  in_signature = in_signature == 'A' ? 'B' : 'A';
   std::string moved = log.note();
   moved.replace(moved.find("\n6\n"), 3, "\n7\n");
   std::vector<FoundNote> notes;

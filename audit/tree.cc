@@ -82,6 +82,11 @@ Sha256 tree_hash(std::span<const Sha256> hashes) {
   return level.front();
 }
 
+Sha256 join_peaks(std::span<const Sha256> peaks, std::optional<Sha256> rest) {
+  for (const Sha256& peak : peaks) rest = rest ? node_hash(peak, *rest) : peak;
+  return rest ? *rest : sha256("");
+}
+
 std::vector<Sha256> split_hashes(std::string_view bytes) {
   std::vector<Sha256> hashes(bytes.size() / kHashBytes);
   for (std::size_t i = 0; i < hashes.size(); ++i) {
@@ -131,19 +136,20 @@ void TreeBuilder::append(const Sha256& leaf) {
 }
 
 Sha256 TreeBuilder::root() const {
-  // Lower levels continue where higher ones end: their hash is the last leaf of the level above.
-  std::optional<Sha256> below;
+  return join_peaks(peaks(), std::nullopt);
+}
+
+std::vector<Sha256> TreeBuilder::peaks() const {
+  std::vector<Sha256> peaks;
   for (const std::vector<Sha256>& edge : edges_) {
-    // Whole subtrees of this level, from the right: each is joined with all that follows it.
     std::size_t end = edge.size();
     while (end > 0) {
       const std::size_t width = std::size_t{1} << std::countr_zero(end);
-      const Sha256 hash = tree_hash(std::span(edge).subspan(end - width, width));
-      below = below ? node_hash(hash, *below) : hash;
+      peaks.push_back(tree_hash(std::span(edge).subspan(end - width, width)));
       end -= width;
     }
   }
-  return below ? *below : sha256("");
+  return peaks;
 }
 
 std::vector<Tile> TreeBuilder::take_tiles() {

@@ -66,6 +66,9 @@ std::optional<TilePosition> parse_tile_position(std::string_view path);
 // height. The hash of no leaves is SHA-256 of nothing.
 Sha256 tree_hash(std::span<const Sha256> hashes);
 
+// What subtrees from the right to the left make together, joined to the left of `rest`.
+Sha256 join_peaks(std::span<const Sha256> peaks, std::optional<Sha256> rest);
+
 std::vector<Sha256> split_hashes(std::string_view bytes);
 std::string join_hashes(std::span<const Sha256> hashes);
 
@@ -81,8 +84,15 @@ class TreeBuilder {
 
   std::uint64_t size() const { return size_; }
   Sha256 root() const;
+  // The largest whole subtrees that the leaves make, from the right to the left: joined in that
+  // order they are the root, and with what comes after them the root of a larger tree.
+  std::vector<Sha256> peaks() const;
   // The leaves that are in no full tile yet.
   const std::vector<Sha256>& tail() const { return edges_.front(); }
+  // The hashes of a level that are in no full tile yet.
+  const std::vector<Sha256>& edge(int level) const {
+    return edges_[static_cast<std::size_t>(level)];
+  }
 
   // The tiles that became full since the last call: by level, then by index.
   std::vector<Tile> take_tiles();

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -13,6 +14,7 @@
 namespace holdfast {
 namespace {
 
+constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr mode_t kPrivate = 0600;
 constexpr mode_t kOthers = 0077;
 
@@ -38,13 +40,18 @@ class File {
   int descriptor_;
 };
 
-Status write_and_sync(const File& file, std::string_view bytes, const std::string& path) {
+Status write_all(const File& file, std::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return system_error(path, "write");
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
+  return {};
+}
+
+Status write_and_sync(const File& file, std::string_view bytes, const std::string& path) {
+  if (Status written = write_all(file, bytes, path); !written.ok()) return written;
   if (::fsync(file.get()) != 0) return system_error(path, "sync");
   return {};
 }
@@ -74,7 +81,8 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Re
                  path + ": others than its owner have rights to it; chmod 600 it"};
   }
   std::string bytes;
-  std::array<char, 4096> buffer{};
+  bytes.reserve(std::min(static_cast<std::size_t>(about.st_size), bytes_max));
+  std::array<char, kReadBytes> buffer;
   while (true) {
     const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
@@ -96,6 +104,17 @@ Status replace_file(const std::string& path, std::string_view bytes) {
   }
   if (::rename(draft.c_str(), path.c_str()) != 0) return system_error(path, "replace");
   return sync_directory_of(path);
+}
+
+Status write_file(const std::string& path, std::string_view bytes) {
+  const std::string draft = path + ".new";
+  {
+    const File file(draft, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.ok()) return system_error(draft, "open");
+    if (Status written = write_all(file, bytes, draft); !written.ok()) return written;
+  }
+  if (::rename(draft.c_str(), path.c_str()) != 0) return system_error(path, "replace");
+  return {};
 }
 
 Status create_private_file(const std::string& path, std::string_view bytes) {

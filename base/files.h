@@ -23,6 +23,10 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Re
 // the old or the new one. Mode 0600.
 Status replace_file(const std::string& path, std::string_view bytes);
 
+// Replaces the file as a whole, as anyone who reads it sees it; after a crash of the machine it may
+// be gone. Mode 0600. For what can be fetched again.
+Status write_file(const std::string& path, std::string_view bytes);
+
 // Makes the file, mode 0600, and syncs it and its directory. kRefused: there is one already, which
 // is left alone.
 Status create_private_file(const std::string& path, std::string_view bytes);

@@ -75,16 +75,6 @@ unsigned utf16_rank(unsigned char byte) {
   return byte;
 }
 
-bool utf16_less(const std::string& a, const std::string& b) {
-  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    const auto left = static_cast<unsigned char>(x);
-    const auto right = static_cast<unsigned char>(y);
-    const unsigned left_rank = utf16_rank(left);
-    const unsigned right_rank = utf16_rank(right);
-    return left_rank == right_rank ? left < right : left_rank < right_rank;
-  });
-}
-
 bool is_plain_ascii(const std::string& text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -219,6 +209,16 @@ class CanonicalWriter {
 };
 
 }  // namespace
+
+bool utf16_less(std::string_view a, std::string_view b) {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    const auto left = static_cast<unsigned char>(x);
+    const auto right = static_cast<unsigned char>(y);
+    const unsigned left_rank = utf16_rank(left);
+    const unsigned right_rank = utf16_rank(right);
+    return left_rank == right_rank ? left < right : left_rank < right_rank;
+  });
+}
 
 void append_json_string(std::string& out, std::string_view utf8) {
   out += '"';

@@ -21,6 +21,9 @@ Result<nlohmann::json> parse_json(std::string_view text);
 // a JSON pointer.
 Result<std::string> canonical_json(const nlohmann::json& value);
 
+// The order of names in canonical JSON: by UTF-16 code units. Both are UTF-8.
+bool utf16_less(std::string_view a, std::string_view b);
+
 // Appends `utf8`, which must be UTF-8, as RFC 8785 writes a string.
 void append_json_string(std::string& out, std::string_view utf8);
 

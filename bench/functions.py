@@ -1,10 +1,11 @@
-"""The pure functions under every call, each by itself on one thread: Google Benchmark's programs."""
+"""The pure functions under every call, each by itself on one thread, and verifying a copy of a log,
+on two: Google Benchmark's programs."""
 import json
 import subprocess
 
 import report
 
-PROGRAMS = ("classify", "decide", "record")
+PROGRAMS = ("classify", "decide", "record", "verify")
 REPETITIONS_MIN = 2  # For there to be a median in what they print.
 
 

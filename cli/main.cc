@@ -16,6 +16,7 @@ constexpr const char* kExamples =
   holdfast migrate --config holdfast.yaml      make or update the database's tables
   holdfast proxy --config holdfast.yaml        serve client apps
   holdfast audit --config holdfast.yaml        serve compliance officers
+  holdfast verify --config holdfast.yaml       is the whole log as it was signed?
   holdfast records search --mailbox ceo@contoso.com --from 2026-10-01T00:00:00Z
 
 Every configuration key can also come from the environment (HOLDFAST_PROXY__LISTEN=…) or from
@@ -32,6 +33,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_explain(app, invocation);
   add_migrate(app, invocation);
   add_records(app, invocation);
+  add_verify(app, invocation);
   add_keygen(app, invocation);
   add_config(app, invocation);
 }

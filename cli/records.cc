@@ -1,17 +1,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "cli/audit_service.h"
 #include "cli/load.h"
-#include "http/client.h"
 #include "officers/record_table.h"
 #include "officers/target.h"
 
@@ -21,7 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kPageMax = 1000;
-constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;
 
 struct Connection {
   std::string url;
@@ -59,90 +55,49 @@ struct TextAnswer {
   std::string text;
 };
 
-// The records API of one server, as one officer.
+// The records API of one server, as one officer. Prints what went wrong, if something did.
 class Api {
  public:
-  Api(const config::Records& settings, std::string token)
-      : origin_(settings.url),
-        token_(std::move(token)),
-        client_(context_.get_executor(), {.origin = settings.url, .ca_file = settings.ca_file}) {}
+  explicit Api(const config::Records& settings)
+      : service_({.url = settings.url,
+                  .ca_file = settings.ca_file,
+                  .token = token_in(settings.token_file)}) {}
 
-  // Prints what went wrong, if something did.
   Answer get(const std::string& target) {
-    int status = 0;
-    const Result<std::string> content = fetch(target, "application/json", status);
-    if (!content.ok()) return {};
-    Result<json> body = parse_json(*content);
+    const Result<ServiceAnswer> answer = fetch(target, "application/json");
+    if (!answer.ok()) return {};
+    if (answer->status != 200) return {.exit = refused(*answer), .body = {}};
+    Result<json> body = parse_json(answer->content);
     if (!body.ok() || !body->is_object()) {
-      print_error(origin_ + ": answered " + std::to_string(status) +
-                  " with something else than a JSON object; is that the audit service?");
+      print_error(service_.url() +
+                  ": answered 200 with something else than a JSON object; is that the audit "
+                  "service?");
       return {};
     }
-    if (status == 200) return {.exit = kDone, .body = *std::move(body)};
-    return {.exit = refused(status, *body), .body = {}};
+    return {.exit = kDone, .body = *std::move(body)};
   }
 
   TextAnswer get_text(const std::string& target) {
-    int status = 0;
-    Result<std::string> content = fetch(target, "text/plain", status);
-    if (!content.ok()) return {};
-    if (status == 200) return {.exit = kDone, .text = *std::move(content)};
-    const Result<json> body = parse_json(*content);
-    return {.exit = refused(status, body.ok() ? *body : json()), .text = {}};
+    Result<ServiceAnswer> answer = fetch(target, "text/plain");
+    if (!answer.ok()) return {};
+    if (answer->status == 200) return {.exit = kDone, .text = std::move(answer->content)};
+    return {.exit = refused(*answer), .text = {}};
   }
 
  private:
-  static int refused(int status, const json& body) {
-    const std::string plain = "the audit service answered " + std::to_string(status);
-    print_error(body.is_object() ? body.value("detail", plain) : plain);
-    return status == 400 ? kUsageError : kFoundProblem;
+  static int refused(const ServiceAnswer& answer) {
+    print_error(refusal_text(answer));
+    return answer.status == 400 ? kUsageError : kFoundProblem;
   }
 
-  Result<std::string> fetch(const std::string& target, const std::string& type, int& status) {
-    http::RequestHead head{.method = "GET", .target = target};
-    head.headers.add("Authorization", "Bearer " + token_);
-    head.headers.add("Accept", type);
-    head.headers.add("User-Agent", "holdfast-cli");
-    bool done = false;
-    Result<std::string> content = std::string();
-    boost::asio::co_spawn(context_, exchange(client_, head, status, content),
-                          [&done](std::exception_ptr thrown) {
-                            done = true;
-                            if (thrown) std::rethrow_exception(thrown);
-                          });
-    while (!done) context_.run_one();
-    if (!content.ok()) print_error(origin_ + ": " + content.error().message);
-    return content;
+  Result<ServiceAnswer> fetch(const std::string& target, const std::string& type) {
+    Result<ServiceAnswer> answer = service_.get(target, type);
+    if (!answer.ok()) print_error(answer.error().message);
+    return answer;
   }
 
-  static Task<void> exchange(http::Client& client, const http::RequestHead& head, int& status,
-                             Result<std::string>& content) {
-    const http::Outgoing outgoing{.head = head};
-    http::SendResult sent = co_await client.send(outgoing);
-    if (!sent.response.ok()) {
-      content = sent.response.error();
-      co_return;
-    }
-    if (sent.response->stream) {
-      content = co_await http::read_all(*sent.response->stream, kAnswerBytesMax);
-    } else {
-      content = sent.response->content;
-    }
-    status = sent.response->status;
-  }
-
-  boost::asio::io_context context_{1};
-  const std::string origin_;
-  const std::string token_;
-  http::Client client_;
+  AuditService service_;
 };
-
-std::string first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
 
 // The settings in effect, flags first. Exits through nullopt when they are wrong.
 std::optional<config::Records> settings_of(const Invocation& invocation,
@@ -187,7 +142,7 @@ bool is_page(const json& body) {
 int run_search(const Invocation& invocation, const Search& search) {
   const auto settings = settings_of(invocation, search.connection);
   if (!settings) return kUsageError;
-  Api api(*settings, first_line(settings->token_file));
+  Api api(*settings);
   std::vector<audit::Parameter> parameters = search.filters;
   parameters.push_back({"limit", std::to_string(std::min(search.limit, kPageMax))});
   std::string target = "/api/v1/records?" + officers::encode_query(parameters);
@@ -224,7 +179,7 @@ int run_search(const Invocation& invocation, const Search& search) {
 int run_show(const Invocation& invocation, const Show& show) {
   const auto settings = settings_of(invocation, show.connection);
   if (!settings) return kUsageError;
-  Api api(*settings, first_line(settings->token_file));
+  Api api(*settings);
   const Answer answer = api.get("/api/v1/records/" + percent_encode(show.reference));
   if (answer.exit != kDone) return answer.exit;
   if (show.format == "ndjson") {
@@ -238,7 +193,7 @@ int run_show(const Invocation& invocation, const Show& show) {
 int run_proof(const Invocation& invocation, const Prove& prove) {
   const auto settings = settings_of(invocation, prove.connection);
   if (!settings) return kUsageError;
-  Api api(*settings, first_line(settings->token_file));
+  Api api(*settings);
   const TextAnswer answer =
       api.get_text("/api/v1/records/" + percent_encode(prove.reference) + "/proof");
   std::cout << answer.text;

@@ -1,11 +1,11 @@
 # holdfast_python_tests(PREFIX p FOLDER dir LABEL label BY method|class FILES test_a.py …
-#                       [TIMEOUT seconds] [ENVIRONMENT A=B …])
+#                       [TIMEOUT seconds] [ENVIRONMENT A=B …] [FIXTURES name…])
 #
 # Lists every test method, or every class, of unittest files with CTest on its own, as
 # <prefix>.<module>.<name>. Each is a process that starts what it needs: by class where that takes
 # long and the cases are many. They are found when CMake configures, again when a file changes.
 function(holdfast_python_tests)
-  cmake_parse_arguments(ARG "" "PREFIX;FOLDER;LABEL;BY;TIMEOUT" "FILES;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "" "PREFIX;FOLDER;LABEL;BY;TIMEOUT" "FILES;ENVIRONMENT;FIXTURES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
@@ -24,7 +24,8 @@ function(holdfast_python_tests)
       add_test(NAME ${name} WORKING_DIRECTORY ${ARG_FOLDER}
         COMMAND ${Python3_EXECUTABLE} -B -m unittest -v ${module}.${test})
       set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
-        ENVIRONMENT "PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support;${ARG_ENVIRONMENT}")
+        ENVIRONMENT "PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support;${ARG_ENVIRONMENT}"
+        FIXTURES_REQUIRED "${ARG_FIXTURES}")
     endforeach()
   endforeach()
 endfunction()

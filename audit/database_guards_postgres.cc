@@ -1,0 +1,92 @@
+// check_database_guards(): see audit/log_reader_postgres.h.
+#include <pqxx/pqxx>
+#include <set>
+#include <utility>
+
+#include "audit/log_reader_postgres.h"
+#include "audit/queries_session_postgres.h"
+#include "audit/shipped_functions.h"
+
+namespace holdfast::audit {
+namespace {
+
+// Which trigger each table needs, and that it fires in every session mode (tgenabled 'A'). In
+// tgtype 1 means for each row, 24 UPDATE and DELETE, 32 TRUNCATE. The partitioned table holds no
+// rows of its own.
+constexpr const char* kMissingTriggers = R"(
+WITH kept AS (
+  SELECT c.oid, c.relname, c.relkind = 'p' AS parted
+    FROM pg_class c
+    WHERE c.relnamespace = 'holdfast'::regnamespace
+      AND (c.relname IN ('log', 'tree_tiles', 'tree_checkpoints')
+           OR EXISTS (SELECT FROM pg_inherits i
+                      WHERE i.inhrelid = c.oid AND i.inhparent = 'holdfast.log'::regclass))),
+needed AS (
+  SELECT k.oid, k.relname, n.mask, n.bits, n.name
+    FROM kept k, (VALUES (25, 24, 'UPDATE and DELETE'), (25, 25, 'UPDATE and DELETE of a row'),
+                         (32, 32, 'TRUNCATE')) AS n (mask, bits, name)
+    WHERE NOT (k.parted AND n.bits = 25))
+SELECT n.relname, n.name FROM needed n
+  WHERE NOT EXISTS (
+    SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+      WHERE t.tgrelid = n.oid AND t.tgenabled = 'A' AND t.tgtype & n.mask = n.bits
+        AND t.tgtype & 2 = 2 AND p.proname = 'refuse_change'
+        AND p.pronamespace = 'holdfast'::regnamespace)
+  ORDER BY 1, 2)";
+
+constexpr const char* kWritable = R"(
+SELECT r.rolname, c.relname FROM pg_roles r, pg_class c
+  WHERE r.rolname IN ('holdfast_proxy', 'holdfast_audit')
+    AND c.relnamespace = 'holdfast'::regnamespace AND c.relkind IN ('r', 'p')
+    AND (has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+         OR pg_has_role(r.oid, c.relowner, 'MEMBER'))
+  ORDER BY 1, 2)";
+
+constexpr const char* kFunctions = R"(
+SELECT p.proname, p.prosrc FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+  WHERE p.pronamespace = 'holdfast'::regnamespace AND l.lanname IN ('plpgsql', 'sql')
+    AND p.prosrc <> ''
+  ORDER BY 1)";
+
+void check_triggers(pqxx::transaction_base& transaction, Faults& faults) {
+  for (const pqxx::row& row : transaction.exec(kMissingTriggers)) {
+    faults.add_general(std::string("nothing refuses ") + row[1].c_str() + " on the table " +
+                       row[0].c_str());
+  }
+}
+
+void check_rights(pqxx::transaction_base& transaction, Faults& faults) {
+  for (const pqxx::row& row : transaction.exec(kWritable)) {
+    faults.add_general(std::string("the role ") + row[0].c_str() + " may write the table " +
+                       row[1].c_str());
+  }
+}
+
+void check_functions(pqxx::transaction_base& transaction, Faults& faults) {
+  std::set<std::pair<std::string, std::string>> shipped;
+  for (const ShippedFunction& function : shipped_functions(migrations())) {
+    shipped.emplace(function.name, function.body);
+  }
+  for (const pqxx::row& row : transaction.exec(kFunctions)) {
+    if (shipped.contains({row[0].c_str(), row[1].c_str()})) continue;
+    faults.add_general(std::string("the function ") + row[0].c_str() +
+                       " is not the one that this version of Holdfast has");
+  }
+}
+
+}  // namespace
+
+Result<Faults> check_database_guards(const DatabaseAccess& access) {
+  Faults faults;
+  DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
+  const Status status = session.run([&](pqxx::connection& connection) {
+    pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
+    check_triggers(transaction, faults);
+    check_rights(transaction, faults);
+    check_functions(transaction, faults);
+  });
+  if (!status.ok()) return status.error();
+  return faults;
+}
+
+}  // namespace holdfast::audit

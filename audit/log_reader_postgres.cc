@@ -1,0 +1,190 @@
+#include "audit/log_reader_postgres.h"
+
+#include <algorithm>
+#include <pqxx/pqxx>
+
+#include "audit/queries_session_postgres.h"
+#include "audit/shipped_functions.h"
+#include "audit/tree_store_postgres.h"
+
+namespace holdfast::audit {
+namespace {
+
+constexpr int kCheckpointsAtOnce = 10'000;
+
+using ReadOnly = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
+
+std::string bytes_in(const pqxx::field& field) {
+  return pqxx::binarystring(field).str();
+}
+
+std::optional<Sha256> hash_in(const pqxx::field& field) {
+  const std::vector<Sha256> hashes = split_hashes(bytes_in(field));
+  if (hashes.size() != 1) return std::nullopt;
+  return hashes.front();
+}
+
+void read_state(pqxx::transaction_base& transaction, DatabaseLog& log) {
+  const pqxx::row row = transaction.exec1(
+      "SELECT h.next_index, s.derived, "
+      "(SELECT min(l.index) FROM holdfast.log l WHERE l.index >= h.next_index), "
+      "(SELECT min(r.index) FROM holdfast.record_search r "
+      " WHERE r.index >= s.derived OR r.index < 0) "
+      "FROM holdfast.log_head h, holdfast.search_state s");
+  log.log_size = row[0].as<std::uint64_t>();
+  log.derived = row[1].as<std::uint64_t>();
+  if (!row[2].is_null()) {
+    log.faults.add(row[2].as<std::uint64_t>(),
+                   "a record beyond the end of the log, which is " + std::to_string(log.log_size));
+  }
+  if (!row[3].is_null()) {
+    log.faults.add(std::max<std::int64_t>(row[3].as<std::int64_t>(), 0),
+                   "the search table has a row that the log has no record for yet");
+  }
+  if (log.derived > log.log_size) {
+    log.faults.add(log.log_size, "the search table claims to reach beyond the log");
+  }
+}
+
+// One page of checkpoints, whose ordinals and sizes go on where the last page ended.
+void add_checkpoints(const pqxx::result& rows, std::span<const VerifierKey> keys, unsigned threads,
+                     DatabaseLog& log) {
+  std::vector<FoundNote> notes;
+  for (const pqxx::row& row : rows) {
+    const auto ordinal = row[0].as<std::uint64_t>();
+    const auto size = row[1].as<std::uint64_t>();
+    const std::string from = "the database's checkpoint " + row[0].as<std::string>();
+    if (ordinal != log.checkpoints) {
+      log.faults.add_general("the database lacks the checkpoint " +
+                             std::to_string(log.checkpoints) + " that it had");
+      log.checkpoints = ordinal;
+    }
+    if (size < log.tree_size) {
+      log.faults.add(size, from + " is over fewer records than the one before");
+    }
+    const std::string note = row[3].c_str();
+    const Result<Checkpoint> read = read_checkpoint(note);
+    if (read.ok() && (read->head.size != size || read->head.root != hash_in(row[2]))) {
+      log.faults.add_general(from + " is not the one that stands beside it");
+    }
+    log.tree_size = size;
+    ++log.checkpoints;
+    notes.push_back({.note = note, .from = from});
+  }
+  if (!notes.empty()) log.newest_checkpoint = notes.back().note;
+  CheckedNotes checked = check_notes(notes, keys, threads);
+  log.faults.add(std::move(checked.faults));
+  std::ranges::move(checked.roots, std::back_inserter(log.roots));
+}
+
+void read_checkpoints(pqxx::transaction_base& transaction, std::span<const VerifierKey> keys,
+                      unsigned threads, DatabaseLog& log) {
+  std::int64_t after = -1;
+  while (true) {
+    const pqxx::result rows = transaction.exec_params(
+        "SELECT ordinal, size, root, note FROM holdfast.tree_checkpoints "
+        "WHERE ordinal > $1::bigint ORDER BY ordinal LIMIT $2::integer",
+        after, kCheckpointsAtOnce);
+    if (rows.empty()) return;
+    after = rows[rows.size() - 1][0].as<std::int64_t>();
+    add_checkpoints(rows, keys, threads, log);
+  }
+}
+
+class DatabaseSource final : public LogSource {
+ public:
+  explicit DatabaseSource(const DatabaseAccess& access)
+      : session_(access, DatabaseSession::WhenBroken::kReport) {}
+
+  Status prepare() {
+    return session_.run([this](pqxx::connection& connection) {
+      pqxx::nontransaction transaction(connection);
+      // What search should say is computed by the function as it was shipped, not by the database's
+      // own. A standby cannot make one.
+      if (!transaction.exec1("SELECT pg_is_in_recovery()")[0].as<bool>()) {
+        transaction.exec(temporary_search_functions(shipped_functions(migrations())));
+        search_row_ = "pg_temp.search_row";
+      }
+    });
+  }
+
+  Result<std::string> tile(const TileId& id) override {
+    Result<std::string> hashes = Error{ErrorCode::kInternal, "not read"};
+    const Status status = session_.run([&](pqxx::connection& connection) {
+      ReadOnly transaction(connection);
+      hashes = read_tile(transaction, id);
+      if (hashes.ok()) check_stored_root(transaction, id, hashes);
+    });
+    if (!status.ok()) return status.error();
+    return hashes;
+  }
+
+  Result<EntryBatch> entries(const TilePosition& position) override {
+    EntryBatch batch;
+    const Status status = session_.run([&](pqxx::connection& connection) {
+      ReadOnly transaction(connection);
+      add_entries(transaction, position, batch);
+    });
+    if (!status.ok()) return status.error();
+    return batch;
+  }
+
+ private:
+  // The tile above is made of the roots that are stored with full tiles.
+  static void check_stored_root(pqxx::transaction_base& transaction, const TileId& id,
+                                Result<std::string>& hashes) {
+    const pqxx::result rows = transaction.exec_params(
+        "SELECT root FROM holdfast.tree_tiles WHERE level = $1::smallint AND index = $2::bigint",
+        id.level, id.index);
+    if (id.width < kTileWidth || rows.empty()) return;
+    if (hash_in(rows.front()[0]) == tree_hash(split_hashes(*hashes))) return;
+    hashes = Error{ErrorCode::kInvalid, "the hash stored with it is not that of its hashes"};
+  }
+
+  void add_entries(pqxx::transaction_base& transaction, const TilePosition& position,
+                   EntryBatch& batch) const {
+    const std::uint64_t begin = position.index * kTileWidth;
+    const pqxx::result rows = transaction.exec_params(
+        "SELECT l.index, l.entry, l.leaf_hash, l.kind, l.role, l.index >= s.derived OR " +
+            search_row_ +
+            "(l.index, l.entry) IS NOT DISTINCT FROM r FROM holdfast.search_state s, "
+            "holdfast.log l LEFT JOIN holdfast.record_search r ON r.index = l.index "
+            "WHERE l.index >= $1::bigint AND l.index < $2::bigint ORDER BY l.index",
+        begin, begin + position.width);
+    for (const pqxx::row& row : rows) {
+      const auto place = row[0].as<std::uint64_t>() - begin;
+      while (batch.size() < place) batch.add_missing();
+      batch.add(bytes_in(row[1]), EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
+                                               .kind = row[3].c_str(),
+                                               .role = row[4].c_str(),
+                                               .search_agrees = row[5].as<bool>(false)});
+    }
+    while (batch.size() < position.width) batch.add_missing();
+  }
+
+  DatabaseSession session_;
+  std::string search_row_ = "holdfast.search_row";
+};
+
+}  // namespace
+
+Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
+                                      std::span<const VerifierKey> keys, unsigned threads) {
+  DatabaseLog log;
+  DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
+  const Status status = session.run([&](pqxx::connection& connection) {
+    ReadOnly transaction(connection);
+    read_state(transaction, log);
+    read_checkpoints(transaction, keys, threads, log);
+  });
+  if (!status.ok()) return status.error();
+  return log;
+}
+
+Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& access) {
+  auto source = std::make_unique<DatabaseSource>(access);
+  if (Status prepared = source->prepare(); !prepared.ok()) return prepared.error();
+  return std::unique_ptr<LogSource>(std::move(source));
+}
+
+}  // namespace holdfast::audit

@@ -1,0 +1,40 @@
+// A log in its database, read to be verified, with what belongs to it there: the columns beside
+// each entry, the search table derived from it, every checkpoint, and what protects all that from
+// changes.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "audit/log_source.h"
+#include "audit/queries_postgres.h"
+#include "audit/verify_checkpoints.h"
+
+namespace holdfast::audit {
+
+// How the log stood at one moment. What is read later holds all of it, unless somebody takes it
+// away.
+struct DatabaseLog {
+  std::uint64_t log_size = 0;
+  std::uint64_t derived = 0;      // Records below it are in the search table.
+  std::string newest_checkpoint;  // The note; empty: there is none.
+  std::uint64_t tree_size = 0;    // Of that one.
+  std::uint64_t checkpoints = 0;
+  std::vector<SignedRoot> roots;  // Of every checkpoint whose signature holds.
+  Faults faults;
+};
+
+// Errors: kUnavailable, kTimeout, kInternal. Memory: 100 bytes for each checkpoint.
+Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
+                                      std::span<const VerifierKey> keys, unsigned threads);
+
+// One for each thread. Entries come with what the database says beside them.
+Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& access);
+
+// Whether the database still is what the migrations made of it: triggers that refuse changes, roles
+// that may write no table, functions as they were shipped. What is not so, as faults.
+Result<Faults> check_database_guards(const DatabaseAccess& access);
+
+}  // namespace holdfast::audit

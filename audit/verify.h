@@ -1,0 +1,91 @@
+// Verifies a log: reads every entry again and computes from them every leaf, tile and root,
+// compares those with what the source holds and with roots that were signed, and follows the log's
+// grammar. What it is told is never believed but for the roots, whose signatures have been checked
+// before (audit/verify_checkpoints.h).
+//
+//   Result<LogReport> report = verify_log({.entries = n, .tree_size = n, .roots = roots,
+//                                          .open = open_directory, .threads = 2});
+//   if (!report.ok()) …            // The source cannot be read.
+//   if (report->faults.count() > 0) …  // The log is not in order.
+//
+// Several threads read and hash; one follows the order. Memory: a few thousand records for each
+// thread, and what the grammar keeps for each call.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/log_grammar.h"
+#include "audit/log_source.h"
+#include "audit/tree.h"
+#include "base/result.h"
+
+namespace holdfast::audit {
+
+struct Fault {
+  // Where: the record, or the first and the last of those among which it is. nullopt: no record.
+  std::optional<std::uint64_t> index;
+  std::uint64_t last = 0;
+  std::string what;
+
+  bool is_exact() const { return index && *index == last; }
+};
+
+// The first faults that were found, and how many there are.
+class Faults {
+ public:
+  void add(std::uint64_t index, std::string what) { add({index, index, std::move(what)}); }
+  void add_range(std::uint64_t first, std::uint64_t last, std::string what) {
+    add({first, last, std::move(what)});
+  }
+  void add_general(std::string what) { add({std::nullopt, 0, std::move(what)}); }
+  void add(Faults others);
+
+  std::uint64_t count() const { return count_; }
+  // At most kKept of them: by the last record that is concerned, so that the first one of the list
+  // says the most of what is wrong first; those of no record come last.
+  const std::vector<Fault>& list() const { return list_; }
+
+  static constexpr std::size_t kKept = 50;
+
+ private:
+  void add(Fault fault);
+
+  std::uint64_t count_ = 0;
+  std::vector<Fault> list_;
+};
+
+// A root that somebody has signed, to be compared with what the entries give.
+struct SignedRoot {
+  TreeHead head;
+  std::string from;  // What it is, for messages: "the newest checkpoint".
+};
+
+struct VerifyPlan {
+  std::uint64_t entries = 0;    // How many the log is said to hold: those below are read.
+  std::uint64_t tree_size = 0;  // Of the tree whose tiles are read; at most `entries`.
+  std::vector<SignedRoot> roots;
+  // A source for one of the threads. Called on that thread.
+  std::function<Result<std::unique_ptr<LogSource>>()> open;
+  unsigned threads = 1;
+  // Told of how many entries are done, now and then, on the calling thread.
+  std::function<void(std::uint64_t)> progress;
+};
+
+struct LogReport {
+  Faults faults;
+  std::uint64_t entries = 0;       // Read and in their form.
+  std::uint64_t roots_agreed = 0;  // Signed ones that the entries lead to.
+  Sha256 root{};                   // What the entries below tree_size lead to.
+  std::uint64_t intents = 0;
+  std::uint64_t outcomes = 0;
+  std::vector<LogGrammar::Open> open;
+};
+
+Result<LogReport> verify_log(VerifyPlan plan);
+
+}  // namespace holdfast::audit

@@ -1,0 +1,162 @@
+#include "audit/verify_order.h"
+
+#include <algorithm>
+#include <span>
+
+namespace holdfast::audit {
+namespace {
+
+std::uint64_t power_of_width(int exponent) {
+  return std::uint64_t{1} << (kTileHeight * exponent);
+}
+
+std::string records(std::uint64_t count) {
+  return std::to_string(count) + (count == 1 ? " record" : " records");
+}
+
+}  // namespace
+
+OrderedCheck::OrderedCheck(const VerifyPlan& plan, LogSource& source)
+    : entries_(plan.entries), tree_size_(plan.tree_size), source_(source), roots_(plan.roots) {
+  std::ranges::sort(roots_, {}, [](const SignedRoot& root) { return root.head.size; });
+  while (next_root_ < roots_.size() && roots_[next_root_].head.size == 0) {
+    check_root(roots_[next_root_++], sha256(""));
+  }
+  report_.root = sha256("");
+}
+
+Status OrderedCheck::add(CheckedTile tile) {
+  report_.faults.add(std::move(tile.faults));
+  check_roots(tile);
+  check_grammar(tile);
+  const std::uint64_t before = tile.span.index * kTileWidth;
+  const bool tree_ends_here = tree_size_ > before && tree_size_ < before + kTileWidth;
+  if (tree_ends_here) {
+    if (Status checked = check_upper_edges(); !checked.ok()) return checked;
+  }
+  if (tile.span.entries < kTileWidth) return {};
+  upper_.append(tile.root);
+  if (Status checked = check_upper_tiles(); !checked.ok()) return checked;
+  if (tree_size_ == before + kTileWidth) return check_upper_edges();
+  return {};
+}
+
+// The tiles that became full with the last tile below.
+Status OrderedCheck::check_upper_tiles() {
+  for (const Tile& tile : upper_.take_tiles()) {
+    const TileId id{.level = tile.level + 1, .index = tile.index};
+    if ((id.index + 1) * power_of_width(id.level + 1) > tree_size_) continue;
+    if (Status checked = check_upper(id, split_hashes(tile.hashes)); !checked.ok()) return checked;
+  }
+  return {};
+}
+
+// What the last tile of each level holds where it is not full, when all of the tree is here.
+Status OrderedCheck::check_upper_edges() {
+  for (int level = 1; level < kTileLevels; ++level) {
+    const std::uint64_t hashes = hashes_at(level, tree_size_);
+    if (hashes % kTileWidth == 0) continue;
+    const TileId id{.level = level, .index = hashes / kTileWidth, .width = hashes % kTileWidth};
+    if (Status checked = check_upper(id, upper_.edge(level - 1)); !checked.ok()) return checked;
+  }
+  return {};
+}
+
+Status OrderedCheck::check_upper(const TileId& id, std::span<const Sha256> expected) {
+  const std::uint64_t span = power_of_width(id.level);  // Of records, for one hash.
+  const std::uint64_t first = id.index * kTileWidth * span;
+  const std::uint64_t last = first + id.width * span - 1;
+  const std::string name = "the tile " + std::to_string(id.level) + "/" + tile_index_path(id.index);
+  const Result<std::string> tile = source_.tile(id);
+  if (!tile.ok()) {
+    if (!is_finding(tile.error())) return tile.error();
+    report_.faults.add_range(first, last, name + ": " + tile.error().message);
+    return {};
+  }
+  const std::vector<Sha256> found = split_hashes(*tile);
+  if (found.size() != expected.size() || tile->size() != expected.size() * sizeof(Sha256)) {
+    report_.faults.add_range(first, last,
+                             name + " has " + std::to_string(tile->size()) + " bytes, not " +
+                                 std::to_string(expected.size() * sizeof(Sha256)));
+    return {};
+  }
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i] == expected[i]) continue;
+    const std::uint64_t at = first + i * span;
+    report_.faults.add_range(at, at + span - 1,
+                             name + " holds another hash than the records lead to");
+    return {};
+  }
+  return {};
+}
+
+// Those over trees that end in this tile.
+void OrderedCheck::check_roots(const CheckedTile& tile) {
+  const std::uint64_t before = tile.span.index * kTileWidth;
+  std::optional<std::vector<Sha256>> peaks;  // Hashed when first needed.
+  const auto root_at = [&](std::uint64_t size) {
+    if (!peaks) peaks = upper_.peaks();
+    const auto leaves = std::span(tile.leaves).first(size - before);
+    const Sha256 rest = leaves.size() == kTileWidth ? tile.root : tree_hash(leaves);
+    return join_peaks(*peaks, rest);
+  };
+  while (next_root_ < roots_.size() && roots_[next_root_].head.size <= before + tile.span.entries) {
+    const std::uint64_t size = roots_[next_root_].head.size;
+    const Sha256 computed = root_at(size);
+    while (next_root_ < roots_.size() && roots_[next_root_].head.size == size) {
+      check_root(roots_[next_root_++], computed);
+    }
+  }
+  const bool has_end = tree_size_ > before && tree_size_ <= before + tile.span.entries;
+  if (has_end) report_.root = root_at(tree_size_);
+}
+
+void OrderedCheck::check_root(const SignedRoot& signed_root, const Sha256& computed) {
+  const std::uint64_t size = signed_root.head.size;
+  if (signed_root.head.root == computed) {
+    ++report_.roots_agreed;
+    agreed_size_ = size;
+    return;
+  }
+  // What is wrong once is wrong in every later root, so only the first one says where.
+  if (disagreeing_++ > 0) {
+    last_disagreeing_ = signed_root.from;
+    return;
+  }
+  report_.faults.add_range(agreed_size_, std::max<std::uint64_t>(size, 1) - 1,
+                           "one of these records is not as it was when " + signed_root.from +
+                               " was signed over the first " + std::to_string(size));
+}
+
+void OrderedCheck::check_grammar(const CheckedTile& tile) {
+  std::uint64_t index = tile.span.index * kTileWidth;
+  for (const std::optional<EntryFacts>& facts : tile.facts) {
+    if (facts) {
+      ++report_.entries;
+      std::string wrong = grammar_.add(index, *facts);
+      if (!wrong.empty()) report_.faults.add(index, std::move(wrong));
+    } else {
+      grammar_.add_unreadable();
+    }
+    ++index;
+  }
+}
+
+LogReport OrderedCheck::finish() && {
+  if (disagreeing_ > 1) {
+    report_.faults.add_general(std::to_string(disagreeing_ - 1) +
+                               " more checkpoints do not agree either, the last is " +
+                               last_disagreeing_);
+  }
+  if (next_root_ < roots_.size()) {
+    const SignedRoot& root = roots_.back();
+    report_.faults.add(entries_, "the log ends here, with " + records(entries_) + ", but " +
+                                     root.from + " was signed over " + records(root.head.size));
+  }
+  report_.intents = grammar_.count(Kind::kIntent);
+  report_.outcomes = grammar_.count(Kind::kOutcome);
+  report_.open = grammar_.open();
+  return std::move(report_);
+}
+
+}  // namespace holdfast::audit

@@ -1,0 +1,44 @@
+// The part of verifying that follows the order of the log: the tree above its leaves, the roots
+// that were signed, and the grammar. For one thread.
+#pragma once
+
+#include <vector>
+
+#include "audit/verify.h"
+#include "audit/verify_tile.h"
+
+namespace holdfast::audit {
+
+class OrderedCheck {
+ public:
+  // `source` is read for the tiles above level 0, and must outlive this.
+  OrderedCheck(const VerifyPlan& plan, LogSource& source);
+
+  // Tiles come in the order of their indexes. An error: the source cannot be read at all.
+  Status add(CheckedTile tile);
+
+  // After the last one.
+  LogReport finish() &&;
+
+ private:
+  Status check_upper_tiles();
+  Status check_upper_edges();
+  Status check_upper(const TileId& id, std::span<const Sha256> expected);
+  void check_roots(const CheckedTile& tile);
+  void check_root(const SignedRoot& signed_root, const Sha256& computed);
+  void check_grammar(const CheckedTile& tile);
+
+  const std::uint64_t entries_;
+  const std::uint64_t tree_size_;
+  LogSource& source_;
+  std::vector<SignedRoot> roots_;  // By size.
+  std::size_t next_root_ = 0;
+  std::uint64_t agreed_size_ = 0;  // The largest tree that a signed root agrees with.
+  std::uint64_t disagreeing_ = 0;  // Signed roots.
+  std::string last_disagreeing_;
+  TreeBuilder upper_;  // Its leaves are the roots of full tiles of level 0.
+  LogGrammar grammar_;
+  LogReport report_;
+};
+
+}  // namespace holdfast::audit

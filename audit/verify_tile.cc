@@ -1,0 +1,103 @@
+#include "audit/verify_tile.h"
+
+#include <algorithm>
+
+namespace holdfast::audit {
+namespace {
+
+std::string tile_name(std::uint64_t index) {
+  return "0/" + tile_index_path(index);
+}
+
+// The source's hashes of the tile; empty where it has none such, which is a fault.
+Result<std::vector<Sha256>> read_hashes(LogSource& source, const TileSpan& span, Faults& faults) {
+  if (span.in_tree == 0) return std::vector<Sha256>();
+  const std::uint64_t first = span.index * kTileWidth;
+  Result<std::string> tile = source.tile({.level = 0, .index = span.index, .width = span.in_tree});
+  if (!tile.ok()) {
+    if (!is_finding(tile.error())) return tile.error();
+    faults.add_range(first, first + span.in_tree - 1,
+                     "the tile " + tile_name(span.index) + ": " + tile.error().message);
+    return std::vector<Sha256>();
+  }
+  if (tile->size() != span.in_tree * sizeof(Sha256)) {
+    faults.add_range(first, first + span.in_tree - 1,
+                     "the tile " + tile_name(span.index) + " has " + std::to_string(tile->size()) +
+                         " bytes, not " + std::to_string(span.in_tree * sizeof(Sha256)));
+    return std::vector<Sha256>();
+  }
+  return split_hashes(*tile);
+}
+
+// nullopt: the source has none of them, which is a fault.
+Result<std::optional<EntryBatch>> read_entries(LogSource& source, const TileSpan& span,
+                                               Faults& faults) {
+  Result<EntryBatch> batch = source.entries({.index = span.index, .width = span.entries});
+  if (batch.ok() && batch->size() == span.entries) return std::optional(*std::move(batch));
+  if (!batch.ok() && !is_finding(batch.error())) return batch.error();
+  faults.add(span.index * kTileWidth,
+             "the entries from here on: " +
+                 (batch.ok() ? "others than were asked for" : batch.error().message));
+  return std::optional<EntryBatch>();
+}
+
+void check_columns(std::uint64_t index, const Sha256& leaf, const EntryFacts& facts,
+                   const EntryColumns& columns, Faults& faults) {
+  if (columns.leaf_hash != leaf) {
+    faults.add(index, "the entry is not the one that its leaf_hash was computed of");
+  }
+  if (columns.kind != to_string(facts.kind) || columns.role != to_string(facts.role)) {
+    faults.add(index, "kind and role beside the entry, " + columns.kind + " and " + columns.role +
+                          ", are not those in it");
+  }
+  if (!columns.search_agrees) {
+    faults.add(index, "the search table does not say what the entry says");
+  }
+}
+
+// One entry, whose hash in the source's tile is known where the tile is. What was changed says
+// nothing that later records could be held to.
+std::optional<EntryFacts> check_entry(std::uint64_t index, std::string_view entry,
+                                      const std::optional<EntryColumns>& columns, std::size_t place,
+                                      CheckedTile& tile) {
+  const Sha256 leaf = leaf_hash(entry);
+  if (place >= tile.leaves.size()) tile.leaves.push_back(leaf);
+  if (tile.leaves[place] != leaf) {
+    tile.faults.add(index, "the entry is not the one that the tree holds");
+    return std::nullopt;
+  }
+  const Result<EntryFacts> facts = read_facts(entry);
+  if (!facts.ok()) {
+    tile.faults.add(index, "the entry " + facts.error().message);
+    return std::nullopt;
+  }
+  if (columns) check_columns(index, leaf, *facts, *columns, tile.faults);
+  return *facts;
+}
+
+}  // namespace
+
+Result<CheckedTile> check_tile(LogSource& source, const TileSpan& span) {
+  CheckedTile tile{.span = span, .leaves = {}, .facts = {}, .faults = {}};
+  Result<std::vector<Sha256>> hashes = read_hashes(source, span, tile.faults);
+  if (!hashes.ok()) return hashes.error();
+  tile.leaves = *std::move(hashes);
+  const Result<std::optional<EntryBatch>> batch = read_entries(source, span, tile.faults);
+  if (!batch.ok()) return batch.error();
+  tile.facts.reserve(span.entries);
+  for (std::size_t place = 0; place < span.entries; ++place) {
+    const std::uint64_t index = span.index * kTileWidth + place;
+    const auto entry = *batch ? (*batch)->entry(place) : std::nullopt;
+    if (entry) {
+      tile.facts.push_back(check_entry(index, *entry, (*batch)->columns(place), place, tile));
+      continue;
+    }
+    if (*batch) tile.faults.add(index, "the log does not hold this record");
+    tile.facts.emplace_back();
+    if (place >= tile.leaves.size()) tile.leaves.push_back(Sha256{});
+  }
+  if (tile.leaves.size() == kTileWidth) tile.root = tree_hash(tile.leaves);
+  return tile;
+}
+
+}  // namespace holdfast::audit

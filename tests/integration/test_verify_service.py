@@ -1,0 +1,171 @@
+"""`holdfast verify` as it ships: from the database, from the audit service and from a copy."""
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+
+from stack import LOG_ORIGIN, Stack
+
+CALLS = 40
+PATH = "/v1.0/me/messages/{}/permanentDelete"
+
+
+class VerifyService(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack()
+        cls.stack.start()
+        for number in range(CALLS):
+            cls.stack.request("POST", PATH.format(f"AAMk{number}"), cls.stack.requester)
+        cls.wait_for_checkpoint()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.stop()
+
+    @classmethod
+    def wait_for_checkpoint(cls):
+        deadline = time.monotonic() + 60
+        while cls.stack.cluster.sql(
+                "SELECT h.next_index = (SELECT max(size) FROM holdfast.tree_checkpoints) "
+                "FROM holdfast.log_head h") != "t":
+            assert time.monotonic() < deadline, "no checkpoint over all records"
+            time.sleep(0.02)
+
+    def verify(self, *arguments, configured=True):
+        """(exit status, standard output, error output); without the stack's configuration what an
+        outsider has."""
+        if configured:
+            return self.stack.run("verify", *arguments, check=False)
+        done = subprocess.run([str(self.stack.binary), "verify", *arguments], text=True,
+                              env=self.stack.environment(), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    def copy(self):
+        """A fresh copy of the log, as `--save` makes it."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="copy-", dir=self.stack.folder))
+        status, output, errors = self.verify("--url", self.stack.audit_url, "--save", str(folder))
+        self.assertEqual((status, errors), (0, ""), output)
+        return folder
+
+    def offline(self, folder, *arguments):
+        return self.verify("--offline", str(folder), "--key", self.stack.verifier_key, *arguments,
+                           configured=False)
+
+    def test_a_log_in_order_is_in_order_from_everywhere(self):
+        status, output, errors = self.verify()
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertRegex(output, r"(?m)^calls +[4-9]\d intents, [4-9]\d outcomes, ")
+        self.assertTrue(output.endswith("in order: no fault found\n"))
+        self.assertNotIn("\r", output)
+        status, output, errors = self.verify("--url", self.stack.audit_url, "--token-file",
+                                             str(self.stack.folder / "auditor.token"))
+        self.assertEqual((status, errors), (0, ""), output)
+        status, output, errors = self.offline(self.copy())
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertRegex(output, r"(?m)^calls +[4-9]\d intents, [4-9]\d outcomes, ")
+
+    def test_database_and_service_give_the_same_copy(self):
+        first, second = self.copy(), self.stack.folder / "from-database"
+        self.assertEqual(self.verify("--save", str(second))[0], 0)
+        entries = [sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
+                          if path.is_file() and "entries/000.p" in path.as_posix())
+                   for folder in (first, second)]
+        self.assertEqual(len(entries[0]), 1)
+        self.assertEqual(self.offline(second)[0], 0)
+
+    def test_a_changed_byte_in_a_copy_is_named(self):
+        folder = self.copy()
+        bundle = next((folder / "tile/entries").rglob("*.p/*"))
+        content = bytearray(bundle.read_bytes())
+        at = 0
+        for _ in range(7):
+            at += 2 + int.from_bytes(content[at:at + 2], "big")
+        content[at + 40] ^= 1
+        bundle.write_bytes(content)
+        status, output, errors = self.offline(folder)
+        self.assertEqual(status, 1)
+        self.assertIn("first bad index 7\n", output)
+        self.assertIn("index 7: the entry is not the one that the tree holds", errors)
+
+    def test_a_wrong_signature_or_key_is_named(self):
+        folder = self.copy()
+        note = (folder / "checkpoint").read_text()
+        other = tempfile.mkdtemp(dir=self.stack.folder)
+        _, key, _ = self.stack.run("keygen", f"{other}/log.key", "--origin", LOG_ORIGIN)
+        status, _, errors = self.verify("--offline", str(folder), "--key", key.strip(),
+                                        configured=False)
+        self.assertEqual(status, 1)
+        self.assertIn("the log's checkpoint: ", errors)
+        size = note.splitlines()[1]
+        (folder / "checkpoint").write_text(note.replace(f"\n{size}\n", f"\n{int(size) - 1}\n"))
+        self.assertEqual(self.offline(folder)[0], 1)
+        (folder / "checkpoint").unlink()
+        self.assertEqual(self.offline(folder)[0], 1)
+
+    def test_a_checkpoint_kept_elsewhere_must_agree(self):
+        folder = self.copy()
+        kept = self.stack.folder / "kept"
+        shutil.copyfile(folder / "checkpoint", kept)
+        self.assertEqual(self.verify("--checkpoint", str(kept))[0], 0)
+        self.assertEqual(self.offline(folder, "--checkpoint", str(kept))[0], 0)
+        self.stack.request("POST", PATH.format("later"), self.stack.requester)
+        self.wait_for_checkpoint()
+        self.assertEqual(self.verify("--checkpoint", str(kept))[0], 0)
+        later = self.copy()
+        status, _, errors = self.offline(folder, "--checkpoint", str(later / "checkpoint"))
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, r"index \d+: the log ends here")
+
+    def test_who_has_no_key_is_told(self):
+        folder = self.copy()
+        status, output, errors = self.verify("--offline", str(folder), configured=False)
+        self.assertEqual(status, 2)
+        self.assertIn("--key", errors)
+        self.assertNotIn("in order", output)
+
+    def test_a_file_of_keys(self):
+        folder = self.copy()
+        keys = self.stack.folder / "keys"
+        keys.write_text(self.stack.verifier_key + "\n\n")
+        self.assertEqual(self.verify("--offline", str(folder), "--key", str(keys),
+                                     configured=False)[0], 0)
+
+    def test_what_cannot_be_asked_or_is_wrongly_said_is_status_2(self):
+        key = self.stack.verifier_key
+        nobody = "https://127.0.0.1:1"
+        database = "audit.database.url=postgresql://holdfast_audit@127.0.0.1:1/holdfast"
+        for arguments in (("--offline", "/no/such/folder", "--key", key), (),
+                          ("--url", nobody, "--key", key),
+                          ("--set", database, "--key", key),
+                          ("--offline", "/tmp", "--key", "not-a-key"),
+                          ("--offline", "/tmp", "--key", key, "--checkpoint", "/no/such/file"),
+                          ("--offline", "/tmp", "--url", nobody), ("--offline",), ("extra",)):
+            status, output, errors = self.verify(*arguments, configured=False)
+            self.assertEqual((status, output), (2, ""), arguments)
+            self.assertTrue(errors.startswith("holdfast: "), errors)
+        status, _, errors = self.verify("--url", self.stack.audit_url, "--token-file", "/dev/null")
+        self.assertEqual(status, 2)
+        self.assertIn("/log/tile/entries/", errors)
+
+    def test_open_calls_are_listed(self):
+        operation = "01890000-0000-7000-8000-00000000abcd"
+        self.stack.cluster.sql(f"""
+            INSERT INTO holdfast.log SELECT h.next_index, e, sha256('\\x00'::bytea || e), 'intent',
+                'proxy' FROM holdfast.log_head h, convert_to('{{"id":"01890000-0000-7000-8000-'
+                '000000000001","kind":"intent","operation_id":"{operation}","time":'
+                '"2026-10-05T08:00:00.000000Z","v":1,"writer":{{"id":'
+                '"01890000-0000-4000-8000-000000000002","role":"proxy"}}}}', 'UTF8') AS e;
+            UPDATE holdfast.log_head SET next_index = next_index + 1""")
+        status, output, _ = self.verify()
+        self.assertEqual(status, 0, output)
+        self.assertTrue(re.search(rf"^open +{operation}, intent at index \d+$", output,
+                                  re.MULTILINE), output)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,107 @@
+#include "audit/entry_facts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace holdfast::audit {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::string_view kOutcome =
+    R"({"approval":{"code":"0b0e7a52-9f51-4b6e-8f0c-3f6d0d7c2a11","state":"APPROVED"},)"
+    R"("id":"01890000-0000-7000-8000-000000000001","kind":"outcome",)"
+    R"("operation_id":"01890000-0000-7000-8000-000000000002",)"
+    R"("outcome":{"result":"refused","status":429},"time":"2026-10-05T08:00:00.000001Z","v":1,)"
+    R"("writer":{"id":"01890000-0000-4000-8000-000000000003","role":"proxy"}})";
+
+TEST(EntryFacts, reads_what_grammar_needs) {
+  const Result<EntryFacts> facts = read_facts(kOutcome);
+  ASSERT_TRUE(facts.ok()) << facts.error().message;
+  EXPECT_EQ(facts->kind, Kind::kOutcome);
+  EXPECT_EQ(facts->role, WriterRole::kProxy);
+  EXPECT_EQ(to_string(facts->id), "01890000-0000-7000-8000-000000000001");
+  EXPECT_EQ(to_string(facts->operation_id), "01890000-0000-7000-8000-000000000002");
+  EXPECT_EQ(to_string(facts->writer), "01890000-0000-4000-8000-000000000003");
+  EXPECT_EQ(to_rfc3339(facts->time), "2026-10-05T08:00:00.000001Z");
+  EXPECT_EQ(facts->result, CallResult::kRefused);
+  EXPECT_EQ(facts->status, 429);
+  EXPECT_EQ(to_string(facts->approval), "0b0e7a52-9f51-4b6e-8f0c-3f6d0d7c2a11");
+  EXPECT_EQ(facts->approval_state, ApprovalState::kApproved);
+}
+
+TEST(EntryFacts, reads_what_make_entry_writes) {
+  for (const Kind kind : {Kind::kIntent, Kind::kDecision, Kind::kAccess, Kind::kRules}) {
+    const Uuid operation = make_uuid_v7(WallTime());
+    Result<Entry> entry = make_entry({.kind = kind, .operation_id = operation}, make_uuid_v7({}),
+                                     {.id = make_uuid_v4(), .role = WriterRole::kAudit});
+    ASSERT_TRUE(entry.ok());
+    entry->set_time(WallTime(std::chrono::microseconds(1'759'651'200'123'456)));
+    const Result<EntryFacts> facts = read_facts(entry->bytes);
+    ASSERT_TRUE(facts.ok()) << facts.error().message;
+    EXPECT_EQ(facts->kind, kind);
+    EXPECT_EQ(facts->operation_id, operation);
+    EXPECT_EQ(facts->id, entry->id);
+    EXPECT_EQ(facts->time, WallTime(std::chrono::microseconds(1'759'651'200'123'456)));
+  }
+}
+
+struct Change {
+  const char* name;
+  std::string from;
+  std::string to;
+  std::string why;
+};
+
+class EntryFactsTable : public ::testing::TestWithParam<Change> {};
+
+TEST_P(EntryFactsTable, is_refused) {
+  const Change& change = GetParam();
+  std::string entry(kOutcome);
+  const std::size_t at = entry.find(change.from);
+  ASSERT_NE(at, std::string::npos);
+  entry.replace(at, change.from.size(), change.to);
+  const Result<EntryFacts> facts = read_facts(entry);
+  ASSERT_FALSE(facts.ok());
+  EXPECT_THAT(facts.error().message, HasSubstr(change.why));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EntryFacts, EntryFactsTable,
+    ::testing::Values(
+        Change{"not_canonical", "\"v\":1", "\"v\": 1", "canonical"},
+        Change{"other_version", "\"v\":1", "\"v\":2", "no v,"},
+        Change{"no_version", ",\"v\":1", "", "no v,"},
+        Change{"unknown_kind", "\"outcome\",", "\"outcame\",", "no kind,"},
+        Change{"id_in_capitals", "01890000-0000-7000-8000-000000000001",
+               "01890000-0000-7000-8000-00000000000A", "no id,"},
+        Change{"short_id", "01890000-0000-7000-8000-000000000001", "01890000", "no id,"},
+        Change{"id_without_hyphens", "01890000-0000-7000-8000-000000000001",
+               "018900000000070000800000000000000001", "no id,"},
+        Change{"time_with_offset", "08:00:00.000001Z", "08:00:00.00+00:0", "no time,"},
+        Change{"no_such_day", "2026-10-05", "2026-02-30", "no time,"},
+        Change{"no_such_hour", "T08", "T24", "no time,"},
+        Change{"writer_of_no_role", "\"proxy\"", "\"owner\"", "writer.role"},
+        Change{"writer_without_id", "\"writer\":{\"id\"", "\"writer\":{\"ie\"", "writer.id"},
+        Change{"member_behind_writer", "\"role\":\"proxy\"}}", "\"role\":\"proxy\"},\"x\":1}",
+               "writer as its last"},
+        Change{"operation_that_is_none", "\"operation_id\":\"0", "\"operation_id\":\"x",
+               "operation_id"},
+        Change{"call_without_operation",
+               "\"operation_id\":\"01890000-0000-7000-8000-000000000002\",", "", "operation_id"},
+        Change{"outcome_without_result", "\"result\":\"refused\"", "\"result\":\"gone\"",
+               "outcome.result"}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(EntryFacts, a_decision_may_quote_any_code) {
+  std::string decision(kOutcome);
+  decision.replace(decision.find("\"outcome\","), 10, "\"decision\",");
+  decision.replace(decision.find("0b0e7a52"), 8, "whatever");
+  EXPECT_TRUE(read_facts(decision).ok());
+  decision.replace(decision.find("\"decision\","), 11, "\"approval\",");
+  ASSERT_FALSE(read_facts(decision).ok());
+  EXPECT_THAT(read_facts(decision).error().message, HasSubstr("approval.code"));
+}
+
+}  // namespace
+}  // namespace holdfast::audit

@@ -1,0 +1,268 @@
+#include "audit/verify.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "audit/verify_checkpoints.h"
+#include "base/encoding.h"
+#include "tests/support/fake_log.h"
+
+namespace holdfast::audit {
+
+void PrintTo(const Fault& fault, std::ostream* out) {
+  *out << (fault.index ? std::to_string(*fault.index) : "-") << " to " << fault.last << ": "
+       << fault.what << "\n";
+}
+
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using testing::FakeLog;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::Property;
+
+// The fault that the list begins with is at that record, or among those, and says that.
+auto fault(std::uint64_t first, std::uint64_t last, const std::string& what) {
+  return AllOf(Field("index", &Fault::index, first), Field("last", &Fault::last, last),
+               Field("what", &Fault::what, HasSubstr(what)));
+}
+auto fault(std::uint64_t index, const std::string& what) {
+  return fault(index, index, what);
+}
+
+std::vector<Fault> faults_of(const VerifyPlan& plan) {
+  const Result<LogReport> report = verify_log(plan);
+  EXPECT_TRUE(report.ok()) << report.error().message;
+  return report.ok() ? report->faults.list() : std::vector<Fault>();
+}
+std::vector<Fault> faults_of(const FakeLog& log) {
+  return faults_of(log.plan());
+}
+
+TEST(Verify, logs_of_many_sizes_are_in_order) {
+  for (const int calls : {0, 1, 60, 127, 128, 129, 300, 2'048, 2'100}) {
+    FakeLog log;
+    log.add_calls(calls);
+    log.add_intent();
+    const Result<LogReport> report = verify_log(log.plan());
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_THAT(report->faults.list(), ElementsAre()) << calls;
+    EXPECT_EQ(report->entries, log.size());
+    EXPECT_EQ(report->roots_agreed, 1U);
+    EXPECT_EQ(report->root, log.head().root);
+    EXPECT_EQ(report->intents, static_cast<std::uint64_t>(calls) + 1);
+    EXPECT_EQ(report->outcomes, static_cast<std::uint64_t>(calls));
+    ASSERT_EQ(report->open.size(), 1U);
+    EXPECT_EQ(report->open.front().intent_index, log.size() - 1);
+  }
+  FakeLog nothing;
+  EXPECT_THAT(faults_of(nothing), ElementsAre());
+}
+
+TEST(Verify, three_levels_of_tiles) {
+  FakeLog log;
+  log.add_calls(33'000);
+  EXPECT_THAT(faults_of(log), ElementsAre());
+  log.change_tile({.level = 2, .index = 0, .width = 1}, std::string(32, 'x'));
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(0, 65'535, "tile 2/000 holds another hash")));
+}
+
+TEST(Verify, a_changed_entry_is_named_exactly) {
+  for (const std::uint64_t index : {0U, 7U, 255U, 256U, 511U, 599U}) {
+    FakeLog log;
+    log.add_calls(300);
+    std::string entry = log.entry(index);
+    entry[entry.find("\"time\"") + 20] ^= 1;
+    log.change_entry(index, entry);
+    EXPECT_THAT(faults_of(log), ElementsAre(fault(index, "not the one that the tree holds")));
+  }
+}
+
+TEST(Verify, an_entry_that_is_none) {
+  FakeLog log;
+  log.add_calls(1);
+  log.add_bytes("{}");
+  log.add_calls(1);
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(2, "the entry has no v")));
+}
+
+TEST(Verify, a_missing_entry) {
+  FakeLog log;
+  log.add_calls(300);
+  log.lose_entry(300);
+  log.lose_entry(301);
+  const std::string missing = "does not hold this record";
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(300, missing), fault(301, missing)));
+}
+
+TEST(Verify, tiles_that_hold_something_else) {
+  FakeLog log;
+  log.add_calls(300);
+  const auto flipped = [&](const TileId& id) {
+    FakeLog copy = log;
+    Result<std::unique_ptr<LogSource>> source = copy.plan().open();
+    std::string bytes = *(*source)->tile(id);
+    bytes[33] ^= 1;  // In the second hash.
+    copy.change_tile(id, bytes);
+    return faults_of(copy);
+  };
+  // Of level 0 the tree is built from the tile, so the signed root tells as well.
+  EXPECT_EQ(flipped({.level = 0, .index = 1}).front().index, 257U);
+  EXPECT_EQ(flipped({.level = 0, .index = 2, .width = 88}).front().index, 513U);
+  EXPECT_THAT(flipped({.level = 1, .index = 0, .width = 2}),
+              ElementsAre(fault(256, 511, "tile 1/000 holds another hash")));
+}
+
+TEST(Verify, tiles_that_are_missing_or_cut) {
+  FakeLog log;
+  log.add_calls(300);
+  log.change_tile({.level = 0, .index = 1}, std::nullopt);
+  log.change_tile({.level = 0, .index = 2, .width = 88}, std::string(100, 'x'));
+  log.change_tile({.level = 1, .index = 0, .width = 2}, std::string(32, 'x'));
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(256, 511, "tile 0/001: no such file"),
+                                          fault(0, 511, "tile 1/000 has 32 bytes, not 64"),
+                                          fault(512, 599, "tile 0/002 has 100 bytes, not 2816")));
+}
+
+TEST(Verify, a_log_rewritten_whole_leads_to_another_root) {
+  FakeLog log;
+  log.add_calls(300);
+  FakeLog rewritten;
+  rewritten.add_calls(300);
+  VerifyPlan plan = rewritten.plan();
+  plan.roots = log.plan().roots;
+  EXPECT_THAT(faults_of(plan),
+              ElementsAre(fault(0, 599, "as it was when the checkpoint was signed")));
+}
+
+TEST(Verify, earlier_checkpoints_say_where) {
+  FakeLog log;
+  VerifyPlan earlier;
+  for (int i = 0; i < 10; ++i) {
+    log.add_calls(40);
+    earlier.roots.push_back({.head = log.head(), .from = "checkpoint " + std::to_string(i)});
+  }
+  VerifyPlan plan = log.plan();
+  plan.roots = earlier.roots;
+  EXPECT_THAT(faults_of(plan), ElementsAre());
+  for (std::size_t i = 5; i < 10; ++i) plan.roots[i].head.root[0] ^= 1;
+  EXPECT_THAT(faults_of(plan),
+              ElementsAre(fault(400, 479, "checkpoint 5 was signed over the first 480"),
+                          Field(&Fault::what, HasSubstr("4 more checkpoints do not agree"))));
+}
+
+TEST(Verify, a_log_that_went_back_ends_before_a_checkpoint) {
+  FakeLog log;
+  log.add_calls(300);
+  VerifyPlan plan = log.plan();
+  plan.roots.push_back({.head = {.size = 700, .root = {}}, .from = "the checkpoint of yesterday"});
+  EXPECT_THAT(faults_of(plan),
+              ElementsAre(fault(600, "the checkpoint of yesterday was signed over 700 records")));
+}
+
+TEST(Verify, records_beyond_the_tree_are_read_too) {
+  FakeLog log;
+  log.add_calls(200);
+  VerifyPlan plan = log.plan();
+  log.add_calls(100);
+  plan.entries = log.size();
+  EXPECT_THAT(faults_of(plan), ElementsAre());
+  log.add_outcome(make_uuid_v4());
+  plan.entries = log.size();
+  EXPECT_THAT(faults_of(plan), ElementsAre(fault(600, "no intent before it")));
+}
+
+TEST(Verify, what_the_database_says_beside_an_entry) {
+  FakeLog log;
+  log.add_calls(2);
+  const auto columns_of = [&log](std::uint64_t index) {
+    return EntryColumns{.leaf_hash = leaf_hash(log.entry(index)),
+                        .kind = index % 2 == 0 ? "intent" : "outcome",
+                        .role = "proxy"};
+  };
+  log.columns = columns_of;
+  EXPECT_THAT(faults_of(log), ElementsAre());
+  log.columns = [&](std::uint64_t index) {
+    EntryColumns columns = columns_of(index);
+    if (index == 0) columns.leaf_hash[0] ^= 1;
+    if (index == 1) columns.kind = "access";
+    if (index == 2) columns.role = "audit";
+    if (index == 3) columns.search_agrees = false;
+    return columns;
+  };
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(0, "leaf_hash"), fault(1, "access and proxy"),
+                                          fault(2, "intent and audit"), fault(3, "search table")));
+}
+
+TEST(Verify, a_source_that_is_away_is_no_finding) {
+  FakeLog log;
+  log.add_calls(300);
+  for (const ErrorCode code :
+       {ErrorCode::kUnavailable, ErrorCode::kTimeout, ErrorCode::kInternal, ErrorCode::kInDoubt}) {
+    log.fail_with({code, "away"});
+    const Result<LogReport> report = verify_log(log.plan());
+    ASSERT_FALSE(report.ok());
+    EXPECT_EQ(report.error().message, "away");
+  }
+  VerifyPlan plan = log.plan();
+  plan.open = []() -> Result<std::unique_ptr<LogSource>> {
+    return Error{ErrorCode::kUnavailable, "closed"};
+  };
+  EXPECT_FALSE(verify_log(plan).ok());
+}
+
+TEST(Verify, progress_ends_at_the_end) {
+  FakeLog log;
+  log.add_calls(3'000);
+  VerifyPlan plan = log.plan();
+  std::vector<std::uint64_t> told;
+  plan.progress = [&told](std::uint64_t done) { told.push_back(done); };
+  EXPECT_THAT(faults_of(plan), ElementsAre());
+  EXPECT_THAT(told, ElementsAre(4'096, 6'000));
+}
+
+TEST(Faults, keeps_the_first_and_counts_all) {
+  Faults faults;
+  faults.add_general("general");
+  for (std::uint64_t i = 200; i > 0; --i) faults.add(i, "exact");
+  faults.add_range(0, 3, "range");
+  Faults more;
+  more.add(0, "first");
+  faults.add(std::move(more));
+  EXPECT_EQ(faults.count(), 203U);
+  ASSERT_EQ(faults.list().size(), Faults::kKept);
+  EXPECT_THAT(faults.list()[0], fault(0, "first"));
+  EXPECT_THAT(faults.list()[1], fault(1, "exact"));
+  EXPECT_TRUE(faults.list()[1].is_exact());
+  EXPECT_THAT(faults.list()[4], fault(0, 3, "range"));
+  EXPECT_FALSE(faults.list()[4].is_exact());
+}
+
+TEST(VerifyCheckpoints, only_well_signed_notes_give_roots) {
+  FakeLog log;
+  log.add_calls(3);
+  FakeLog other;
+  std::string wrong = log.note();
+  char& in_signature = wrong[wrong.size() - 10];
+  in_signature = in_signature == 'A' ? 'B' : 'A';
+  std::string moved = log.note();
+  moved.replace(moved.find("\n6\n"), 3, "\n7\n");
+  std::vector<FoundNote> notes;
+  for (int i = 0; i < 20; ++i) notes.push_back({log.note(), "good"});
+  notes.push_back({wrong, "wrong"});
+  notes.push_back({moved, "moved"});
+  notes.push_back({other.note(), "other"});
+  notes.push_back({"nothing", "none"});
+  for (const unsigned threads : {1U, 4U}) {
+    const CheckedNotes checked = check_notes(notes, std::vector{log.key()}, threads);
+    EXPECT_EQ(checked.roots.size(), 20U);
+    EXPECT_EQ(checked.roots.front().head, log.head());
+    EXPECT_EQ(checked.faults.count(), 4U);
+  }
+  EXPECT_EQ(check_notes(notes, {}, 2).faults.count(), 1U);
+}
+
+}  // namespace
+}  // namespace holdfast::audit

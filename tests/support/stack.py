@@ -23,7 +23,7 @@ import tempfile
 
 from certificates import Certificates
 from graphsim.service import APP_SECRET
-from holds import Relay
+from holds import Network, Relay
 from postgres import Cluster
 from service import Service, StartError, fetch
 from simulator import Simulator
@@ -90,7 +90,7 @@ class Stack:
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
                  config_file=None, ports=None, durable=False, settings=None, relayed=False,
-                 plain=False, reconcile=None):
+                 plain=False, reconcile=None, cuttable=False):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -106,6 +106,8 @@ class Stack:
         self.relayed = relayed
         self.plain = plain  # The proxy and the simulator without TLS, for bytes on raw sockets.
         self.reconcile = reconcile  # How Graph is asked about unknowns: token, application.
+        self.cuttable = cuttable  # The proxy reaches the database by a network that can be cut.
+        self.network = None
         self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
         self.proxy_url = f"http{'' if plain else 's'}://localhost:{self.proxy_port}"
         self.audit_url = f"https://localhost:{self.audit_port}"
@@ -130,6 +132,8 @@ class Stack:
         self.ca_file = self.certificates.ca_file
         self.cluster = Cluster(durable=self.durable, settings=self.database_settings)
         self.cluster.start()
+        if self.cuttable:
+            self.network = Network(self.cluster.port)
         if self.relayed:
             self.relay = Relay(self.certificates)
         certificate = None if self.plain else self.certificates.certificate
@@ -183,7 +187,7 @@ class Stack:
             "proxy.listen": f"127.0.0.1:{self.proxy_port}",
             **more,
             "proxy.spool_dir": str(self.folder / "spool"),
-            "proxy.database.url": self.cluster.url("holdfast_proxy"),
+            "proxy.database.url": self.proxy_database_url(),
             "upstream.origin": (self.relay or self.simulator).origin,
             "upstream.ca_file": str(self.ca_file),
             "rules.file": str(self.rules_file),
@@ -201,6 +205,12 @@ class Stack:
             "records.token_file": str(self.folder / "auditor.token"),
             "records.ca_file": str(self.ca_file),
         }
+
+    def proxy_database_url(self):
+        url = self.cluster.url("holdfast_proxy")
+        if self.network:
+            url = url.replace(f":{self.cluster.port}/", f":{self.network.port}/")
+        return url
 
     def command(self, *arguments):
         """A `holdfast` command line with this stack's configuration."""
@@ -261,6 +271,8 @@ class Stack:
                 service.stop()
         if self.relay:
             self.relay.stop()
+        if self.network:
+            self.network.stop()
         if self.simulator:
             self.simulator.stop()
         if self.cluster:

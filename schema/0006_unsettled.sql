@@ -27,6 +27,15 @@ AS $$
       AND r.index > u.outcome_index;
 $$;
 
+-- Everything that follows from the search table's records `first` to `until` - 1.
+CREATE FUNCTION holdfast.derive_books(first bigint, until bigint) RETURNS void
+  LANGUAGE plpgsql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM holdfast.derive_unsettled(first, until);
+END $$;
+
 CREATE OR REPLACE FUNCTION holdfast.derive_search(batch integer) RETURNS bigint
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -48,7 +57,7 @@ BEGIN
     FROM (SELECT holdfast.search_row(index, entry) AS row
           FROM holdfast.log WHERE index >= first AND index < until
           OFFSET 0) AS derived;  -- Calls search_row() once a row, not once a column.
-  PERFORM holdfast.derive_unsettled(first, until);
+  PERFORM holdfast.derive_books(first, until);
   UPDATE holdfast.search_state SET derived = until;
   RETURN until - first;
 END $$;
@@ -65,5 +74,6 @@ END $$;
 
 SELECT holdfast.derive_unsettled(0, derived) FROM holdfast.search_state;
 
-REVOKE ALL ON FUNCTION holdfast.derive_unsettled(bigint, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION holdfast.derive_unsettled(bigint, bigint),
+  holdfast.derive_books(bigint, bigint) FROM PUBLIC;
 GRANT SELECT ON holdfast.unsettled TO holdfast_audit;

@@ -58,7 +58,11 @@ Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question)
     const pqxx::row row = rows.front();
     state = {.log_size = row[0].as<std::int64_t>(),
              .derived = row[1].as<std::int64_t>(),
-             .partitions = row[2].as<std::int64_t>()};
+             .partitions = row[2].as<std::int64_t>(),
+             .unsettled = row[3].as<std::int64_t>()};
+    if (!row[4].is_null()) {
+      state.unsettled_since = WallTime(std::chrono::microseconds(row[4].as<std::int64_t>()));
+    }
   });
   if (!status.ok()) return status.error();
   return state;

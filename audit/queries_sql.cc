@@ -130,8 +130,10 @@ SqlQuestion id_question(const Uuid& id) {
 
 SqlQuestion state_question() {
   return {.text =
-              "SELECT h.next_index, s.derived, h.partitions_end"
-              " FROM holdfast.search_state s, holdfast.log_head h",
+              "SELECT h.next_index, s.derived, h.partitions_end, u.count, u.oldest"
+              " FROM holdfast.search_state s, holdfast.log_head h,"
+              " (SELECT count(*), (extract(epoch FROM min(since)) * 1000000)::bigint AS oldest"
+              " FROM holdfast.unsettled) u",
           .values = {}};
 }
 

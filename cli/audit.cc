@@ -8,6 +8,27 @@
 namespace holdfast::cli {
 namespace {
 
+http::ClientOptions graph_client(const config::Config& config, const std::string& origin) {
+  return {.origin = origin,
+          .ca_file = config.upstream.ca_file,
+          .connect_timeout = config.upstream.connect_timeout};
+}
+
+// Null: Graph is not asked about unknown outcomes.
+std::unique_ptr<identity::GraphCredential> graph_credential(const config::Config& config) {
+  const config::Reconcile& reconcile = config.audit.reconcile;
+  if (!reconcile.token_file.empty()) {
+    return std::make_unique<identity::TokenFile>(reconcile.token_file);
+  }
+  if (reconcile.tenant.empty()) return nullptr;
+  return std::make_unique<identity::ClientCredentials>(
+      graph_client(config, reconcile.authority),
+      identity::ClientCredentials::Application{.tenant = reconcile.tenant,
+                                               .client_id = reconcile.client_id,
+                                               .secret_file = reconcile.client_secret_file,
+                                               .scope = config.upstream.origin + "/.default"});
+}
+
 officers::ServiceOptions service_options(const config::Config& config, audit::Database database,
                                          officers::Tokens tokens,
                                          std::vector<audit::NoteSigner> signers) {
@@ -25,6 +46,9 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.origin = audit.log.origin;
   options.signers = std::move(signers);
   options.checkpoint_file = audit.log.checkpoint_file;
+  options.credential = graph_credential(config);
+  options.reconcile.graph = graph_client(config, config.upstream.origin);
+  options.reconcile.after = audit.reconcile.after;
   options.entry_readers = audit.log.entries == config::EntryReaders::kAnyone
                               ? officers::EntryReaders::kAnyone
                               : officers::EntryReaders::kOfficers;

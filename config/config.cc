@@ -205,6 +205,25 @@ Status check_signing(const Config& config) {
   return {};
 }
 
+// Graph is asked with one credential or not at all.
+Status check_reconcile(const Config& config) {
+  const Reconcile& reconcile = config.audit.reconcile;
+  const std::vector<std::pair<std::string, std::string>> application = {
+      {"audit.reconcile.tenant", reconcile.tenant},
+      {"audit.reconcile.client_id", reconcile.client_id},
+      {"audit.reconcile.client_secret_file", reconcile.client_secret_file}};
+  for (const auto& [given, value] : application) {
+    if (value.empty()) continue;
+    if (!reconcile.token_file.empty()) {
+      return invalid(config.where(given), "cannot stand beside audit.reconcile.token_file");
+    }
+    for (const auto& [other, needed] : application) {
+      if (needed.empty()) return invalid(config.where(given), other + " is missing beside it");
+    }
+  }
+  return {};
+}
+
 template <class Range, class Value>
 bool holds(const Range& range, const Value& value) {
   return std::find(range.begin(), range.end(), value) != range.end();
@@ -265,8 +284,9 @@ Status check_for(const Config& config, Role role) {
                      "the file " + *value + " is missing or cannot be read");
     }
   }
-  if (role == Role::kAudit) return check_signing(config);
-  return {};
+  if (role != Role::kAudit) return {};
+  Status signing = check_signing(config);
+  return signing.ok() ? check_reconcile(config) : signing;
 }
 
 }  // namespace holdfast::config

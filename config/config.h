@@ -126,6 +126,17 @@ struct LogTree {
   EntryReaders entries = EntryReaders::kOfficers;
 };
 
+// How operations whose outcome is unknown are settled: by asking Graph, with a token from a file or
+// with credentials of an application. Neither: nobody is asked.
+struct Reconcile {
+  std::string token_file;
+  std::string tenant;
+  std::string client_id;
+  std::string client_secret_file;
+  std::string authority = "https://login.microsoftonline.com";  // Scheme, host and port only.
+  milliseconds after{600'000};
+};
+
 struct Audit {
   Endpoint listen{"127.0.0.1", 8444};
   std::string public_url;  // Scheme, host and port only.
@@ -134,6 +145,7 @@ struct Audit {
   std::string tokens_file;
   Database database;
   LogTree log;
+  Reconcile reconcile;
   milliseconds drain_timeout{10'000};
 };
 

@@ -251,6 +251,37 @@ void add_log_tree(std::vector<Field>& table) {
   table.insert(table.end(), rows.begin(), rows.end());
 }
 
+void add_reconcile(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"audit.reconcile.token_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.reconcile.token_file; }},
+       "File with a Graph access token that may read mailboxes, kept fresh by something else and "
+       "read anew each time. With it, or with the application below, Graph (upstream.origin) is "
+       "asked what became of operations whose outcome is unknown.",
+       "/run/holdfast/graph.token"},
+      {"audit.reconcile.tenant",
+       TextKind{[](Config& c) -> auto& { return c.audit.reconcile.tenant; }},
+       "Tenant of the application to ask Graph as (client credentials).",
+       "d3b07384-0000-4000-8000-000000000005"},
+      {"audit.reconcile.client_id",
+       TextKind{[](Config& c) -> auto& { return c.audit.reconcile.client_id; }},
+       "Its id. It needs to read mail, calendars, contacts and tasks, and nothing else.",
+       "6a1e55aa-0000-4000-8000-000000000006"},
+      {"audit.reconcile.client_secret_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.reconcile.client_secret_file; }},
+       "File that holds its secret.", "/etc/holdfast/graph.secret"},
+      {"audit.reconcile.authority",
+       OriginKind{[](Config& c) -> auto& { return c.audit.reconcile.authority; }},
+       "Where its tokens are issued: scheme, host and port only."},
+      {"audit.reconcile.after",
+       DurationKind{[](Config& c) -> auto& { return c.audit.reconcile.after; }, 0ms, 24h},
+       "How long after an outcome became unknown Graph is first asked: longer than a call can "
+       "still "
+       "be on its way."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
 void add_tools(std::vector<Field>& table) {
   const std::vector<Field> rows = {
       {"migrate.database.url",
@@ -287,6 +318,7 @@ std::vector<Field> make_fields() {
   add_upstream(table);
   add_audit(table);
   add_log_tree(table);
+  add_reconcile(table);
   add_tools(table);
   return table;
 }

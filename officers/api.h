@@ -26,6 +26,12 @@ struct TreeRole {
   audit::TreeStatus status;
 };
 
+// How operations whose outcome is unknown are settled.
+struct ReconcileRole {
+  bool asks = false;    // This process has a credential to ask Graph with.
+  std::string problem;  // Why it could not last time; empty: it could.
+};
+
 // Who may read entries under /log/.
 enum class EntryReaders { kOfficers, kAnyone };
 
@@ -40,6 +46,7 @@ struct ApiServices {
   std::function<std::vector<std::string>()> problems;
   std::function<TreeRole()> tree_role;
   EntryReaders entry_readers = EntryReaders::kOfficers;
+  std::function<ReconcileRole()> reconcile_role = [] { return ReconcileRole(); };
 };
 
 std::unique_ptr<http::Handler> make_api(const ApiServices& services);

@@ -47,6 +47,23 @@ std::optional<http::Response> frozen_answer(const ApiServices& services) {
   return problem(503, "the log's tree is frozen: " + why);
 }
 
+std::int64_t milliseconds_since(const Clock& clock, WallTime then) {
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - then);
+  return std::max<std::int64_t>(age.count(), 0);
+}
+
+void add_unsettled(json& body, const audit::LogState& log, const ApiServices& services) {
+  const ReconcileRole role = services.reconcile_role();
+  body["unsettled"] = log.unsettled;
+  body["oldest_unsettled_ms"] = nullptr;
+  if (log.unsettled_since) {
+    body["oldest_unsettled_ms"] = milliseconds_since(services.clock, *log.unsettled_since);
+  }
+  body["reconciling"] = role.asks;
+  body["reconcile_problem"] = nullptr;
+  if (!role.problem.empty()) body["reconcile_problem"] = role.problem;
+}
+
 Task<http::Response> answer_checkpoint(const ApiServices& services) {
   if (std::optional<http::Response> frozen = frozen_answer(services)) {
     co_return *std::move(frozen);
@@ -121,6 +138,8 @@ Task<http::Response> answer_proof(const ApiServices& services, RecordReference w
 Task<http::Response> answer_integrity(const ApiServices& services) {
   const Result<audit::TreeState> state = co_await services.tree.state();
   if (!state.ok()) co_return failure(state.error());
+  const Result<audit::LogState> log = co_await services.records.state();
+  if (!log.ok()) co_return failure(log.error());
   const TreeRole role = services.tree_role();
   json body = {{"signed", state->checkpoint.has_value()},
                {"size", nullptr},
@@ -135,14 +154,13 @@ Task<http::Response> answer_integrity(const ApiServices& services) {
                {"origin", nullptr},
                {"keys", role.keys},
                {"frozen", nullptr}};
+  add_unsettled(body, *log, services);
   if (state->checkpoint) {
     const audit::SignedCheckpoint& newest = *state->checkpoint;
-    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(services.clock.now() -
-                                                                           newest.signed_at);
     body["size"] = newest.head.size;
     body["root"] = to_base64(bytes_of(newest.head.root));
     body["signed_at"] = to_rfc3339(newest.signed_at);
-    body["age_ms"] = std::max<std::int64_t>(age.count(), 0);
+    body["age_ms"] = milliseconds_since(services.clock, newest.signed_at);
     // A log that has gone back holds fewer.
     body["behind"] = state->log_size - std::min<std::uint64_t>(newest.head.size, state->log_size);
     body["checkpoint"] = newest.note;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "audit/settle_postgres.h"
+#include "audit/unsettled_postgres.h"
 #include "base/clock.h"
 
 namespace holdfast::officers {
@@ -17,6 +18,7 @@ constexpr std::int64_t kDeriveBatch = 2000;
 constexpr milliseconds kDeriveInterval{200};
 constexpr milliseconds kPartitionInterval{10'000};
 constexpr milliseconds kSettleInterval{2'000};
+constexpr milliseconds kReconcileInterval{1'000};
 constexpr milliseconds kTreeInterval{100};  // A checkpoint is at most a second late.
 constexpr milliseconds kLoopStatementTimeout{60'000};
 
@@ -54,6 +56,14 @@ std::unique_ptr<Loop> settling_loop(const ServiceOptions& options) {
   return std::make_unique<Loop>(LoopWork{
       .name = "settling", .interval = kSettleInterval, .step = std::move(step), .interrupt = [] {
       }});  // A step is short by itself.
+}
+
+// Asks Graph what became of operations whose outcome is unknown.
+std::unique_ptr<Loop> reconciling_loop(Reconciler& reconciler) {
+  return std::make_unique<Loop>(LoopWork{.name = "reconciling",
+                                         .interval = kReconcileInterval,
+                                         .step = [&reconciler] { return reconciler.step(); },
+                                         .interrupt = [&reconciler] { reconciler.interrupt(); }});
 }
 
 // Adds to the tree and signs, or watches who does.
@@ -103,14 +113,17 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
     service->keeper_ = *std::move(keeper);
   }
   service->start_loops(options);
-  const ApiServices services{.records = *service->records_,
-                             .tree = *service->tree_,
-                             .log = *service->log_,
-                             .tokens = service->tokens_,
-                             .clock = system_clock(),
-                             .problems = [self = service.get()] { return self->loop_problems(); },
-                             .tree_role = [self = service.get()] { return self->tree_role(); },
-                             .entry_readers = options.entry_readers};
+  if (options.credential) service->start_reconciling(options);
+  const ApiServices services{
+      .records = *service->records_,
+      .tree = *service->tree_,
+      .log = *service->log_,
+      .tokens = service->tokens_,
+      .clock = system_clock(),
+      .problems = [self = service.get()] { return self->loop_problems(); },
+      .tree_role = [self = service.get()] { return self->tree_role(); },
+      .entry_readers = options.entry_readers,
+      .reconcile_role = [self = service.get()] { return self->reconcile_role(); }};
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server),
                           [services](boost::asio::any_io_executor) { return make_api(services); });
@@ -129,6 +142,19 @@ void Service::start_loops(const ServiceOptions& options) {
                             "SELECT holdfast.ensure_partitions()", kNever));
   loops_.push_back(settling_loop(options));
   if (keeper_) loops_.push_back(tree_loop(*keeper_));
+}
+
+void Service::start_reconciling(ServiceOptions& options) {
+  auto source = std::make_unique<audit::PostgresUnsettled>(audit::DatabaseAccess{
+      .database = options.database, .statement_timeout = kLoopStatementTimeout});
+  reconciler_ = std::make_unique<Reconciler>(std::move(options.reconcile), std::move(source),
+                                             std::move(options.credential), *log_, system_clock());
+  loops_.push_back(reconciling_loop(*reconciler_));
+}
+
+ReconcileRole Service::reconcile_role() const {
+  if (!reconciler_) return {};
+  return {.asks = true, .problem = reconciler_->problem()};
 }
 
 TreeRole Service::tree_role() const {

@@ -16,6 +16,7 @@
 #include "http/server.h"
 #include "officers/api.h"
 #include "officers/loops.h"
+#include "officers/reconciler.h"
 #include "officers/tokens.h"
 
 namespace holdfast::officers {
@@ -32,6 +33,9 @@ struct ServiceOptions {
   std::vector<audit::NoteSigner> signers;
   std::string checkpoint_file;
   EntryReaders entry_readers = EntryReaders::kOfficers;
+  // What Graph is asked with about operations whose outcome is unknown; null: it is not asked.
+  std::unique_ptr<identity::GraphCredential> credential;
+  ReconcileOptions reconcile;
 };
 
 class Service {
@@ -55,8 +59,10 @@ class Service {
  private:
   explicit Service(Tokens tokens) : tokens_(std::move(tokens)) {}
   void start_loops(const ServiceOptions& options);
+  void start_reconciling(ServiceOptions& options);
   std::vector<std::string> loop_problems() const;
   TreeRole tree_role() const;
+  ReconcileRole reconcile_role() const;
 
   const Tokens tokens_;
   std::unique_ptr<audit::LogPostgres> log_;
@@ -64,6 +70,7 @@ class Service {
   std::unique_ptr<audit::PostgresTreeSource> tree_;
   std::string origin_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
+  std::unique_ptr<Reconciler> reconciler_;     // Null: it asks nobody.
   std::vector<std::unique_ptr<Loop>> loops_;   // Complete before the server starts.
   std::unique_ptr<http::Server> server_;
 };

@@ -85,6 +85,8 @@ class FaultCase(StackCase):
         self.simulator.control("DELETE", "faults")
         if self.stack.relay:
             self.stack.relay.release_all()
+        if self.stack.network:
+            self.stack.network.heal()
         if self.database_down:
             self.stack.cluster.start()
             self.database_down = False

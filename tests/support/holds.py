@@ -164,6 +164,58 @@ class Relay:
         return False
 
 
+class Network:
+    """A way to the database that can be cut. What was sent before the cut, or during it, arrives
+    once it has healed, as on a network that sends again: also from a sender who has given up."""
+
+    def __init__(self, port):
+        self.target = ("127.0.0.1", port)
+        self.whole = threading.Event()
+        self.whole.set()
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def cut(self):
+        self.whole.clear()
+
+    def heal(self):
+        self.whole.set()
+
+    def stop(self):
+        self.heal()
+        self.listening.close()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.connect, args=(near,), daemon=True).start()
+
+    def connect(self, near):
+        self.whole.wait()
+        try:
+            far = socket.create_connection(self.target)
+        except OSError:
+            near.close()
+            return
+        for source, sink in ((near, far), (far, near)):
+            threading.Thread(target=self.carry, args=(source, sink), daemon=True).start()
+
+    def carry(self, source, sink):
+        try:
+            while piece := source.recv(65536):
+                self.whole.wait()
+                sink.sendall(piece)
+            self.whole.wait()
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            for end in (source, sink):
+                end.close()
+
+
 def read_message(connection):
     """One whole HTTP message as bytes; empty when the peer has closed instead."""
     received = b""

@@ -129,7 +129,8 @@ def known_results(log):
     """operation id -> what each of its endings says; the late truth of what was unknown counts."""
     results = terminal_records(log)
     for entry, _ in log:
-        if entry["kind"] == "reconciliation":
+        # Not what others found out later: the client was told what was known when it was.
+        if entry["kind"] == "reconciliation" and "reported" in entry["outcome"]:
             results[entry["operation_id"]] = [entry["outcome"]["reported"]]
     return results
 

@@ -22,7 +22,8 @@ import subprocess
 import tempfile
 
 from certificates import Certificates
-from holds import Relay
+from graphsim.service import APP_SECRET
+from holds import Network, Relay
 from postgres import Cluster
 from service import Service, StartError, fetch
 from simulator import Simulator
@@ -89,7 +90,7 @@ class Stack:
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
                  config_file=None, ports=None, durable=False, settings=None, relayed=False,
-                 plain=False):
+                 plain=False, reconcile=None, cuttable=False):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -104,6 +105,9 @@ class Stack:
         self.database_settings = settings
         self.relayed = relayed
         self.plain = plain  # The proxy and the simulator without TLS, for bytes on raw sockets.
+        self.reconcile = reconcile  # How Graph is asked about unknowns: token, application.
+        self.cuttable = cuttable  # The proxy reaches the database by a network that can be cut.
+        self.network = None
         self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
         self.proxy_url = f"http{'' if plain else 's'}://localhost:{self.proxy_port}"
         self.audit_url = f"https://localhost:{self.audit_port}"
@@ -128,6 +132,8 @@ class Stack:
         self.ca_file = self.certificates.ca_file
         self.cluster = Cluster(durable=self.durable, settings=self.database_settings)
         self.cluster.start()
+        if self.cuttable:
+            self.network = Network(self.cluster.port)
         if self.relayed:
             self.relay = Relay(self.certificates)
         certificate = None if self.plain else self.certificates.certificate
@@ -139,6 +145,8 @@ class Stack:
         self.requester = self.simulator.tokens["requester"]
         self.app = self.simulator.tokens["app"]
         (self.folder / "spool").mkdir(mode=0o700, exist_ok=True)
+        write_secret(self.folder / "graph.token", self.app + "\n")
+        write_secret(self.folder / "graph.secret", APP_SECRET + "\n")
         self.write_officers()
         self.make_log_key()
         if self.given_config:
@@ -166,13 +174,20 @@ class Stack:
     def settings(self):
         """What this stack needs Holdfast to be told, by dotted key."""
         certificate, key = str(self.certificates.certificate), str(self.certificates.key)
-        tls = {} if self.plain else {"proxy.tls.certificate_file": certificate,
-                                     "proxy.tls.key_file": key}
+        more = {} if self.plain else {"proxy.tls.certificate_file": certificate,
+                                      "proxy.tls.key_file": key}
+        if self.reconcile == "token":
+            more["audit.reconcile.token_file"] = str(self.folder / "graph.token")
+        elif self.reconcile == "application":
+            more |= {"audit.reconcile.tenant": self.simulator.tenant_id,
+                     "audit.reconcile.client_id": self.simulator.app_id,
+                     "audit.reconcile.client_secret_file": str(self.folder / "graph.secret"),
+                     "audit.reconcile.authority": self.simulator.origin}
         return {
             "proxy.listen": f"127.0.0.1:{self.proxy_port}",
-            **tls,
+            **more,
             "proxy.spool_dir": str(self.folder / "spool"),
-            "proxy.database.url": self.cluster.url("holdfast_proxy"),
+            "proxy.database.url": self.proxy_database_url(),
             "upstream.origin": (self.relay or self.simulator).origin,
             "upstream.ca_file": str(self.ca_file),
             "rules.file": str(self.rules_file),
@@ -190,6 +205,12 @@ class Stack:
             "records.token_file": str(self.folder / "auditor.token"),
             "records.ca_file": str(self.ca_file),
         }
+
+    def proxy_database_url(self):
+        url = self.cluster.url("holdfast_proxy")
+        if self.network:
+            url = url.replace(f":{self.cluster.port}/", f":{self.network.port}/")
+        return url
 
     def command(self, *arguments):
         """A `holdfast` command line with this stack's configuration."""
@@ -250,6 +271,8 @@ class Stack:
                 service.stop()
         if self.relay:
             self.relay.stop()
+        if self.network:
+            self.network.stop()
         if self.simulator:
             self.simulator.stop()
         if self.cluster:

@@ -1,5 +1,6 @@
 """What Graph does with one request, once it has been read: authenticate, find, act, answer."""
 import json
+import urllib.parse
 import uuid
 
 from . import actions, batch, harddelete, listing, odata
@@ -26,6 +27,27 @@ DIAGNOSTIC = json.dumps({"ServerInfo": {"DataCenter": "Germany West Central", "S
 # What no proxy may leave on a request it forwards.
 HOP_BY_HOP = ("proxy-connection", "proxy-authorization", "proxy-authenticate", "keep-alive", "te",
               "trailer", "upgrade", "x-http-method-override", "x-http-method", "x-method-override")
+
+
+APP_SECRET = "simulator-app-secret"
+
+
+def issue_token(tokens, call):
+    """What login.microsoftonline.com does for an application with a secret."""
+    wanted = dict(urllib.parse.parse_qsl(call.body.decode(), strict_parsing=True))
+    if wanted.get("grant_type") != "client_credentials" \
+            or not wanted.get("scope", "").endswith("/.default"):
+        return authority_answer(400, {"error": "invalid_request"})
+    if wanted.get("client_secret") != APP_SECRET:
+        return authority_answer(401, {"error": "invalid_client"})
+    token = tokens.for_app(wanted["client_id"], 3600)
+    return authority_answer(200, {"token_type": "Bearer", "expires_in": 3599,
+                                  "access_token": token})
+
+
+def authority_answer(status, value):
+    return Answer(status, json.dumps(value).encode(), [("Content-Type", "application/json")],
+                  did=f"token {status}")
 
 
 class Caller:
@@ -105,6 +127,8 @@ class Service:
         return answer
 
     def dispatch(self, call):
+        if call.method == "POST" and call.target == f"/{self.tokens.tenant_id}/oauth2/v2.0/token":
+            return issue_token(self.tokens, call)
         malformed = None
         try:
             call.path = odata.parse(call.target)

@@ -382,6 +382,27 @@ TEST_F(ConfigTest, ASignedLogNeedsANameAndAMemory) {
   EXPECT_EQ(config->audit.log.checkpoint_file, directory_ + "/state/checkpoint");
 }
 
+TEST_F(ConfigTest, GraphIsAskedWithOneWholeCredentialOrNone) {
+  const std::string file = write("secret", "x");
+  const auto problem = [&](std::vector<std::string> settings) {
+    settings.insert(settings.end(),
+                    {"audit.tokens_file=" + file, "audit.database.url=postgresql://u@h/d"});
+    const Status status = check_for(*load_config({.settings = settings}), Role::kAudit);
+    return status.ok() ? "" : status.error().message;
+  };
+  const std::string tenant = "audit.reconcile.tenant=t";
+  const std::string client = "audit.reconcile.client_id=c";
+  const std::string secret = "audit.reconcile.client_secret_file=" + file;
+  const std::string token = "audit.reconcile.token_file=" + file;
+  EXPECT_EQ(problem({tenant, client, secret}), "");
+  EXPECT_EQ(problem({token}), "");
+  EXPECT_THAT(problem({tenant, client}),
+              HasSubstr("audit.reconcile.client_secret_file is missing beside it"));
+  EXPECT_THAT(problem({secret}), HasSubstr("audit.reconcile.tenant is missing beside it"));
+  EXPECT_THAT(problem({tenant, client, secret, token}),
+              HasSubstr("cannot stand beside audit.reconcile.token_file"));
+}
+
 TEST_F(ConfigTest, ARoleNeedsItsFilesToBeReadable) {
   const std::string file =
       write("h.yaml", "rules:\n  file: gone.yaml\nupstream: {ca_file: gone.crt}\n");

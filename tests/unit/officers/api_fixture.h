@@ -30,14 +30,16 @@ class ApiTest : public ::testing::Test {
   }
 
   http::Response send(http::RequestHead head) {
-    const std::unique_ptr<http::Handler> api = make_api({.records = records_,
-                                                         .tree = tree_,
-                                                         .log = log_,
-                                                         .tokens = tokens_,
-                                                         .clock = clock_,
-                                                         .problems = [this] { return problems_; },
-                                                         .tree_role = [this] { return tree_role_; },
-                                                         .entry_readers = entry_readers_});
+    const std::unique_ptr<http::Handler> api =
+        make_api({.records = records_,
+                  .tree = tree_,
+                  .log = log_,
+                  .tokens = tokens_,
+                  .clock = clock_,
+                  .problems = [this] { return problems_; },
+                  .tree_role = [this] { return tree_role_; },
+                  .entry_readers = entry_readers_,
+                  .reconcile_role = [this] { return reconcile_role_; }});
     http::Request request;
     request.head = std::move(head);
     request.peer = {.address = "10.1.2.3", .port = 4711, .tls = true};
@@ -72,6 +74,7 @@ class ApiTest : public ::testing::Test {
   Tokens tokens_;
   std::vector<std::string> problems_;
   TreeRole tree_role_{.origin = "audit.example/log", .keys = {"key"}, .status = {}};
+  ReconcileRole reconcile_role_;
   EntryReaders entry_readers_ = EntryReaders::kOfficers;
 };
 

@@ -134,6 +134,22 @@ TEST_F(LogApiTest, integrity_tells_how_the_tree_stands) {
   EXPECT_EQ(get("/api/v1/integrity", "").status, 401);
 }
 
+TEST_F(LogApiTest, integrity_tells_what_is_not_settled_and_since_when) {
+  json state = body(get("/api/v1/integrity"));
+  EXPECT_EQ(state["unsettled"], 0);
+  EXPECT_TRUE(state["oldest_unsettled_ms"].is_null());
+  EXPECT_EQ(state["reconciling"], false);
+  EXPECT_TRUE(state["reconcile_problem"].is_null());
+  records_.log_state.unsettled = 3;
+  records_.log_state.unsettled_since = clock_.now() - std::chrono::seconds(90);
+  reconcile_role_ = {.asks = true, .problem = "Graph does not answer"};
+  state = body(get("/api/v1/integrity"));
+  EXPECT_EQ(state["unsettled"], 3);
+  EXPECT_EQ(state["oldest_unsettled_ms"], 90'000);
+  EXPECT_EQ(state["reconciling"], true);
+  EXPECT_EQ(state["reconcile_problem"], "Graph does not answer");
+}
+
 TEST_F(LogApiTest, a_log_that_nobody_signs_says_so) {
   tree_.tree.checkpoint.reset();
   tree_role_ = {};

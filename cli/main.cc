@@ -17,6 +17,7 @@ constexpr const char* kExamples =
   holdfast proxy --config holdfast.yaml        serve client apps
   holdfast audit --config holdfast.yaml        serve compliance officers
   holdfast records search --mailbox ceo@contoso.com --from 2026-10-01T00:00:00Z
+  holdfast approvals list --state PENDING      what waits for a decision?
 
 Every configuration key can also come from the environment (HOLDFAST_PROXY__LISTEN=…) or from
 --set proxy.listen=…; the command line wins over the environment, that over the file.
@@ -32,6 +33,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_explain(app, invocation);
   add_migrate(app, invocation);
   add_records(app, invocation);
+  add_approvals(app, invocation);
   add_keygen(app, invocation);
   add_config(app, invocation);
 }

@@ -1,17 +1,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "base/encoding.h"
-#include "base/json.h"
+#include "cli/audit_client.h"
 #include "cli/load.h"
-#include "http/client.h"
 #include "officers/record_table.h"
 #include "officers/target.h"
 
@@ -21,143 +17,24 @@ namespace {
 using nlohmann::json;
 
 constexpr int kPageMax = 1000;
-constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;
-
-struct Connection {
-  std::string url;
-  std::string token_file;
-  std::string ca_file;
-};
 
 struct Search {
-  Connection connection;
+  AuditConnection connection;
   std::string format = "table";
   int limit = 50;
   std::vector<audit::Parameter> filters;
 };
 
 struct Show {
-  Connection connection;
+  AuditConnection connection;
   std::string format = "table";
   std::string reference;
 };
 
 struct Prove {
-  Connection connection;
+  AuditConnection connection;
   std::string reference;
 };
-
-// What the API said; `exit` is kDone when it answered with what was asked for.
-struct Answer {
-  int exit = kFoundProblem;
-  json body;
-};
-
-// The same of an answer that is text.
-struct TextAnswer {
-  int exit = kFoundProblem;
-  std::string text;
-};
-
-// The records API of one server, as one officer.
-class Api {
- public:
-  Api(const config::Records& settings, std::string token)
-      : origin_(settings.url),
-        token_(std::move(token)),
-        client_(context_.get_executor(), {.origin = settings.url, .ca_file = settings.ca_file}) {}
-
-  // Prints what went wrong, if something did.
-  Answer get(const std::string& target) {
-    int status = 0;
-    const Result<std::string> content = fetch(target, "application/json", status);
-    if (!content.ok()) return {};
-    Result<json> body = parse_json(*content);
-    if (!body.ok() || !body->is_object()) {
-      print_error(origin_ + ": answered " + std::to_string(status) +
-                  " with something else than a JSON object; is that the audit service?");
-      return {};
-    }
-    if (status == 200) return {.exit = kDone, .body = *std::move(body)};
-    return {.exit = refused(status, *body), .body = {}};
-  }
-
-  TextAnswer get_text(const std::string& target) {
-    int status = 0;
-    Result<std::string> content = fetch(target, "text/plain", status);
-    if (!content.ok()) return {};
-    if (status == 200) return {.exit = kDone, .text = *std::move(content)};
-    const Result<json> body = parse_json(*content);
-    return {.exit = refused(status, body.ok() ? *body : json()), .text = {}};
-  }
-
- private:
-  static int refused(int status, const json& body) {
-    const std::string plain = "the audit service answered " + std::to_string(status);
-    print_error(body.is_object() ? body.value("detail", plain) : plain);
-    return status == 400 ? kUsageError : kFoundProblem;
-  }
-
-  Result<std::string> fetch(const std::string& target, const std::string& type, int& status) {
-    http::RequestHead head{.method = "GET", .target = target};
-    head.headers.add("Authorization", "Bearer " + token_);
-    head.headers.add("Accept", type);
-    head.headers.add("User-Agent", "holdfast-cli");
-    bool done = false;
-    Result<std::string> content = std::string();
-    boost::asio::co_spawn(context_, exchange(client_, head, status, content),
-                          [&done](std::exception_ptr thrown) {
-                            done = true;
-                            if (thrown) std::rethrow_exception(thrown);
-                          });
-    while (!done) context_.run_one();
-    if (!content.ok()) print_error(origin_ + ": " + content.error().message);
-    return content;
-  }
-
-  static Task<void> exchange(http::Client& client, const http::RequestHead& head, int& status,
-                             Result<std::string>& content) {
-    const http::Outgoing outgoing{.head = head};
-    http::SendResult sent = co_await client.send(outgoing);
-    if (!sent.response.ok()) {
-      content = sent.response.error();
-      co_return;
-    }
-    if (sent.response->stream) {
-      content = co_await http::read_all(*sent.response->stream, kAnswerBytesMax);
-    } else {
-      content = sent.response->content;
-    }
-    status = sent.response->status;
-  }
-
-  boost::asio::io_context context_{1};
-  const std::string origin_;
-  const std::string token_;
-  http::Client client_;
-};
-
-std::string first_line(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// The settings in effect, flags first. Exits through nullopt when they are wrong.
-std::optional<config::Records> settings_of(const Invocation& invocation,
-                                           const Connection& connection) {
-  Invocation with_flags = invocation;
-  const auto set = [&](const char* key, const std::string& value) {
-    if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
-  };
-  set("records.url", connection.url);
-  set("records.token_file", connection.token_file);
-  set("records.ca_file", connection.ca_file);
-  auto config = load_config(with_flags, config::Role::kRecords);
-  if (!config) return std::nullopt;
-  return config->records;
-}
 
 void print(const std::vector<json>& records, const std::string& format) {
   if (format == "ndjson") {
@@ -187,7 +64,7 @@ bool is_page(const json& body) {
 int run_search(const Invocation& invocation, const Search& search) {
   const auto settings = settings_of(invocation, search.connection);
   if (!settings) return kUsageError;
-  Api api(*settings, first_line(settings->token_file));
+  AuditClient api(*settings);
   std::vector<audit::Parameter> parameters = search.filters;
   parameters.push_back({"limit", std::to_string(std::min(search.limit, kPageMax))});
   std::string target = "/api/v1/records?" + officers::encode_query(parameters);
@@ -224,7 +101,7 @@ int run_search(const Invocation& invocation, const Search& search) {
 int run_show(const Invocation& invocation, const Show& show) {
   const auto settings = settings_of(invocation, show.connection);
   if (!settings) return kUsageError;
-  Api api(*settings, first_line(settings->token_file));
+  AuditClient api(*settings);
   const Answer answer = api.get("/api/v1/records/" + percent_encode(show.reference));
   if (answer.exit != kDone) return answer.exit;
   if (show.format == "ndjson") {
@@ -238,30 +115,11 @@ int run_show(const Invocation& invocation, const Show& show) {
 int run_proof(const Invocation& invocation, const Prove& prove) {
   const auto settings = settings_of(invocation, prove.connection);
   if (!settings) return kUsageError;
-  Api api(*settings, first_line(settings->token_file));
+  AuditClient api(*settings);
   const TextAnswer answer =
       api.get_text("/api/v1/records/" + percent_encode(prove.reference) + "/proof");
   std::cout << answer.text;
   return answer.exit;
-}
-
-void add_connection(CLI::App* command, Connection& connection) {
-  command->add_option("--url", connection.url, "The audit service (records.url).")
-      ->type_name("URL");
-  command
-      ->add_option("--token-file", connection.token_file,
-                   "File that holds your API token (records.token_file).")
-      ->type_name("FILE");
-  command
-      ->add_option("--ca-file", connection.ca_file,
-                   "Certificates to trust instead of the system's (records.ca_file).")
-      ->type_name("FILE");
-}
-
-void add_format(CLI::App* command, std::string& format) {
-  command->add_option("--format", format, "table or ndjson")
-      ->check(CLI::IsMember({"table", "ndjson"}))
-      ->capture_default_str();
 }
 
 // One option a filter; the server judges the values.

@@ -121,6 +121,7 @@ struct Audit {
   int threads = 1;
   Tls tls;
   std::string tokens_file;
+  bool allow_token_approvals = false;
   Database database;
   LogTree log;
   milliseconds drain_timeout{10'000};

@@ -59,6 +59,10 @@ struct DurationKind {
   milliseconds min;
   milliseconds max;
 };
+// true or false.
+struct FlagKind {
+  bool& (*at)(Config&);
+};
 // One of a few words; an enum's values are their positions in `names`.
 struct ChoiceKind {
   int (*get)(const Config&);
@@ -69,7 +73,7 @@ struct ChoiceKind {
 
 using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
                           DatabaseUrlKind, OriginKind, EndpointKind, CidrListKind, CountKind,
-                          BytesKind, DurationKind, ChoiceKind>;
+                          BytesKind, DurationKind, FlagKind, ChoiceKind>;
 
 struct Field {
   std::string path;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "approval/approvals_postgres.h"
 #include "audit/conninfo.h"
 #include "audit/log_postgres.h"
 #include "audit/queries_postgres.h"
@@ -32,6 +33,7 @@ struct ServiceOptions {
   std::vector<audit::NoteSigner> signers;
   std::string checkpoint_file;
   EntryReaders entry_readers = EntryReaders::kOfficers;
+  approval::TokenApprovals token_approvals = approval::TokenApprovals::kRefused;
 };
 
 class Service {
@@ -59,6 +61,7 @@ class Service {
   std::unique_ptr<audit::LogPostgres> log_;
   std::unique_ptr<audit::PostgresRecordSource> records_;
   std::unique_ptr<audit::PostgresTreeSource> tree_;
+  std::unique_ptr<approval::PostgresApprovalSource> approvals_;
   std::string origin_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
   std::vector<std::unique_ptr<Loop>> loops_;   // Complete before the server starts.

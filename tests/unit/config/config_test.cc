@@ -416,7 +416,7 @@ TEST(ConfigDump, ReadsBackAsTheSameConfig) {
 // Sets the key to the first of some values that it takes; false when none is news to it.
 bool change(const Field& field, Config& config) {
   const nlohmann::json candidates = {"zz",   "https://zz", "zz:1",  {"10.9.0.0/16"}, 3,
-                                     "3KiB", "3s",         "error", "public"};
+                                     "3KiB", "3s",         "error", "public",        true};
   for (const nlohmann::json& value : candidates) {
     if (set_value(field, config, value).ok()) return get_value(field, Config()) != value;
   }

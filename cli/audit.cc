@@ -52,6 +52,9 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.entry_readers = audit.log.entries == config::EntryReaders::kAnyone
                               ? officers::EntryReaders::kAnyone
                               : officers::EntryReaders::kOfficers;
+  if (audit.allow_token_approvals) {
+    options.token_approvals = approval::TokenApprovals::kAllowed;
+  }
   return options;
 }
 

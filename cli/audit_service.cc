@@ -2,6 +2,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <fstream>
+#include <memory>
 
 #include "base/json.h"
 
@@ -16,14 +17,10 @@ AuditService::AuditService(const ServiceAccess& access)
     : access_(access),
       client_(context_.get_executor(), {.origin = access.url, .ca_file = access.ca_file}) {}
 
-Result<ServiceAnswer> AuditService::get(const std::string& target, const std::string& type) {
-  http::RequestHead head{.method = "GET", .target = target};
-  if (!access_.token.empty()) head.headers.add("Authorization", "Bearer " + access_.token);
-  head.headers.add("Accept", type);
-  head.headers.add("User-Agent", "holdfast-cli");
+Result<ServiceAnswer> AuditService::send(const ServiceCall& call) {
   bool done = false;
   Result<ServiceAnswer> answer = ServiceAnswer();
-  boost::asio::co_spawn(context_, exchange(head, answer), [&done](std::exception_ptr thrown) {
+  boost::asio::co_spawn(context_, exchange(call, answer), [&done](std::exception_ptr thrown) {
     done = true;
     if (thrown) std::rethrow_exception(thrown);
   });
@@ -32,8 +29,14 @@ Result<ServiceAnswer> AuditService::get(const std::string& target, const std::st
   return Error{answer.error().code, access_.url + ": " + answer.error().message};
 }
 
-Task<void> AuditService::exchange(const http::RequestHead& head, Result<ServiceAnswer>& answer) {
-  const http::Outgoing outgoing{.head = head};
+Task<void> AuditService::exchange(const ServiceCall& call, Result<ServiceAnswer>& answer) {
+  http::RequestHead head{.method = call.method, .target = call.target};
+  if (!access_.token.empty()) head.headers.add("Authorization", "Bearer " + access_.token);
+  head.headers.add("Accept", call.accept);
+  head.headers.add("User-Agent", "holdfast-cli");
+  if (!call.content.empty()) head.headers.add("Content-Type", "application/json");
+  const std::unique_ptr<http::Body> body = http::string_body(call.content);
+  const http::Outgoing outgoing{.head = head, .body = call.content.empty() ? nullptr : body.get()};
   http::SendResult sent = co_await client_.send(outgoing);
   if (!sent.response.ok()) {
     answer = sent.response.error();

@@ -20,19 +20,28 @@ struct ServiceAnswer {
   std::string content;
 };
 
+struct ServiceCall {
+  std::string method = "GET";
+  std::string target{};   // A path with its query.
+  std::string accept{};   // What the answer should be.
+  std::string content{};  // JSON; empty: no body.
+};
+
 // For one thread.
 class AuditService {
  public:
   explicit AuditService(const ServiceAccess& access);
 
-  // `target` is a path with its query, `type` what the answer should be. Errors name the service;
-  // an answer of any status is none.
-  Result<ServiceAnswer> get(const std::string& target, const std::string& type);
+  // Errors name the service; an answer of any status is none.
+  Result<ServiceAnswer> send(const ServiceCall& call);
+  Result<ServiceAnswer> get(const std::string& target, const std::string& accept) {
+    return send({.target = target, .accept = accept});
+  }
 
   const std::string& url() const { return access_.url; }
 
  private:
-  Task<void> exchange(const http::RequestHead& head, Result<ServiceAnswer>& answer);
+  Task<void> exchange(const ServiceCall& call, Result<ServiceAnswer>& answer);
 
   const ServiceAccess access_;
   boost::asio::io_context context_{1};

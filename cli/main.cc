@@ -18,6 +18,7 @@ constexpr const char* kExamples =
   holdfast audit --config holdfast.yaml        serve compliance officers
   holdfast verify --config holdfast.yaml       is the whole log as it was signed?
   holdfast records search --mailbox ceo@contoso.com --from 2026-10-01T00:00:00Z
+  holdfast approvals list --state PENDING      what waits for a decision?
 
 Every configuration key can also come from the environment (HOLDFAST_PROXY__LISTEN=…) or from
 --set proxy.listen=…; the command line wins over the environment, that over the file.
@@ -34,6 +35,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_migrate(app, invocation);
   add_records(app, invocation);
   add_verify(app, invocation);
+  add_approvals(app, invocation);
   add_keygen(app, invocation);
   add_config(app, invocation);
 }

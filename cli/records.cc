@@ -6,8 +6,7 @@
 #include <memory>
 
 #include "base/encoding.h"
-#include "base/json.h"
-#include "cli/audit_service.h"
+#include "cli/audit_client.h"
 #include "cli/load.h"
 #include "officers/record_table.h"
 #include "officers/target.h"
@@ -19,100 +18,23 @@ using nlohmann::json;
 
 constexpr int kPageMax = 1000;
 
-struct Connection {
-  std::string url;
-  std::string token_file;
-  std::string ca_file;
-};
-
 struct Search {
-  Connection connection;
+  AuditConnection connection;
   std::string format = "table";
   int limit = 50;
   std::vector<audit::Parameter> filters;
 };
 
 struct Show {
-  Connection connection;
+  AuditConnection connection;
   std::string format = "table";
   std::string reference;
 };
 
 struct Prove {
-  Connection connection;
+  AuditConnection connection;
   std::string reference;
 };
-
-// What the API said; `exit` is kDone when it answered with what was asked for.
-struct Answer {
-  int exit = kFoundProblem;
-  json body;
-};
-
-// The same of an answer that is text.
-struct TextAnswer {
-  int exit = kFoundProblem;
-  std::string text;
-};
-
-// The records API of one server, as one officer. Prints what went wrong, if something did.
-class Api {
- public:
-  explicit Api(const config::Records& settings)
-      : service_({.url = settings.url,
-                  .ca_file = settings.ca_file,
-                  .token = token_in(settings.token_file)}) {}
-
-  Answer get(const std::string& target) {
-    const Result<ServiceAnswer> answer = fetch(target, "application/json");
-    if (!answer.ok()) return {};
-    if (answer->status != 200) return {.exit = refused(*answer), .body = {}};
-    Result<json> body = parse_json(answer->content);
-    if (!body.ok() || !body->is_object()) {
-      print_error(service_.url() +
-                  ": answered 200 with something else than a JSON object; is that the audit "
-                  "service?");
-      return {};
-    }
-    return {.exit = kDone, .body = *std::move(body)};
-  }
-
-  TextAnswer get_text(const std::string& target) {
-    Result<ServiceAnswer> answer = fetch(target, "text/plain");
-    if (!answer.ok()) return {};
-    if (answer->status == 200) return {.exit = kDone, .text = std::move(answer->content)};
-    return {.exit = refused(*answer), .text = {}};
-  }
-
- private:
-  static int refused(const ServiceAnswer& answer) {
-    print_error(refusal_text(answer));
-    return answer.status == 400 ? kUsageError : kFoundProblem;
-  }
-
-  Result<ServiceAnswer> fetch(const std::string& target, const std::string& type) {
-    Result<ServiceAnswer> answer = service_.get(target, type);
-    if (!answer.ok()) print_error(answer.error().message);
-    return answer;
-  }
-
-  AuditService service_;
-};
-
-// The settings in effect, flags first. Exits through nullopt when they are wrong.
-std::optional<config::Records> settings_of(const Invocation& invocation,
-                                           const Connection& connection) {
-  Invocation with_flags = invocation;
-  const auto set = [&](const char* key, const std::string& value) {
-    if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
-  };
-  set("records.url", connection.url);
-  set("records.token_file", connection.token_file);
-  set("records.ca_file", connection.ca_file);
-  auto config = load_config(with_flags, config::Role::kRecords);
-  if (!config) return std::nullopt;
-  return config->records;
-}
 
 void print(const std::vector<json>& records, const std::string& format) {
   if (format == "ndjson") {
@@ -142,7 +64,7 @@ bool is_page(const json& body) {
 int run_search(const Invocation& invocation, const Search& search) {
   const auto settings = settings_of(invocation, search.connection);
   if (!settings) return kUsageError;
-  Api api(*settings);
+  AuditClient api(*settings);
   std::vector<audit::Parameter> parameters = search.filters;
   parameters.push_back({"limit", std::to_string(std::min(search.limit, kPageMax))});
   std::string target = "/api/v1/records?" + officers::encode_query(parameters);
@@ -179,7 +101,7 @@ int run_search(const Invocation& invocation, const Search& search) {
 int run_show(const Invocation& invocation, const Show& show) {
   const auto settings = settings_of(invocation, show.connection);
   if (!settings) return kUsageError;
-  Api api(*settings);
+  AuditClient api(*settings);
   const Answer answer = api.get("/api/v1/records/" + percent_encode(show.reference));
   if (answer.exit != kDone) return answer.exit;
   if (show.format == "ndjson") {
@@ -193,30 +115,11 @@ int run_show(const Invocation& invocation, const Show& show) {
 int run_proof(const Invocation& invocation, const Prove& prove) {
   const auto settings = settings_of(invocation, prove.connection);
   if (!settings) return kUsageError;
-  Api api(*settings);
+  AuditClient api(*settings);
   const TextAnswer answer =
       api.get_text("/api/v1/records/" + percent_encode(prove.reference) + "/proof");
   std::cout << answer.text;
   return answer.exit;
-}
-
-void add_connection(CLI::App* command, Connection& connection) {
-  command->add_option("--url", connection.url, "The audit service (records.url).")
-      ->type_name("URL");
-  command
-      ->add_option("--token-file", connection.token_file,
-                   "File that holds your API token (records.token_file).")
-      ->type_name("FILE");
-  command
-      ->add_option("--ca-file", connection.ca_file,
-                   "Certificates to trust instead of the system's (records.ca_file).")
-      ->type_name("FILE");
-}
-
-void add_format(CLI::App* command, std::string& format) {
-  command->add_option("--format", format, "table or ndjson")
-      ->check(CLI::IsMember({"table", "ndjson"}))
-      ->capture_default_str();
 }
 
 // One option a filter; the server judges the values.

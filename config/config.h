@@ -143,6 +143,7 @@ struct Audit {
   int threads = 1;
   Tls tls;
   std::string tokens_file;
+  bool allow_token_approvals = false;
   Database database;
   LogTree log;
   Reconcile reconcile;

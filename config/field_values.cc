@@ -155,6 +155,12 @@ std::string join(const std::vector<std::string>& words) {
   return text;
 }
 
+Status set(const FlagKind& kind, Config& config, const json& value) {
+  if (!value.is_boolean()) return must("be true or false");
+  kind.at(config) = value.get<bool>();
+  return {};
+}
+
 Status set(const ChoiceKind& kind, Config& config, const json& value) {
   const std::string* text = text_of(value);
   if (text != nullptr) {
@@ -186,6 +192,8 @@ Status set_text(const Field& field, Config& config, const std::string& text) {
     const bool digits = !text.empty() && text.size() <= 9 &&
                         text.find_first_not_of("0123456789") == std::string::npos;
     if (digits) value = std::stoi(text);
+  } else if (std::holds_alternative<FlagKind>(field.kind)) {
+    if (text == "true" || text == "false") value = text == "true";
   } else if (std::holds_alternative<CidrListKind>(field.kind) ||
              std::holds_alternative<FileListKind>(field.kind)) {
     value = json::array();
@@ -231,6 +239,7 @@ ordered_json value_schema(const Field& field) {
           [](const CountKind& kind) {
             return ordered_json{{"type", "integer"}, {"minimum", kind.min}, {"maximum", kind.max}};
           },
+          [](const FlagKind&) { return ordered_json{{"type", "boolean"}}; },
           [](const ChoiceKind& kind) { return ordered_json{{"enum", kind.names}}; },
           [](const auto&) { return ordered_json{{"type", "string"}, {"minLength", 1}}; },
       },

@@ -209,6 +209,10 @@ void add_audit(std::vector<Field>& table) {
        "The officers' API tokens: names, roles, SHA-256 digests.",
        "/etc/holdfast/tokens.yaml",
        {Role::kAudit}},
+      {"audit.allow_token_approvals",
+       FlagKind{[](Config& c) -> auto& { return c.audit.allow_token_approvals; }},
+       "Whether officers may approve with an API token that names them as a person. For trying "
+       "things out: a token is not a person."},
       {"audit.database.url",
        DatabaseUrlKind{[](Config& c) -> auto& { return c.audit.database.url; }},
        "PostgreSQL, as the audit service's own role. No password here.",

@@ -62,6 +62,10 @@ struct DurationKind {
   milliseconds min;
   milliseconds max;
 };
+// true or false.
+struct FlagKind {
+  bool& (*at)(Config&);
+};
 // One of a few words; an enum's values are their positions in `names`.
 struct ChoiceKind {
   int (*get)(const Config&);
@@ -72,7 +76,7 @@ struct ChoiceKind {
 
 using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
                           DatabaseUrlKind, OriginKind, HttpProxyKind, EndpointKind, CidrListKind,
-                          CountKind, BytesKind, DurationKind, ChoiceKind>;
+                          CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
 
 struct Field {
   std::string path;

@@ -8,6 +8,7 @@
 #include "base/uuid.h"
 #include "identity/claims.h"
 #include "officers/access.h"
+#include "officers/approvals_api.h"
 #include "officers/log_api.h"
 #include "officers/problem.h"
 #include "officers/record_json.h"
@@ -84,7 +85,8 @@ class Api final : public http::Handler {
     answer.content =
         "Holdfast audit service\n\n"
         "Records: /api/v1/records (bearer token needed), described by schema/openapi.yaml.\n"
-        "From a shell: holdfast records search --help\n";
+        "Approvals: /api/v1/approvals.\n"
+        "From a shell: holdfast records search --help, holdfast approvals --help\n";
     return answer;
   }
 
@@ -112,6 +114,7 @@ class Api final : public http::Handler {
       if (!is_read(request)) co_return not_allowed();
       co_return co_await search(asked);
     }
+    if (is_approvals_path(target.path)) co_return co_await answer_approvals(services_, asked);
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
       if (!is_read(request)) co_return not_allowed();
@@ -243,8 +246,9 @@ std::unique_ptr<http::Handler> make_api(const ApiServices& services) {
 const std::vector<std::string>& api_paths() {
   static const std::vector<std::string> paths = [] {
     std::vector<std::string> made = {"/", "/livez", "/readyz"};
-    for (const std::string_view path : {kRecords, kOneRecord, kProof, kIntegrity, kCheckpointPath,
-                                        kTilePath, kEntriesPath, kEvidencePath}) {
+    for (const std::string_view path :
+         {kRecords, kOneRecord, kProof, kIntegrity, kApprovals, kOneApproval, kApprove, kReject,
+          kRevoke, kCheckpointPath, kTilePath, kEntriesPath, kEvidencePath}) {
       made.emplace_back(path);
     }
     return made;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "approval/approval_source.h"
 #include "audit/audit_log.h"
 #include "audit/queries.h"
 #include "audit/tree_source.h"
@@ -40,6 +41,7 @@ struct ApiServices {
   audit::RecordSource& records;
   audit::TreeSource& tree;
   audit::AuditLog& log;
+  approval::ApprovalSource& approvals;
   const Tokens& tokens;
   const Clock& clock;
   // What keeps the service from being ready besides database and log; one line each.
@@ -47,6 +49,7 @@ struct ApiServices {
   std::function<TreeRole()> tree_role;
   EntryReaders entry_readers = EntryReaders::kOfficers;
   std::function<ReconcileRole()> reconcile_role = [] { return ReconcileRole(); };
+  approval::TokenApprovals token_approvals = approval::TokenApprovals::kRefused;
 };
 
 std::unique_ptr<http::Handler> make_api(const ApiServices& services);

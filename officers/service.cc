@@ -19,6 +19,7 @@ constexpr milliseconds kDeriveInterval{200};
 constexpr milliseconds kPartitionInterval{10'000};
 constexpr milliseconds kSettleInterval{2'000};
 constexpr milliseconds kReconcileInterval{1'000};
+constexpr milliseconds kExpireInterval{2'000};
 constexpr milliseconds kTreeInterval{100};  // A checkpoint is at most a second late.
 constexpr milliseconds kLoopStatementTimeout{60'000};
 
@@ -66,6 +67,23 @@ std::unique_ptr<Loop> reconciling_loop(Reconciler& reconciler) {
                                          .interrupt = [&reconciler] { reconciler.interrupt(); }});
 }
 
+// Records which approvals have run out.
+std::unique_ptr<Loop> expiry_loop(const ServiceOptions& options) {
+  auto expirer = std::make_shared<approval::ApprovalExpirer>(
+      audit::AppendConnection::Options{.database = options.database,
+                                       .writer = {},
+                                       .lease = options.lease,
+                                       .deadline = options.append_timeout});
+  auto step = [expirer]() -> Result<bool> {
+    const Result<std::size_t> expired = expirer->expire_due();
+    if (!expired.ok()) return expired.error();
+    return *expired > 0;
+  };
+  return std::make_unique<Loop>(LoopWork{
+      .name = "approvals", .interval = kExpireInterval, .step = std::move(step), .interrupt = [] {
+      }});  // A step is short by itself.
+}
+
 // Adds to the tree and signs, or watches who does.
 std::unique_ptr<Loop> tree_loop(audit::TreeKeeper& keeper) {
   auto step = [&keeper]() -> Result<bool> {
@@ -101,6 +119,8 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->records_ = std::make_unique<audit::PostgresRecordSource>(
       audit::RecordSourceOptions{.access = {.database = options.database}});
   service->tree_ = std::make_unique<audit::PostgresTreeSource>(service->records_->workers());
+  service->approvals_ =
+      std::make_unique<approval::PostgresApprovalSource>(service->records_->workers());
   service->origin_ = options.origin;
   if (!options.signers.empty()) {
     Result<std::unique_ptr<audit::TreeKeeper>> keeper =
@@ -118,12 +138,14 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .records = *service->records_,
       .tree = *service->tree_,
       .log = *service->log_,
+      .approvals = *service->approvals_,
       .tokens = service->tokens_,
       .clock = system_clock(),
       .problems = [self = service.get()] { return self->loop_problems(); },
       .tree_role = [self = service.get()] { return self->tree_role(); },
       .entry_readers = options.entry_readers,
-      .reconcile_role = [self = service.get()] { return self->reconcile_role(); }};
+      .reconcile_role = [self = service.get()] { return self->reconcile_role(); },
+      .token_approvals = options.token_approvals};
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server),
                           [services](boost::asio::any_io_executor) { return make_api(services); });
@@ -141,6 +163,7 @@ void Service::start_loops(const ServiceOptions& options) {
   loops_.push_back(sql_loop("partitions", kPartitionInterval, database,
                             "SELECT holdfast.ensure_partitions()", kNever));
   loops_.push_back(settling_loop(options));
+  loops_.push_back(expiry_loop(options));
   if (keeper_) loops_.push_back(tree_loop(*keeper_));
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "approval/approvals_postgres.h"
 #include "audit/conninfo.h"
 #include "audit/log_postgres.h"
 #include "audit/queries_postgres.h"
@@ -36,6 +37,7 @@ struct ServiceOptions {
   // What Graph is asked with about operations whose outcome is unknown; null: it is not asked.
   std::unique_ptr<identity::GraphCredential> credential;
   ReconcileOptions reconcile;
+  approval::TokenApprovals token_approvals = approval::TokenApprovals::kRefused;
 };
 
 class Service {
@@ -68,6 +70,7 @@ class Service {
   std::unique_ptr<audit::LogPostgres> log_;
   std::unique_ptr<audit::PostgresRecordSource> records_;
   std::unique_ptr<audit::PostgresTreeSource> tree_;
+  std::unique_ptr<approval::PostgresApprovalSource> approvals_;
   std::string origin_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
   std::unique_ptr<Reconciler> reconciler_;     // Null: it asks nobody.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/crypto.h"
+#include "base/encoding.h"
 
 namespace holdfast::officers {
 namespace {
@@ -29,7 +30,23 @@ constexpr std::string_view kSchema = R"({
             "uniqueItems": true,
             "items": { "enum": ["auditor", "approver", "admin"] }
           },
-          "expires": { "type": "string" }
+          "expires": { "type": "string" },
+          "groups": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+          "person": {
+            "type": "object",
+            "required": ["tenant", "user"],
+            "additionalProperties": false,
+            "properties": {
+              "tenant": { "type": "string", "minLength": 1 },
+              "user": { "type": "string", "minLength": 1 },
+              "names": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+              "apps": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+              "accounts": {
+                "type": "array",
+                "items": { "type": "string", "pattern": "^[^/]+/[^/]+$" }
+              }
+            }
+          }
         }
       }
     }
@@ -41,11 +58,32 @@ OfficerRole role_of(const std::string& name) {
   return name == "approver" ? OfficerRole::kApprover : OfficerRole::kAuditor;
 }
 
+using Texts = std::vector<std::string>;
+
+approval::Identity person_of(const nlohmann::json& item) {
+  approval::Identity person;
+  const std::string tenant = item.at("tenant").get<std::string>();
+  person.accounts.push_back(ascii_lower(tenant + "/" + item.at("user").get<std::string>()));
+  for (const std::string& account : item.value("accounts", Texts())) {
+    person.accounts.push_back(ascii_lower(account));
+  }
+  for (const std::string& app : item.value("apps", Texts())) {
+    person.accounts.push_back(ascii_lower(tenant + "/" + app));
+  }
+  for (const std::string& name : item.value("names", Texts())) {
+    person.names.push_back(approval::home_name(name));
+  }
+  return person;
+}
+
 Officer officer_of(const nlohmann::json& item) {
   Officer officer{.name = item.at("name").get<std::string>(), .roles = {}};
   for (const nlohmann::json& role : item.at("roles")) {
     officer.roles.push_back(role_of(role.get<std::string>()));
   }
+  if (item.contains("person")) officer.person = person_of(item.at("person"));
+  officer.person.name = officer.name;
+  officer.groups = item.value("groups", Texts());
   return officer;
 }
 
@@ -53,6 +91,15 @@ Officer officer_of(const nlohmann::json& item) {
 
 bool Officer::has(OfficerRole role) const {
   return std::find(roles.begin(), roles.end(), role) != roles.end();
+}
+
+approval::Approver approver_of(const Officer& officer) {
+  const bool approver = officer.has(OfficerRole::kApprover);
+  return {.person = officer.person,
+          .groups = officer.groups,
+          .may_approve = approver,
+          .may_revoke = approver || officer.has(OfficerRole::kAdmin),
+          .by_api_token = officer.by_api_token};
 }
 
 Result<Tokens> Tokens::load(const std::string& path) {

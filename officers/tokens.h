@@ -5,6 +5,13 @@
 //       sha256: 0f3c…          # printf %s "$token" | sha256sum
 //       roles: [auditor]       # auditor, approver, admin
 //       expires: "2027-01-01T00:00:00Z"   # optional
+//       person:                # who that is; without it the token decides on no approval
+//         tenant: 11111111-0000-4000-8000-000000000001
+//         user: 22222222-0000-4000-8000-000000000002
+//         names: [alice@contoso.com]      # UPN and addresses, optional, like what follows
+//         accounts: [TENANT/USER]         # the same person elsewhere, as a guest
+//         apps: [APPID]                   # apps that act for this person
+//       groups: [3f2c0a52-0000-4000-8000-000000000001]   # for approval stages
 //
 // Immutable once loaded, and safe to share between threads.
 #pragma once
@@ -14,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "approval/approval.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "config/yaml.h"
@@ -25,9 +33,15 @@ enum class OfficerRole { kAuditor, kApprover, kAdmin };
 struct Officer {
   std::string name;
   std::vector<OfficerRole> roles;
+  approval::Identity person{};  // No accounts: no person is known.
+  std::vector<std::string> groups{};
+  bool by_api_token = true;
 
   bool has(OfficerRole role) const;
 };
+
+// The officer as somebody who decides on approvals.
+approval::Approver approver_of(const Officer& officer);
 
 class Tokens {
  public:

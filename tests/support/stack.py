@@ -20,6 +20,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 
 from certificates import Certificates
 from graphsim.service import APP_SECRET
@@ -34,6 +35,10 @@ PORTS = (10_000, 32_000)
 LOG_ORIGIN = "holdfast.test/log"
 OFFICERS = {"officer1": ["approver"], "officer2": ["approver"], "lawyer": ["approver"],
             "auditor": ["auditor"], "admin": ["admin", "auditor", "approver"]}
+# As in the rules of the documentation; people are in a group by its id or by its name in the rules.
+COMPLIANCE = ["3f2c0a52-0000-4000-8000-000000000001", "compliance"]
+LEGAL = ["91ab77de-0000-4000-8000-000000000002", "legal"]
+GROUPS = {"officer1": COMPLIANCE, "officer2": COMPLIANCE, "lawyer": LEGAL}
 
 
 def free_ports(count):
@@ -158,12 +163,20 @@ class Stack:
 
     def write_officers(self):
         self.officers = {name: "hfa_" + secrets.token_urlsafe(32) for name in OFFICERS}
-        entries = [{"name": name, "roles": OFFICERS[name],
-                    "sha256": hashlib.sha256(token.encode()).hexdigest()}
+        entries = [{"name": name, "roles": OFFICERS[name], "groups": GROUPS.get(name, []),
+                    "sha256": hashlib.sha256(token.encode()).hexdigest(),
+                    **({"person": self.person(name)} if "approver" in OFFICERS[name] else {})}
                    for name, token in self.officers.items()]
         # JSON is YAML too.
         write_secret(self.folder / "tokens.yaml", json.dumps({"tokens": entries}, indent=1) + "\n")
-        write_secret(self.folder / "auditor.token", self.officers["auditor"] + "\n")
+        for name, token in self.officers.items():
+            write_secret(self.folder / f"{name}.token", token + "\n")
+
+    def person(self, officer):
+        """Whom an officer's token stands for."""
+        user = uuid.uuid5(uuid.UUID(self.simulator.tenant_id), officer)
+        return {"tenant": self.simulator.tenant_id, "user": str(user),
+                "names": [f"{officer}@contoso.com"]}
 
     def make_log_key(self):
         done = subprocess.run(
@@ -194,6 +207,7 @@ class Stack:
             "audit.listen": f"127.0.0.1:{self.audit_port}",
             "audit.tls.certificate_file": certificate,
             "audit.tls.key_file": key,
+            "audit.allow_token_approvals": True,
             "audit.tokens_file": str(self.folder / "tokens.yaml"),
             "audit.database.url": self.cluster.url("holdfast_audit"),
             "audit.public_url": self.audit_url,
@@ -218,6 +232,7 @@ class Stack:
         if self.given_config:
             for key, value in {**self.settings(), **self.changes}.items():
                 value = ",".join(value) if isinstance(value, list) else value
+                value = str(value).lower() if isinstance(value, bool) else value
                 command += ["--set", f"{key}={value}"]
         return command
 

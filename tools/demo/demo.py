@@ -171,7 +171,11 @@ class DemoStack(Stack):
                 "config_file": str(self.config_file), "binary": str(self.binary),
                 "tokens": {"requester": self.requester, "app": self.app, **self.officers},
                 "mailboxes": mailboxes, "logs": str(self.folder),
-                "records_command": self.command("records"), "verifier_key": self.verifier_key,
+                "records_command": self.command("records"),
+                "approvals_command": self.command("approvals"),
+                "token_files": {name: str(self.folder / f"{name}.token")
+                                for name in self.officers},
+                "verifier_key": self.verifier_key,
                 "pids": {"supervisor": os.getpid(), **self.pids()}}
 
 
@@ -241,7 +245,9 @@ def announce(state):
     print(f"""
 Holdfast is up:
   client apps   {state['proxy_url']}/v1.0/me/messages    (instead of https://graph.microsoft.com)
-  officers      {state['audit_url']}/api/v1/records
+  officers      {state['audit_url']}/api/v1/records, …/api/v1/approvals
+  approve       {' '.join(state['approvals_command'][:1])} approvals approve CODE --config {state['config_file']} \\
+                  --token-file {state['token_files']['officer1']}
   signed log    {state['audit_url']}/log/checkpoint    (verify with {state['verifier_key']})
   simulator     {state['simulator_url']}/_control/requests
   database      {state['database_url']}

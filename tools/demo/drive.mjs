@@ -1,5 +1,6 @@
 // Shows what Holdfast does with the five destructive calls it exists for: allowed, denied, with a
-// bad id, and one that needs an approval; then what the simulator saw and what was recorded.
+// bad id, and one that needs an approval, gets it and is used up; then what the simulator saw and
+// what was recorded.
 //
 //   NODE_EXTRA_CA_CERTS=ca.crt node drive.mjs .local/demo.json
 //
@@ -49,12 +50,18 @@ function steps(demo) {
     });
   }
   const executive = demo.mailboxes[EXECUTIVE].messages[0];
-  all.push({
+  // The same call three times, without any header about approvals; it reaches Graph once.
+  const approved = (expected) => all.push({
     operation: "message permanentDelete", mailbox: EXECUTIVE, id: executive, caller: "app",
-    version: "v1.0", path: `/users/${EXECUTIVE}/messages/${executive}/permanentDelete`,
-    expected: "needs approval", status: 412, code: "HoldfastApprovalRequired",
-    effect: "require_approval",
+    version: "v1.0",
+    path: `/users/${EXECUTIVE}/messages/${encodeURIComponent(executive)}/permanentDelete`,
+    reaches: 1, ...expected,
   });
+  approved({ expected: "needs approval", status: 412, code: "HoldfastApprovalRequired",
+    effect: "require_approval" });
+  approved({ expected: "approved, resent", status: 204, result: "executed", approve: true });
+  approved({ expected: "used already", status: 409, code: "HoldfastApprovalUsed",
+    effect: "deny" });
   return all;
 }
 
@@ -65,6 +72,7 @@ async function call(client, step) {
     status: answer.status, code: answer.error?.code ?? "",
     record: answer.headers?.get("Holdfast-Record") ?? "", attempts: answer.attempts,
     text: typeof answer.value === "string" ? answer.value : "",
+    approval: answer.headers?.get("x-msft-approval-code") ?? "",
   };
 }
 
@@ -81,6 +89,16 @@ function records(demo, ...more) {
   return execFileSync(program, command, { encoding: "utf8", maxBuffer: 1 << 28 });
 }
 
+// What an officer does in another shell.
+function approve(demo, code) {
+  const [program, ...given] = demo.approvals_command;
+  const at = given.indexOf("approvals") + 1;
+  const command = [...given.slice(0, at), "approve", code, ...given.slice(at),
+    "--token-file", demo.token_files.officer1];
+  const said = execFileSync(program, command, { encoding: "utf8" });
+  return `$ holdfast approvals approve ${code} --token-file officer1.token\n${said.trimEnd()}`;
+}
+
 // What is wrong with the outcome of one step; empty when it is as expected.
 function problems(step, got, seen, found) {
   const wrong = [];
@@ -93,7 +111,7 @@ function problems(step, got, seen, found) {
   expect(got.attempts === 1, `the client sent it ${got.attempts} times`);
   const reached = seen.filter((request) => request.method === "POST"
     && request.target.includes(encodeURIComponent(step.id))).length;
-  const wanted = step.result ? 1 : 0;
+  const wanted = step.reaches ?? (step.result ? 1 : 0);
   expect(reached === wanted, `it reached Graph ${reached} times instead of ${wanted}`);
   const first = found.find((record) => record.id === got.record);
   expect(first !== undefined, "there is no record of the id that the answer named");
@@ -127,7 +145,11 @@ async function main() {
   }
   const all = steps(demo);
   const answers = [];
-  for (const step of all) answers.push(await call(clients[step.caller], step));
+  let shell = "";
+  for (const step of all) {
+    if (step.approve) shell = approve(demo, answers.at(-1).approval);
+    answers.push(await call(clients[step.caller], step));
+  }
   const seen = await simulator(demo, "requests");
   const found = records(demo, "--format", "ndjson", "--from", from, "--limit", "1000")
     .split("\n").filter(Boolean).map((line) => JSON.parse(line));
@@ -143,6 +165,7 @@ async function main() {
   });
   console.log("\nThe destructive calls, through the official Graph client:\n");
   table(rows);
+  console.log(`\nBetween the first two calls for ${EXECUTIVE}, in an officer's shell:\n\n${shell}`);
   console.log("\nThe records of them, as an officer sees them:\n");
   console.log(records(demo, "--format", "table", "--from", from, "--order", "asc",
     "--limit", "100").trimEnd());

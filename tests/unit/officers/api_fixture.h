@@ -10,6 +10,7 @@
 
 #include "base/crypto.h"
 #include "officers/api.h"
+#include "tests/support/fake_approvals.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/officers/fake_record_source.h"
@@ -20,7 +21,8 @@ class ApiTest : public ::testing::Test {
  protected:
   ApiTest() {
     const auto tokens = Tokens::parse("tokens:\n  - name: alice\n    sha256: \"" +
-                                          to_hex(sha256("secret")) + "\"\n    roles: [auditor]\n",
+                                          to_hex(sha256("secret")) + "\"\n    roles: [auditor]\n" +
+                                          officer("bob", "compliance") + officer("carol", "legal"),
                                       "tokens.yaml");
     tokens_ = *tokens;
     records_.page.records = {{.index = 1, .entry = R"({"id":"x","kind":"intent"})"},
@@ -29,21 +31,30 @@ class ApiTest : public ::testing::Test {
     records_.page.log_size = 3;
   }
 
-  http::Response send(http::RequestHead head) {
+  // An approver whose token is the name.
+  static std::string officer(const std::string& name, const std::string& group) {
+    return "  - name: " + name + "\n    sha256: \"" + to_hex(sha256(name)) +
+           "\"\n    roles: [approver]\n    groups: [" + group +
+           "]\n    person: { tenant: T, user: " + name + ", names: [" + name + "@contoso.com] }\n";
+  }
+
+  http::Response send(http::RequestHead head, const std::string& content = {}) {
     const std::unique_ptr<http::Handler> api =
         make_api({.records = records_,
                   .tree = tree_,
                   .log = log_,
+                  .approvals = approvals_,
                   .tokens = tokens_,
                   .clock = clock_,
                   .problems = [this] { return problems_; },
                   .tree_role = [this] { return tree_role_; },
                   .entry_readers = entry_readers_,
-                  .reconcile_role = [this] { return reconcile_role_; }});
+                  .reconcile_role = [this] { return reconcile_role_; },
+                  .token_approvals = token_approvals_});
     http::Request request;
     request.head = std::move(head);
     request.peer = {.address = "10.1.2.3", .port = 4711, .tls = true};
-    request.body = http::empty_body();
+    request.body = http::string_body(content);
     boost::asio::io_context context;
     http::Response answer;
     boost::asio::co_spawn(context, api->handle(std::move(request)),
@@ -55,13 +66,13 @@ class ApiTest : public ::testing::Test {
     return answer;
   }
   http::Response get(const std::string& target, const std::string& token = "secret",
-                     const std::string& method = "GET") {
+                     const std::string& method = "GET", const std::string& content = {}) {
     http::RequestHead head;
     head.method = method;
     head.target = target;
     head.headers.add("Host", "audit.example:8444");
     if (!token.empty()) head.headers.add("Authorization", "Bearer " + token);
-    return send(std::move(head));
+    return send(std::move(head), content);
   }
   static nlohmann::json body(const http::Response& response) {
     return nlohmann::json::parse(response.content);
@@ -71,11 +82,13 @@ class ApiTest : public ::testing::Test {
   audit::FakeRecordSource records_;
   audit::FakeTreeSource tree_;
   audit::FakeAuditLog log_;
+  approval::FakeApprovals approvals_;
   Tokens tokens_;
   std::vector<std::string> problems_;
   TreeRole tree_role_{.origin = "audit.example/log", .keys = {"key"}, .status = {}};
   ReconcileRole reconcile_role_;
   EntryReaders entry_readers_ = EntryReaders::kOfficers;
+  approval::TokenApprovals token_approvals_ = approval::TokenApprovals::kAllowed;
 };
 
 }  // namespace holdfast::officers

@@ -21,23 +21,38 @@ class OpenApiTest : public ApiTest {
 
   // The path with something that its parameters can stand for.
   static std::string example_of(std::string path) {
-    for (const auto& [name, value] :
-         {std::pair("{reference}", "1"), std::pair("{level}", "0"), std::pair("{index}", "000")}) {
+    for (const auto& [name, value] : {std::pair("{reference}", "1"), std::pair("{level}", "0"),
+                                      std::pair("{index}", "000"), std::pair("{code}", kCode)}) {
       const std::size_t at = path.find(name);
       if (at != std::string::npos) path.replace(at, std::string_view(name).size(), value);
     }
     return path;
   }
 
+  // An approval for the paths that name one.
+  void add_approval() {
+    approvals_.add(approval::filing(*parse_uuid(kCode), approval::Binding(),
+                                    {.name = "requester", .accounts = {"t/r"}, .names = {}},
+                                    {.stages = {{.from = "compliance", .group = "g"}}}),
+                   approval::ApprovalState::kPending);
+  }
+
+  static constexpr const char* kCode = "11111111-0000-4000-8000-000000000001";
   json openapi_;
 };
 
 TEST_F(OpenApiTest, paths_are_those_of_the_server) {
   tree_.evidence_files = {{audit::Evidence{.anchor = "sink"}}};
+  add_approval();
   std::vector<std::string> documented;
   for (const auto& [path, item] : openapi_.at("paths").items()) {
     documented.push_back(path);
     const std::string target = example_of(path);
+    if (item.contains("post")) {
+      EXPECT_EQ(get(target).status, 405) << path;
+      EXPECT_EQ(get(target, "", "POST").status, 401) << path;
+      continue;
+    }
     EXPECT_EQ(get(target).status, 200) << path;
     const bool open = item.at("get").contains("security");
     EXPECT_EQ(get(target, "").status, open ? 200 : 401) << path;
@@ -85,6 +100,13 @@ TEST_F(OpenApiTest, answers_have_the_members_it_promises) {
   for (const json& name : promised.at("required")) {
     EXPECT_TRUE(integrity.contains(name)) << name;
     EXPECT_TRUE(promised.at("properties").contains(name)) << name;
+  }
+  add_approval();
+  const json approval = body(get("/api/v1/approvals")).at("value").at(0);
+  const json& described = openapi_.at("components").at("schemas").at("Approval");
+  for (const json& name : described.at("required")) EXPECT_TRUE(approval.contains(name)) << name;
+  for (const auto& [name, value] : approval.items()) {
+    EXPECT_TRUE(described.at("properties").contains(name)) << name;
   }
   const json problem = body(get("/api/v1/records?x=1"));
   const json& problem_schema = openapi_.at("components").at("schemas").at("Problem");

@@ -1,0 +1,197 @@
+// Officers' decisions from the shell: asks the audit service with the officer's own credential.
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <memory>
+
+#include "base/encoding.h"
+#include "cli/audit_client.h"
+#include "officers/target.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kPageMax = 1000;
+
+struct Listing {
+  AuditConnection connection;
+  std::string format = "table";
+  std::string state;
+  int limit = 50;
+};
+
+struct Deciding {
+  AuditConnection connection;
+  std::string format = "table";
+  std::string code;
+  std::string text;
+};
+
+std::string text_of(const json& object, const char* pointer) {
+  const json::json_pointer place(pointer);
+  if (!object.contains(place) || !object.at(place).is_string()) return {};
+  return to_text(object.at(place).get<std::string>());
+}
+
+// "compliance 1/2, legal 0/1"
+std::string stages_text(const json& approval) {
+  std::string text;
+  for (const json& stage : approval.value("stages", json::array())) {
+    const std::string from = stage.value("from", "");
+    text += (text.empty() ? "" : ", ") + (from.empty() ? std::string("anybody") : to_text(from)) +
+            " " + std::to_string(stage.value("approved", json::array()).size()) + "/" +
+            std::to_string(stage.value("count", 0));
+  }
+  return text;
+}
+
+void print_table(const std::vector<json>& approvals) {
+  constexpr std::size_t kColumns = 7;
+  using Row = std::array<std::string, kColumns>;
+  std::vector<Row> rows = {{"CODE", "STATE", "FILED", "BY", "ACTION", "MAILBOX", "APPROVED"}};
+  for (const json& approval : approvals) {
+    std::string mailbox = text_of(approval, "/operation/mailbox/key");
+    if (mailbox.empty()) mailbox = text_of(approval, "/operation/mailbox/kind");
+    rows.push_back(
+        {text_of(approval, "/code"), text_of(approval, "/state"),
+         text_of(approval, "/filed_at").substr(0, 19), text_of(approval, "/requested_by/name"),
+         text_of(approval, "/operation/action") + " " + text_of(approval, "/operation/resource"),
+         mailbox, stages_text(approval)});
+  }
+  std::array<std::size_t, kColumns> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.resize(line.find_last_not_of(' ') + 1);
+    std::cout << line << "\n";
+  }
+}
+
+void print_one(const json& approval, const std::string& format) {
+  if (format == "ndjson") {
+    std::cout << approval.dump() << "\n";
+  } else {
+    std::cout << approval.dump(2) << "\n";
+  }
+}
+
+std::string path_of(const std::string& code, const std::string& verb = {}) {
+  return "/api/v1/approvals/" + percent_encode(code) + (verb.empty() ? "" : "/" + verb);
+}
+
+int run_list(const Invocation& invocation, const Listing& listing) {
+  const auto settings = settings_of(invocation, listing.connection);
+  if (!settings) return kUsageError;
+  AuditClient api(*settings);
+  std::vector<audit::Parameter> parameters;
+  if (!listing.state.empty()) parameters.push_back({"state", listing.state});
+  parameters.push_back({"limit", std::to_string(std::min(listing.limit, kPageMax))});
+  const Answer answer = api.get("/api/v1/approvals?" + officers::encode_query(parameters));
+  if (answer.exit != kDone) return answer.exit;
+  const auto approvals = answer.body.value("value", std::vector<json>());
+  if (listing.format == "ndjson") {
+    for (const json& approval : approvals) std::cout << approval.dump() << "\n";
+    return kDone;
+  }
+  print_table(approvals);
+  if (answer.body.contains("@odata.nextLink")) {
+    std::cout << "There may be more; see --limit and --state.\n";
+  }
+  return kDone;
+}
+
+int run_show(const Invocation& invocation, const Deciding& deciding) {
+  const auto settings = settings_of(invocation, deciding.connection);
+  if (!settings) return kUsageError;
+  AuditClient api(*settings);
+  const Answer answer = api.get(path_of(deciding.code));
+  if (answer.exit != kDone) return answer.exit;
+  print_one(answer.body, deciding.format);
+  return kDone;
+}
+
+int run_decide(const Invocation& invocation, const Deciding& deciding, const std::string& verb) {
+  const auto settings = settings_of(invocation, deciding.connection);
+  if (!settings) return kUsageError;
+  AuditClient api(*settings);
+  json body = json::object();
+  if (!deciding.text.empty()) body[verb == "approve" ? "comment" : "reason"] = deciding.text;
+  const Answer answer = api.post(path_of(deciding.code, verb), body);
+  if (answer.exit != kDone) return answer.exit;
+  if (deciding.format == "ndjson") {
+    print_one(answer.body, deciding.format);
+  } else {
+    std::cout << text_of(answer.body, "/code") << " is now " << text_of(answer.body, "/state")
+              << " (" << stages_text(answer.body) << "), record "
+              << text_of(answer.body, "/decision_record") << "\n";
+  }
+  return kDone;
+}
+
+CLI::App* add_one(CLI::App* group, const std::string& name, const std::string& about,
+                  Deciding& deciding) {
+  CLI::App* command = group->add_subcommand(name, about);
+  add_connection(command, deciding.connection);
+  add_format(command, deciding.format);
+  command->add_option("code", deciding.code, "The approval's code.")->required()->type_name("CODE");
+  return command;
+}
+
+void add_decision(CLI::App* group, Invocation& invocation, const std::string& verb,
+                  const std::string& about) {
+  auto options = std::make_shared<Deciding>();
+  CLI::App* command = add_one(group, verb, about, *options);
+  if (verb == "approve") {
+    command->add_option("--comment", options->text, "Recorded with it.")->type_name("TEXT");
+  } else {
+    CLI::Option* reason =
+        command->add_option("--reason", options->text, "Why; recorded, and told who asked.")
+            ->type_name("TEXT");
+    if (verb == "reject") reason->required();
+  }
+  command->callback([&invocation, options, verb] {
+    invocation.run = [&invocation, options, verb] {
+      return run_decide(invocation, *options, verb);
+    };
+  });
+}
+
+}  // namespace
+
+void add_approvals(CLI::App& app, Invocation& invocation) {
+  CLI::App* group = app.add_subcommand("approvals", "Decide on calls that wait for approval.");
+  group->require_subcommand(1);
+
+  CLI::App* list = group->add_subcommand("list", "List approvals, newest first.");
+  auto list_options = std::make_shared<Listing>();
+  add_connection(list, list_options->connection);
+  add_format(list, list_options->format);
+  list->add_option("--state", list_options->state,
+                   "Only PENDING, APPROVED, …; several with commas between.")
+      ->type_name("STATE");
+  list->add_option("--limit", list_options->limit, "Print at most so many.")
+      ->check(CLI::Range(1, kPageMax))
+      ->capture_default_str();
+  list->callback([&invocation, list_options] {
+    invocation.run = [&invocation, list_options] { return run_list(invocation, *list_options); };
+  });
+
+  auto show_options = std::make_shared<Deciding>();
+  CLI::App* show = add_one(group, "show", "Print one approval with its history.", *show_options);
+  show->callback([&invocation, show_options] {
+    invocation.run = [&invocation, show_options] { return run_show(invocation, *show_options); };
+  });
+
+  add_decision(group, invocation, "approve", "Approve a call, as one of those it needs.");
+  add_decision(group, invocation, "reject", "Refuse a call that waits, with the reason.");
+  add_decision(group, invocation, "revoke", "Take an approval back before it is used.");
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,97 @@
+#include "cli/audit_client.h"
+
+#include <utility>
+
+#include "base/json.h"
+#include "cli/load.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+
+int refused(const ServiceAnswer& answer) {
+  print_error(refusal_text(answer));
+  return answer.status == 400 ? kUsageError : kFoundProblem;
+}
+
+}  // namespace
+
+void add_connection(CLI::App* command, AuditConnection& connection) {
+  command->add_option("--url", connection.url, "The audit service (records.url).")
+      ->type_name("URL");
+  command
+      ->add_option("--token-file", connection.token_file,
+                   "File that holds your API token (records.token_file).")
+      ->type_name("FILE");
+  command
+      ->add_option("--ca-file", connection.ca_file,
+                   "Certificates to trust instead of the system's (records.ca_file).")
+      ->type_name("FILE");
+}
+
+void add_format(CLI::App* command, std::string& format) {
+  command->add_option("--format", format, "table or ndjson")
+      ->check(CLI::IsMember({"table", "ndjson"}))
+      ->capture_default_str();
+}
+
+std::optional<config::Records> settings_of(const Invocation& invocation,
+                                           const AuditConnection& connection) {
+  Invocation with_flags = invocation;
+  const auto set = [&](const char* key, const std::string& value) {
+    if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
+  };
+  set("records.url", connection.url);
+  set("records.token_file", connection.token_file);
+  set("records.ca_file", connection.ca_file);
+  auto config = load_config(with_flags, config::Role::kRecords);
+  if (!config) return std::nullopt;
+  return config->records;
+}
+
+AuditClient::AuditClient(const config::Records& settings)
+    : service_({.url = settings.url,
+                .ca_file = settings.ca_file,
+                .token = token_in(settings.token_file)}) {}
+
+Answer AuditClient::get(const std::string& target) {
+  return ask({.target = target, .accept = "application/json"});
+}
+
+Answer AuditClient::post(const std::string& target, const json& body) {
+  return ask({.method = "POST",
+              .target = target,
+              .accept = "application/json",
+              .content = body.dump(-1, ' ', false, json::error_handler_t::replace)});
+}
+
+TextAnswer AuditClient::get_text(const std::string& target) {
+  Result<ServiceAnswer> answer = service_.get(target, "text/plain");
+  if (!answer.ok()) {
+    print_error(answer.error().message);
+    return {};
+  }
+  if (answer->status == 200) return {.exit = kDone, .text = std::move(answer->content)};
+  return {.exit = refused(*answer), .text = {}};
+}
+
+Answer AuditClient::ask(const ServiceCall& call) {
+  const Result<ServiceAnswer> answer = service_.send(call);
+  if (!answer.ok()) {
+    print_error(answer.error().message);
+    return {};
+  }
+  if (answer->status != 200 && answer->status != 201) {
+    return {.exit = refused(*answer), .body = {}};
+  }
+  Result<json> body = parse_json(answer->content);
+  if (!body.ok() || !body->is_object()) {
+    print_error(service_.url() + ": answered " + std::to_string(answer->status) +
+                " with something else than a JSON object; is that the audit service?");
+    return {};
+  }
+  return {.exit = kDone, .body = *std::move(body)};
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,57 @@
+// What the subcommands that talk to the audit service share: where it is, and one officer's calls.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "cli/audit_service.h"
+#include "cli/command.h"
+#include "config/config.h"
+
+namespace holdfast::cli {
+
+struct AuditConnection {
+  std::string url;
+  std::string token_file;
+  std::string ca_file;
+};
+
+// --url, --token-file and --ca-file.
+void add_connection(CLI::App* command, AuditConnection& connection);
+// --format table|ndjson.
+void add_format(CLI::App* command, std::string& format);
+
+// The settings in effect, flags first. nullopt: they are wrong, and standard error says why.
+std::optional<config::Records> settings_of(const Invocation& invocation,
+                                           const AuditConnection& connection);
+
+// What the API said; `exit` is kDone when it answered with what was asked for.
+struct Answer {
+  int exit = kFoundProblem;
+  nlohmann::json body;
+};
+
+// The same of an answer that is text.
+struct TextAnswer {
+  int exit = kFoundProblem;
+  std::string text;
+};
+
+// The API of one server, as one officer. Prints what went wrong, if something did.
+class AuditClient {
+ public:
+  explicit AuditClient(const config::Records& settings);
+
+  Answer get(const std::string& target);
+  Answer post(const std::string& target, const nlohmann::json& body);
+  TextAnswer get_text(const std::string& target);
+
+ private:
+  Answer ask(const ServiceCall& call);
+
+  AuditService service_;
+};
+
+}  // namespace holdfast::cli

@@ -1,0 +1,326 @@
+#include "officers/approvals_api.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+#include <variant>
+
+#include "base/encoding.h"
+#include "base/json.h"
+#include "officers/problem.h"
+
+namespace holdfast::officers {
+namespace {
+
+using approval::Approval;
+using audit::ApprovalStep;
+using nlohmann::json;
+
+constexpr int kListDefault = 50;
+constexpr int kListMax = 1000;
+constexpr std::size_t kBodyBytesMax = 16 * 1024;
+constexpr std::size_t kTextBytesMax = 2048;
+// How often an officer may be overtaken by others before being told so.
+constexpr int kAttempts = 10;
+
+std::string text_at(const json& document, const char* pointer) {
+  const json::json_pointer place(pointer);
+  if (!document.contains(place) || !document.at(place).is_string()) return {};
+  return document.at(place).get<std::string>();
+}
+
+json stages_json(const Approval& approval) {
+  json stages = json::array();
+  for (std::size_t i = 0; i < approval.stages.size(); ++i) {
+    const approval::ApprovalStage& stage = approval.stages[i];
+    json given = json::array();
+    for (const approval::Consent& consent : approval.consents) {
+      if (consent.stage == i) given.push_back({{"name", consent.person.name}, {"at", consent.at}});
+    }
+    stages.push_back({{"from", stage.from},
+                      {"group", stage.group},
+                      {"count", stage.count},
+                      {"approved", std::move(given)}});
+  }
+  return stages;
+}
+
+json history_json(const Approval& approval) {
+  json history = json::array();
+  for (const json& taken : approval.document.at("history")) {
+    json step = {{"at", taken.at("at")},
+                 {"name", taken.at("name")},
+                 {"record", taken.at("record")},
+                 {"state", taken.at("state")},
+                 {"step", taken.at("step")}};
+    const json& content = taken.at("content");
+    if (content.contains("by")) step["by"] = content.at("by").at("name");
+    for (const char* name : {"comment", "reason", "outcome", "replaced_by"}) {
+      if (content.contains(name)) step[name] = content.at(name);
+    }
+    history.push_back(std::move(step));
+  }
+  return history;
+}
+
+json approval_json(const Approval& approval, const Officer& officer,
+                   approval::TokenApprovals tokens) {
+  const json& filing = approval.document.at("filing");
+  json shown = {{"code", to_string(approval.code)},
+                {"state", to_string(approval.state)},
+                {"filed_at", approval.filed_at},
+                {"decide_by", approval.decide_by},
+                {"requested_by", filing.at("requested_by")},
+                {"stages", stages_json(approval)},
+                {"history", history_json(approval)},
+                {"operation", filing.value("operation", json())},
+                {"rules", filing.value("rules", json())}};
+  for (const char* name : {"justification", "ticket", "method", "target", "source_ip"}) {
+    const std::string text = text_at(filing, (std::string("/request/") + name).c_str());
+    if (!text.empty()) shown[name] = text;
+  }
+  if (!approval.use_by.empty()) shown["use_by"] = approval.use_by;
+  if (!approval.closing_reason.empty()) shown["reason"] = approval.closing_reason;
+  if (approval.claim_record) shown["record"] = to_string(*approval.claim_record);
+  const Result<json> mine = approval::approve(approval, approver_of(officer), tokens, "");
+  shown["you"] = {{"can_approve", mine.ok()}};
+  if (!mine.ok()) shown["you"]["why_not"] = mine.error().message;
+  return shown;
+}
+
+std::string dump(const json& body) {
+  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+http::Response method_not_allowed(const char* allowed) {
+  http::Response answer = problem(405, std::string("only ") + allowed + " is served here");
+  answer.headers.add("Allow", allowed);
+  return answer;
+}
+
+std::optional<std::int64_t> parse_number(const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 1) return std::nullopt;
+  return number;
+}
+
+std::optional<std::vector<approval::ApprovalState>> parse_states(std::string_view text) {
+  std::vector<approval::ApprovalState> states;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(','), text.size());
+    std::string name(text.substr(0, end));
+    std::ranges::transform(name, name.begin(), [](char c) {
+      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+    const auto state = approval::parse_approval_state(name);
+    if (!state) return std::nullopt;
+    states.push_back(*state);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return states;
+}
+
+std::variant<approval::ApprovalFilter, http::Response> filter_of(const Target& target) {
+  approval::ApprovalFilter filter{.states = {}, .before = std::nullopt, .at_most = kListDefault};
+  for (const audit::Parameter& parameter : target.parameters) {
+    if (parameter.name == "state") {
+      const auto states = parse_states(parameter.value);
+      if (!states || states->empty()) {
+        return problem(400,
+                       "state must be PENDING, APPROVED or another state, or several with "
+                       "commas between",
+                       "state");
+      }
+      filter.states = *states;
+    } else if (parameter.name == "limit") {
+      const auto limit = parse_number(parameter.value);
+      if (!limit || *limit > kListMax) {
+        return problem(400, "limit must be a whole number from 1 to 1000", "limit");
+      }
+      filter.at_most = static_cast<int>(*limit);
+    } else if (parameter.name == "cursor") {
+      filter.before = parse_number(parameter.value);
+      if (!filter.before) return problem(400, "cursor is not one of ours", "cursor");
+    } else {
+      return problem(400, parameter.name + " is not a parameter of this request", parameter.name);
+    }
+  }
+  return filter;
+}
+
+// Where the next page is, relative to this server.
+std::string next_page(const Asked& asked, std::int64_t before) {
+  std::vector<audit::Parameter> parameters;
+  for (const audit::Parameter& parameter : asked.target.parameters) {
+    if (parameter.name != "cursor") parameters.push_back(parameter);
+  }
+  parameters.push_back({"cursor", std::to_string(before)});
+  const std::string host(asked.request.head.headers.get("Host"));
+  const std::string scheme = asked.request.peer.tls ? "https://" : "http://";
+  return (host.empty() ? "" : scheme + host) + std::string(kApprovals) + "?" +
+         encode_query(parameters);
+}
+
+Task<http::Response> list(const ApiServices& services, const Asked& asked) {
+  std::variant<approval::ApprovalFilter, http::Response> parsed = filter_of(asked.target);
+  if (auto* refusal = std::get_if<http::Response>(&parsed)) co_return std::move(*refusal);
+  const approval::ApprovalFilter filter = std::get<approval::ApprovalFilter>(std::move(parsed));
+  const Result<std::vector<Approval>> found = co_await services.approvals.list(filter);
+  if (!found.ok()) co_return failure(found.error());
+  json query = json::object();
+  for (const audit::Parameter& parameter : asked.target.parameters) {
+    query[parameter.name] = parameter.value;
+  }
+  const Status recorded =
+      co_await record_access(services.log, asked, kApprovals, std::move(query), found->size());
+  if (!recorded.ok()) co_return unrecorded(recorded.error());
+  json values = json::array();
+  for (const Approval& approval : *found) {
+    values.push_back(approval_json(approval, asked.officer, services.token_approvals));
+  }
+  json body = {{"count", values.size()}, {"value", std::move(values)}};
+  if (std::cmp_equal(found->size(), filter.at_most)) {
+    body["@odata.nextLink"] = next_page(asked, found->back().number);
+  }
+  co_return json_response(200, dump(body));
+}
+
+Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {
+  const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
+  if (!found.ok()) co_return failure(found.error());
+  json query = {{"code", to_string(code)}};
+  const Status recorded = co_await record_access(services.log, asked, kOneApproval,
+                                                 std::move(query), found->has_value() ? 1 : 0);
+  if (!recorded.ok()) co_return unrecorded(recorded.error());
+  if (!found->has_value()) co_return problem(404, "there is no approval with that code");
+  co_return json_response(200,
+                          dump(approval_json(**found, asked.officer, services.token_approvals)));
+}
+
+struct Verb {
+  std::string_view path_end;
+  ApprovalStep step;
+  const char* text_name;  // The member of the body that goes with it.
+  bool text_needed;
+};
+
+constexpr std::array<Verb, 3> kVerbs = {{{"/approve", ApprovalStep::kApprove, "comment", false},
+                                         {"/reject", ApprovalStep::kReject, "reason", true},
+                                         {"/revoke", ApprovalStep::kRevoke, "reason", false}}};
+
+// What the officer says to it; empty where nothing is.
+Task<std::variant<std::string, http::Response>> said(const Asked& asked, const Verb& verb) {
+  const Result<std::string> content = co_await http::read_all(*asked.request.body, kBodyBytesMax);
+  if (!content.ok()) co_return problem(400, "the body cannot be read: " + content.error().message);
+  std::string text;
+  if (!content->empty()) {
+    const Result<json> body = parse_json(*content);
+    if (!body.ok() || !body->is_object()) co_return problem(400, "the body is no JSON object");
+    for (const auto& [name, value] : body->items()) {
+      if (name != verb.text_name || !value.is_string()) {
+        co_return problem(
+            400, "the body may have a text called " + std::string(verb.text_name) + " and no more",
+            name);
+      }
+      text = value.get<std::string>();
+    }
+  }
+  if (text.size() > kTextBytesMax) {
+    co_return problem(400, std::string(verb.text_name) + " is too long", verb.text_name);
+  }
+  if (verb.text_needed && text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    co_return problem(400, "a reason is needed", verb.text_name);
+  }
+  co_return text;
+}
+
+Result<json> judged(const Approval& approval, const Officer& officer, const Verb& verb,
+                    const std::string& text, approval::TokenApprovals tokens) {
+  const approval::Approver approver = approver_of(officer);
+  switch (verb.step) {
+    case ApprovalStep::kApprove:
+      return approval::approve(approval, approver, tokens, text);
+    case ApprovalStep::kReject:
+      return approval::reject(approval, approver, text);
+    default:
+      return approval::revoke(approval, approver, text);
+  }
+}
+
+audit::Record decision_record(const Approval& approval, const Asked& asked, const Verb& verb,
+                              json content) {
+  const http::RequestHead& head = asked.request.head;
+  audit::Record record{.kind = audit::Kind::kApproval, .approval_step = verb.step};
+  record.content["approval"] = std::move(content);
+  record.content["actor"] = {{"kind", "user"}, {"name", to_text(asked.officer.name)}};
+  record.content["request"] = {{"method", head.method},
+                               {"source_ip", asked.request.peer.address},
+                               {"target", to_text(head.target)}};
+  const json& filing = approval.document.at("filing");
+  if (filing.contains("operation")) record.content["operation"] = filing.at("operation");
+  return record;
+}
+
+// Decides on the approval as it stands; where another step comes first, on what it has become.
+Task<http::Response> decide(const ApiServices& services, const Asked& asked, Uuid code,
+                            const Verb& verb) {
+  std::variant<std::string, http::Response> text = co_await said(asked, verb);
+  if (auto* refusal = std::get_if<http::Response>(&text)) co_return std::move(*refusal);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
+    if (!found.ok()) co_return failure(found.error());
+    if (!found->has_value()) co_return problem(404, "there is no approval with that code");
+    Result<json> content =
+        judged(**found, asked.officer, verb, std::get<std::string>(text), services.token_approvals);
+    if (!content.ok()) {
+      const bool not_you = content.error().code == ErrorCode::kRefused;
+      co_return problem(not_you ? 403 : 409, content.error().message);
+    }
+    audit::Record record = decision_record(**found, asked, verb, *std::move(content));
+    const Result<audit::RecordRef> taken = co_await services.log.append(std::move(record));
+    if (!taken.ok() && taken.error().code == ErrorCode::kRefused) continue;
+    if (!taken.ok()) {
+      co_return problem(503, "decisions are recorded, and the audit log cannot take the record: " +
+                                 taken.error().message);
+    }
+    const Result<std::optional<Approval>> now = co_await services.approvals.find(code);
+    if (!now.ok()) co_return failure(now.error());
+    json body = approval_json(now->value(), asked.officer, services.token_approvals);
+    body["decision_record"] = to_string(taken->id);
+    co_return json_response(200, dump(body));
+  }
+  co_return problem(409, "others are deciding on this at the same time; look again");
+}
+
+}  // namespace
+
+bool is_approvals_path(std::string_view path) {
+  return path == kApprovals || path.starts_with(std::string(kApprovals) + "/");
+}
+
+Task<http::Response> answer_approvals(const ApiServices& services, const Asked& asked) {
+  const std::string& method = asked.request.head.method;
+  const bool is_read = method == "GET" || method == "HEAD";
+  std::string_view rest = asked.target.path;
+  rest.remove_prefix(kApprovals.size());
+  if (rest.empty()) {
+    if (!is_read) co_return method_not_allowed("GET");
+    co_return co_await list(services, asked);
+  }
+  rest.remove_prefix(1);
+  for (const Verb& verb : kVerbs) {
+    if (!rest.ends_with(verb.path_end)) continue;
+    if (method != "POST") co_return method_not_allowed("POST");
+    const auto code = parse_uuid(rest.substr(0, rest.size() - verb.path_end.size()));
+    if (!code) co_return problem(404, "there is no approval with that code");
+    co_return co_await decide(services, asked, *code, verb);
+  }
+  if (!is_read) co_return method_not_allowed("GET");
+  const auto code = parse_uuid(rest);
+  if (!code) co_return problem(404, "there is no approval with that code");
+  co_return co_await show(services, asked, *code);
+}
+
+}  // namespace holdfast::officers

@@ -1,0 +1,155 @@
+// Officers' decisions over HTTP: who may, who may not and why, and the record of each.
+#include "tests/unit/officers/api_fixture.h"
+
+namespace holdfast::officers {
+namespace {
+
+using approval::ApprovalState;
+using ::testing::HasSubstr;
+
+class ApprovalsApiTest : public ApiTest {
+ protected:
+  ApprovalsApiTest() { add(ApprovalState::kPending); }
+
+  std::string add(ApprovalState state, approval::Identity requester = {
+                                           .name = "app", .accounts = {"t/app"}, .names = {}}) {
+    const Uuid code = make_uuid_v4();
+    approvals_.add(approval::filing(code, approval::Binding(), requester,
+                                    {.stages = {{.from = "compliance", .group = "g", .count = 1}}}),
+                   state);
+    code_ = to_string(code);
+    return code_;
+  }
+  http::Response post(const std::string& verb, const std::string& who,
+                      const std::string& content = "") {
+    return get("/api/v1/approvals/" + code_ + "/" + verb, who, "POST", content);
+  }
+  std::string why(const http::Response& response) { return body(response).value("detail", ""); }
+
+  std::string code_;
+};
+
+TEST_F(ApprovalsApiTest, the_queue_is_listed_newest_first_and_recorded) {
+  const std::string newest = add(ApprovalState::kApproved);
+  const nlohmann::json page = body(get("/api/v1/approvals"));
+  ASSERT_EQ(page["count"], 2);
+  EXPECT_EQ(page["value"][0]["code"], newest);
+  EXPECT_EQ(page["value"][0]["you"]["can_approve"], false);
+  EXPECT_EQ(body(get("/api/v1/approvals?state=PENDING"))["count"], 1);
+  EXPECT_EQ(body(get("/api/v1/approvals?state=pending,approved"))["count"], 2);
+  EXPECT_EQ(log_.entries().back().record.content["access"]["endpoint"], "/api/v1/approvals");
+  const nlohmann::json first = body(get("/api/v1/approvals?limit=1"));
+  const std::string next = first["@odata.nextLink"];
+  EXPECT_EQ(body(get(next.substr(next.find("/api"))))["value"][0]["state"], "PENDING");
+}
+
+TEST_F(ApprovalsApiTest, bad_questions_are_400_and_unknown_codes_404) {
+  for (const std::string query :
+       {"state=NONE", "limit=0", "limit=1001", "cursor=x", "colour=red"}) {
+    EXPECT_EQ(get("/api/v1/approvals?" + query).status, 400) << query;
+  }
+  EXPECT_EQ(get("/api/v1/approvals/" + to_string(make_uuid_v4())).status, 404);
+  EXPECT_EQ(get("/api/v1/approvals/nonsense").status, 404);
+  EXPECT_EQ(get("/api/v1/approvals/nonsense/approve", "bob", "POST").status, 404);
+  EXPECT_EQ(get("/api/v1/approvals", "bob", "POST").status, 405);
+}
+
+TEST_F(ApprovalsApiTest, who_may_approve_does_and_the_record_says_so) {
+  const http::Response response = post("approve", "bob", R"({"comment":"seen"})");
+  EXPECT_EQ(response.status, 200) << response.content;
+  const audit::Record record = log_.entries().back().record;
+  EXPECT_EQ(record.kind, audit::Kind::kApproval);
+  EXPECT_EQ(record.approval_step, audit::ApprovalStep::kApprove);
+  EXPECT_EQ(record.content["approval"]["state"], "APPROVED");
+  EXPECT_EQ(record.content["approval"]["by"]["person"], "t/bob");
+  EXPECT_EQ(record.content["approval"]["by"]["via"], "token");
+  EXPECT_EQ(record.content["approval"]["comment"], "seen");
+}
+
+TEST_F(ApprovalsApiTest, who_may_not_is_told_why) {
+  EXPECT_EQ(post("approve", "secret").status, 403);
+  EXPECT_THAT(why(post("approve", "secret")),
+              HasSubstr("You can't approve this because your role does not"));
+  EXPECT_THAT(
+      why(post("approve", "carol")),
+      HasSubstr("because it still needs compliance to approve, and you are not one of them"));
+  token_approvals_ = approval::TokenApprovals::kRefused;
+  EXPECT_THAT(why(post("approve", "bob")), HasSubstr("because API tokens may not approve here"));
+  EXPECT_TRUE(std::ranges::all_of(log_.entries(), [](const auto& entry) {
+    return entry.record.kind != audit::Kind::kApproval;
+  }));
+}
+
+TEST_F(ApprovalsApiTest, nobody_approves_what_they_asked_for_under_any_name) {
+  const std::vector<approval::Identity> selves = {
+      {.name = "bob", .accounts = {"t/bob"}, .names = {}},
+      {.name = "guest",
+       .accounts = {"other/guest"},
+       .names = {approval::home_name("Bob_contoso.com#EXT#@fabrikam.onmicrosoft.com")}},
+      {.name = "BOB",
+       .accounts = {"t/elsewhere"},
+       .names = {approval::home_name("BOB@Contoso.com")}}};
+  for (const approval::Identity& self : selves) {
+    add(ApprovalState::kPending, self);
+    const http::Response response = post("approve", "bob");
+    EXPECT_EQ(response.status, 403);
+    EXPECT_EQ(why(response), "You can't approve this because you asked for it yourself.");
+  }
+}
+
+TEST_F(ApprovalsApiTest, nobody_approves_what_an_app_of_theirs_asked_for) {
+  const auto tokens = Tokens::parse(
+      "tokens:\n  - name: dan\n    sha256: \"" + to_hex(sha256("dan")) +
+          "\"\n    roles: [approver]\n    groups: [compliance]\n    person:\n      tenant: T\n"
+          "      user: dan\n      apps: [BOT]\n      accounts: [\"Other/Dan\"]\n",
+      "tokens.yaml");
+  ASSERT_TRUE(tokens.ok()) << tokens.error().message;
+  tokens_ = *tokens;
+  for (const char* account : {"t/bot", "other/dan"}) {
+    add(ApprovalState::kPending, {.name = "x", .accounts = {account}, .names = {}});
+    EXPECT_EQ(post("approve", "dan").status, 403) << account;
+  }
+}
+
+TEST_F(ApprovalsApiTest, rejecting_needs_a_reason) {
+  EXPECT_EQ(post("reject", "bob").status, 400);
+  EXPECT_EQ(post("reject", "bob", R"({"reason":" "})").status, 400);
+  EXPECT_EQ(post("reject", "bob", R"({"comment":"x"})").status, 400);
+  EXPECT_EQ(post("reject", "bob", "no json").status, 400);
+  EXPECT_EQ(post("reject", "carol", R"({"reason":"no case"})").status, 403);
+  EXPECT_EQ(post("reject", "bob", R"({"reason":"no case"})").status, 200);
+  EXPECT_EQ(log_.entries().back().record.content["approval"]["reason"], "no case");
+}
+
+TEST_F(ApprovalsApiTest, what_is_over_is_409) {
+  for (const ApprovalState state : {ApprovalState::kExpired, ApprovalState::kExecuted,
+                                    ApprovalState::kRejected, ApprovalState::kRevoked}) {
+    add(state);
+    EXPECT_EQ(post("approve", "bob").status, 409);
+    EXPECT_EQ(post("revoke", "bob").status, 409);
+  }
+  add(ApprovalState::kPending);
+  EXPECT_EQ(post("revoke", "bob").status, 409);
+  add(ApprovalState::kApproved);
+  EXPECT_EQ(post("revoke", "secret").status, 403);
+  EXPECT_EQ(post("revoke", "bob").status, 200);
+}
+
+TEST_F(ApprovalsApiTest, an_overtaken_decision_is_judged_again) {
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  log_.before_next_append([this] { approvals_.all.back().state = ApprovalState::kRejected; });
+  const http::Response response = post("approve", "bob");
+  EXPECT_EQ(response.status, 409);
+  EXPECT_EQ(why(response), "You can't approve this because it was rejected.");
+}
+
+TEST_F(ApprovalsApiTest, what_cannot_be_recorded_is_not_decided) {
+  log_.fail_nth(1, {ErrorCode::kUnavailable, "database away"});
+  EXPECT_EQ(post("approve", "bob").status, 503);
+  approvals_.away = true;
+  EXPECT_EQ(post("approve", "bob").status, 503);
+  EXPECT_EQ(get("/api/v1/approvals").status, 503);
+}
+
+}  // namespace
+}  // namespace holdfast::officers

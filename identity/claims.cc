@@ -1,8 +1,6 @@
 #include "identity/claims.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -10,15 +8,16 @@
 #include "base/crypto.h"
 #include "base/encoding.h"
 #include "base/json.h"
-#include "base/uuid.h"
+#include "identity/claim_reader.h"
 
 namespace holdfast::identity {
 namespace {
 
 using nlohmann::json;
 
-// The last second of the year 9999: what RFC 3339 can still write.
-constexpr std::int64_t kExpiryMax = 253402300799;
+Error unreadable(std::string what) {
+  return unreadable_token(std::move(what));
+}
 
 bool is_b64token(std::string_view text) {
   const std::size_t end = text.find_last_not_of('=');
@@ -59,10 +58,6 @@ bool names_access_token(std::string_view parameter) {
   return false;
 }
 
-Error unreadable(std::string what) {
-  return {ErrorCode::kInvalid, "the access token " + std::move(what)};
-}
-
 // One part of the token as the JSON object that it must be.
 Result<json> decode_part(std::string_view part, std::string_view name) {
   const std::optional<std::string> text = from_base64url(part);
@@ -75,73 +70,6 @@ Result<json> decode_part(std::string_view part, std::string_view name) {
   }
   return value;
 }
-
-// Claims taken one by one; the first that is of the wrong type is remembered and ends the reading.
-class ClaimReader {
- public:
-  explicit ClaimReader(const json& claims) : claims_(claims) {}
-
-  const std::optional<Error>& problem() const { return problem_; }
-  bool has(const char* name) const { return claims_.contains(name); }
-
-  std::string text(const char* name) {
-    const json* value = find(name);
-    if (value == nullptr) return {};
-    if (value->is_string()) return value->get<std::string>();
-    fail(name, "is not a string");
-    return {};
-  }
-
-  std::string guid(const char* name) {
-    if (!has(name)) return {};
-    const std::optional<Uuid> id = parse_uuid(text(name));
-    if (id) return to_string(*id);
-    fail(name, "is not a GUID");
-    return {};
-  }
-
-  std::vector<std::string> texts(const char* name) {
-    const json* value = find(name);
-    if (value == nullptr) return {};
-    std::vector<std::string> list;
-    if (value->is_array()) {
-      for (const json& element : *value) {
-        if (!element.is_string()) break;
-        list.push_back(element.get<std::string>());
-      }
-    }
-    if (!value->is_array() || list.size() != value->size()) {
-      fail(name, "is not a list of strings");
-      return {};
-    }
-    return list;
-  }
-
-  std::optional<WallTime> time(const char* name) {
-    const json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    const bool sane = value->is_number_unsigned() &&
-                      value->get<std::uint64_t>() <= static_cast<std::uint64_t>(kExpiryMax);
-    if (sane) return WallTime(std::chrono::seconds(value->get<std::int64_t>()));
-    fail(name, "is not a time in whole seconds");
-    return std::nullopt;
-  }
-
-  void fail(std::string_view name, std::string_view what) {
-    if (!problem_) {
-      problem_ = unreadable("has a claim " + std::string(name) + " that " + std::string(what));
-    }
-  }
-
- private:
-  const json* find(const char* name) const {
-    const auto it = claims_.find(name);
-    return it == claims_.end() ? nullptr : &*it;
-  }
-
-  const json& claims_;
-  std::optional<Error> problem_;
-};
 
 std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> words;

@@ -24,6 +24,7 @@ ALLOWED = {
 }
 # Library -> the files that may include it. A name ends in what the file adapts.
 ADAPTERS = {
+    "cjose/": re.compile(r".*_cjose\.(cc|h)$"),
     "pistache/": re.compile(r".*_pistache\.(cc|h)$"),
     "pqxx/": re.compile(r".*_postgres\.(cc|h)$"),
     "openssl/": re.compile(r".*_(openssl|tls)\.(cc|h)$"),

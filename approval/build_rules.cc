@@ -13,16 +13,10 @@
 namespace holdfast::approval {
 namespace {
 
+constexpr std::chrono::hours kLimitPerMax{31 * 24};
+
 using config::YamlDocument;
 using nlohmann::json;
-
-void remove_keys(json& map, const std::string& pointer, const std::vector<std::string>& keys,
-                 Problems& problems) {
-  if (!map.is_object()) return;
-  for (const std::string& key : keys) {
-    if (map.erase(key) > 0) problems.add(pointer + "/" + key, key + " is not built yet");
-  }
-}
 
 Effect effect_of(const json& rule) {
   if (rule["effect"] == "allow") return Effect::kAllow;
@@ -72,13 +66,18 @@ std::vector<ApprovalStage> read_stages(const json& rule, const std::string& poin
   return stages;
 }
 
+bool may_need_approval(const Rule& rule) {
+  return rule.effect == Effect::kRequireApproval ||
+         (rule.limit && rule.limit->over == Effect::kRequireApproval);
+}
+
 void read_requirements(const json& rule, const std::string& pointer, const Approvers& approvers,
                        Rule& result, Problems& problems) {
   if (result.effect == Effect::kRequireApproval) {
     result.approve.stages = read_stages(rule, pointer, approvers, problems);
   }
   for (const char* key : {"require", "approve"}) {
-    if (rule.contains(key) && result.effect != Effect::kRequireApproval) {
+    if (rule.contains(key) && !may_need_approval(result)) {
       problems.add(pointer + "/" + key,
                    std::string(key) + " is only for rules with effect: require_approval");
     }
@@ -101,6 +100,38 @@ void read_requirements(const json& rule, const std::string& pointer, const Appro
   result.require.ticket_patterns.push_back(pattern);
 }
 
+void read_limit(const json& rule, const std::string& pointer, const Approvers& approvers,
+                Rule& result, Problems& problems) {
+  if (!rule.contains("limit")) return;
+  const json& written = rule["limit"];
+  const std::string place = pointer + "/limit";
+  if (result.effect == Effect::kDeny) {
+    problems.add(place, "limit is for rules that let calls pass");
+    return;
+  }
+  Limit limit{.count = written["count"].get<int>(),
+              .per = parse_duration(written["per"].get<std::string>())};
+  const std::string by = written.value("by", "actor");
+  if (by == "mailbox") limit.by = LimitBy::kMailbox;
+  if (by == "rule") limit.by = LimitBy::kRule;
+  if (written.contains("distinct_mailboxes")) {
+    limit.distinct_mailboxes = written["distinct_mailboxes"].get<int>();
+    if (limit.by == LimitBy::kMailbox) {
+      problems.add(place + "/distinct_mailboxes", "by mailbox there is only one");
+    }
+  }
+  if (written.value("over", "deny") == "require_approval") {
+    limit.over = Effect::kRequireApproval;
+    if (result.effect == Effect::kAllow) {
+      result.approve.stages = read_stages(rule, pointer, approvers, problems);
+    } else {
+      problems.add(place + "/over", "this rule's calls need approval anyway");
+    }
+  }
+  if (limit.per > kLimitPerMax) problems.add(place + "/per", "at most 31d");
+  result.limit = limit;
+}
+
 Rule build_rule(const json& rule, const std::string& pointer, const Approvers& approvers,
                 ConditionBuilder& conditions, Problems& problems) {
   Rule result;
@@ -114,6 +145,7 @@ Rule build_rule(const json& rule, const std::string& pointer, const Approvers& a
   if (rule.contains("unless")) {
     result.unless = conditions.build(rule["unless"], pointer + "/unless");
   }
+  read_limit(rule, pointer, approvers, result, problems);
   read_requirements(rule, pointer, approvers, result, problems);
   return result;
 }
@@ -124,24 +156,6 @@ std::string Problems::text() const {
   std::string text;
   for (const std::string& line : lines_) text += (text.empty() ? "" : "\n") + line;
   return text;
-}
-
-YamlDocument refuse_unbuilt(const YamlDocument& document, Problems& problems) {
-  YamlDocument stripped = document;
-  if (!stripped.value.is_object()) return stripped;
-  const auto each = [&](const char* key, const auto& visit) {
-    if (!stripped.value.contains(key) || !stripped.value[key].is_array()) return;
-    json& items = stripped.value[key];
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      if (items[i].is_object()) {
-        visit(items[i], "/" + std::string(key) + "/" + std::to_string(i));
-      }
-    }
-  };
-  each("rules", [&](json& rule, const std::string& pointer) {
-    remove_keys(rule, pointer, {"limit"}, problems);
-  });
-  return stripped;
 }
 
 BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& problems) {

@@ -30,10 +30,6 @@ class Problems {
   std::vector<std::string> lines_;
 };
 
-// Reports every key that a later version will know and this one does not, and returns the document
-// without them. A key that restricts must never be ignored.
-config::YamlDocument refuse_unbuilt(const config::YamlDocument& document, Problems& problems);
-
 // The document fits the schema. Reads list files relative to the rule file. What is returned is of
 // use only when no problems were added; its sha256 is left empty.
 struct BuiltRules {

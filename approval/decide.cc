@@ -27,20 +27,45 @@ void add_stages(std::vector<ApprovalStage>& all, const std::vector<ApprovalStage
   }
 }
 
-void add_requirements(Decision& decision, const Rule& rule) {
+void add_requirements(Decision& decision, const Requirements& require,
+                      const ApprovalTerms& approve) {
   std::vector<std::string>& patterns = decision.require.ticket_patterns;
   decision.require.justification_min =
-      std::max(decision.require.justification_min, rule.require.justification_min);
-  patterns.insert(patterns.end(), rule.require.ticket_patterns.begin(),
-                  rule.require.ticket_patterns.end());
-  add_stages(decision.approve.stages, rule.approve.stages);
-  shorten(decision.approve.decide_within, rule.approve.decide_within);
-  shorten(decision.approve.use_within, rule.approve.use_within);
+      std::max(decision.require.justification_min, require.justification_min);
+  patterns.insert(patterns.end(), require.ticket_patterns.begin(), require.ticket_patterns.end());
+  add_stages(decision.approve.stages, approve.stages);
+  shorten(decision.approve.decide_within, approve.decide_within);
+  shorten(decision.approve.use_within, approve.use_within);
 }
 
 void sort_by_id(std::vector<RuleMatch>& matches) {
   std::sort(matches.begin(), matches.end(),
             [](const RuleMatch& a, const RuleMatch& b) { return a.id < b.id; });
+}
+
+bool may_be_about(const RuleResult& result) {
+  return result.when != Truth::kFalse && result.unless != Truth::kTrue;
+}
+
+// One spelling for what several rules asked for.
+void settle_requirements(Decision& decision) {
+  std::vector<std::string>& patterns = decision.require.ticket_patterns;
+  std::sort(patterns.begin(), patterns.end());
+  patterns.erase(std::unique(patterns.begin(), patterns.end()), patterns.end());
+  // One approval by anybody is among those that named people give.
+  std::vector<ApprovalStage>& stages = decision.approve.stages;
+  if (stages.size() > 1) std::erase_if(stages, [](const auto& s) { return s.group.empty(); });
+  std::ranges::sort(stages, {}, &ApprovalStage::from);
+}
+
+// An approval opens what is beyond limits that ask for one, and nothing that is denied takes any.
+void settle_limits(Decision& decision) {
+  std::erase_if(decision.limits, [&](const TakenLimit& taken) {
+    return decision.effect == Effect::kDeny || (decision.effect == Effect::kRequireApproval &&
+                                                taken.limit.over == Effect::kRequireApproval);
+  });
+  std::ranges::sort(decision.limits, {},
+                    [](const TakenLimit& taken) -> const std::string& { return taken.rule.id; });
 }
 
 bool is_item_fact(std::string_view fact) {
@@ -82,14 +107,22 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   Decision decision;
   for (const Rule& rule : rules.data().rules) {
     RuleResult result = evaluate(rule, rules.data(), facts);
-    if (!result.matched) continue;
+    const bool takes_limit = rule.limit && rule.mode == Mode::kEnforce && may_be_about(result);
+    if (!result.matched && !takes_limit) continue;
     RuleMatch match{rule.id, rule.title, rule.effect, std::move(result.unknown_facts)};
+    // Not knowing whether a rule is about a call frees the call from no limit.
+    if (takes_limit) {
+      decision.limits.push_back({match, *rule.limit, rule.require, rule.approve});
+    }
+    if (!result.matched) continue;
     if (rule.mode == Mode::kMonitor) {
       decision.monitored.push_back(std::move(match));
       continue;
     }
     decision.matched.push_back(std::move(match));
-    if (rule.effect == Effect::kRequireApproval) add_requirements(decision, rule);
+    if (rule.effect == Effect::kRequireApproval) {
+      add_requirements(decision, rule.require, rule.approve);
+    }
   }
   sort_by_id(decision.matched);
   sort_by_id(decision.monitored);
@@ -98,13 +131,18 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
                [&](const RuleMatch& match) { return match.effect == decision.effect; });
 
-  std::vector<std::string>& patterns = decision.require.ticket_patterns;
-  std::sort(patterns.begin(), patterns.end());
-  patterns.erase(std::unique(patterns.begin(), patterns.end()), patterns.end());
-  // One approval by anybody is among those that named people give.
-  std::vector<ApprovalStage>& stages = decision.approve.stages;
-  if (stages.size() > 1) std::erase_if(stages, [](const auto& s) { return s.group.empty(); });
-  std::ranges::sort(stages, {}, &ApprovalStage::from);
+  settle_limits(decision);
+  settle_requirements(decision);
+  return decision;
+}
+
+Decision over_limit(Decision decision, const TakenLimit& spent) {
+  const TakenLimit limit = spent;  // It may be one of those that go.
+  decision.effect = Effect::kRequireApproval;
+  decision.by = {limit.rule};
+  add_requirements(decision, limit.require, limit.approve);
+  settle_limits(decision);
+  settle_requirements(decision);
   return decision;
 }
 

@@ -22,6 +22,14 @@ struct RuleMatch {
   std::vector<std::string> unknown_facts;
 };
 
+// A limit that a call takes with its intent.
+struct TakenLimit {
+  RuleMatch rule;
+  Limit limit;
+  Requirements require;   // Of calls beyond it,
+  ApprovalTerms approve;  // where they need approval.
+};
+
 struct Decision {
   Effect effect = Effect::kDeny;
   // The rules of that effect, by id; empty when nothing matched and the default denies.
@@ -30,7 +38,13 @@ struct Decision {
   std::vector<RuleMatch> monitored;  // Every monitor rule that would have matched, by id.
   Requirements require;              // Of all matching approval rules together: the strictest.
   ApprovalTerms approve;             // Likewise: everybody, and the shortest.
+  // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an approval,
+  // only those beyond which calls are denied.
+  std::vector<TakenLimit> limits;
 };
+
+// The decision once `spent`, one of its limits, beyond which calls need approval, is found spent.
+Decision over_limit(Decision decision, const TakenLimit& spent);
 
 // The effect of enforced rules that matched, in any order; none: the default denies.
 Effect strictest_effect(const std::vector<RuleMatch>& matched);

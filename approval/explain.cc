@@ -217,6 +217,18 @@ json to_json(const RuleOutcome& rule) {
           {"unknown_facts", rule.result.unknown_facts}};
 }
 
+json to_json(const TakenLimit& taken) {
+  json content = {{"rule", taken.rule.id},
+                  {"count", taken.limit.count},
+                  {"per_seconds", taken.limit.per.count()},
+                  {"by", to_string(taken.limit.by)},
+                  {"over", to_string(taken.limit.over)}};
+  if (taken.limit.distinct_mailboxes) {
+    content["distinct_mailboxes"] = *taken.limit.distinct_mailboxes;
+  }
+  return content;
+}
+
 json seconds_or_null(const std::optional<std::chrono::seconds>& term) {
   return term ? json(term->count()) : json(nullptr);
 }
@@ -244,6 +256,8 @@ json to_json(const Explanation& explanation) {
   for (const RuleMatch& match : decision.by) by.push_back(match.id);
   json rules = json::array();
   for (const RuleOutcome& rule : explanation.rules) rules.push_back(to_json(rule));
+  json limits = json::array();
+  for (const TakenLimit& taken : decision.limits) limits.push_back(to_json(taken));
   json changes = json::array();
   for (const Change& change : explanation.changes) {
     changes.push_back({{"effect", to_string(change.effect)},
@@ -259,6 +273,7 @@ json to_json(const Explanation& explanation) {
           {"approve",
            {{"decide_within_seconds", seconds_or_null(decision.approve.decide_within)},
             {"use_within_seconds", seconds_or_null(decision.approve.use_within)}}},
+          {"limits", std::move(limits)},
           {"rules", std::move(rules)},
           {"changes", std::move(changes)}};
 }

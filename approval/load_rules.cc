@@ -35,10 +35,8 @@ Result<RuleSet> load_rules(const std::string& path, WallTime now) {
   if (!written.ok()) return written.error();
 
   Problems problems(*written);
-  const config::YamlDocument document = refuse_unbuilt(*written, problems);
-  const Status fits = config::validate(document, rules_schema());
-  if (!fits.ok()) problems.add_line(fits.error().message);
-  if (!problems.empty()) return invalid(problems);
+  const config::YamlDocument& document = *written;
+  if (Status fits = config::validate(document, rules_schema()); !fits.ok()) return fits.error();
 
   BuiltRules built = build_rules(document, now, problems);
   if (!problems.empty()) return invalid(problems);

@@ -122,6 +122,7 @@ struct Rule {
   std::vector<Condition> unless;  // All must hold to exempt; none: nothing exempts.
   Requirements require;
   ApprovalTerms approve;
+  std::optional<Limit> limit;
 };
 
 struct RuleSetData {

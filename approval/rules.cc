@@ -16,6 +16,18 @@ std::string_view to_string(Effect effect) {
   return "deny";
 }
 
+std::string_view to_string(LimitBy by) {
+  switch (by) {
+    case LimitBy::kActor:
+      return "actor";
+    case LimitBy::kMailbox:
+      return "mailbox";
+    case LimitBy::kRule:
+      return "rule";
+  }
+  return "rule";
+}
+
 const std::string& RuleSet::revision() const {
   return data_->revision;
 }

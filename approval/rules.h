@@ -46,6 +46,20 @@ struct ApprovalTerms {
   std::optional<std::chrono::seconds> use_within;
 };
 
+// Whose calls a limit counts together: those of one caller, on one mailbox, or all.
+enum class LimitBy { kActor, kMailbox, kRule };
+
+std::string_view to_string(LimitBy by);  // actor, mailbox, rule
+
+// How many calls may pass under a rule in any stretch of time of that length.
+struct Limit {
+  int count = 0;
+  std::chrono::seconds per{0};
+  LimitBy by = LimitBy::kActor;
+  std::optional<int> distinct_mailboxes;  // In that time, of each `by`.
+  Effect over = Effect::kDeny;            // Or kRequireApproval, of calls beyond it.
+};
+
 struct RuleSetData;  // approval/rule_model.h: what decide() reads
 
 class RuleSet {
@@ -63,11 +77,11 @@ class RuleSet {
   std::shared_ptr<const RuleSetData> data_;
 };
 
-// Reads the file and the lists it names (relative to it), validates it against the JSON Schema,
-// refuses what is not built by name, and runs the file's own tests; a file whose tests fail does
-// not load. Lists beyond their max_age do load: every condition on them is unknown, which
-// restricts. `now` bounds the age of list files: one from the future counts as modified now.
-// kInvalid: one problem a line, each with file, line and key. kNotFound: no such rule file.
+// Reads the file and the lists it names (relative to it), validates it against the JSON Schema, and
+// runs the file's own tests; a file whose tests fail does not load. Lists beyond their max_age do
+// load: every condition on them is unknown, which restricts. `now` bounds the age of list files:
+// one from the future counts as modified now. kInvalid: one problem a line, each with file, line
+// and key. kNotFound: no such rule file.
 Result<RuleSet> load_rules(const std::string& path, WallTime now);
 
 // One line for each list that is older than its max_age at `now`, by name. For check and alarms.

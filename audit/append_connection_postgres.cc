@@ -13,8 +13,13 @@ namespace {
 
 constexpr const char* kAppend = "append";
 constexpr const char* kAppendSteps = "append_steps";
+constexpr const char* kAppendLimits = "append_limits";
 constexpr const char* kRenew = "renew";
 constexpr const char* kOpenOperations = "open_operations";
+
+constexpr std::string_view kLimitRefusal = "limit ";  // Then the rule's id.
+constexpr std::string_view kTrue{"\1", 1};
+constexpr std::string_view kFalse{"\0", 1};
 
 pqxx::binarystring binary(std::string_view bytes) {
   return pqxx::binarystring(bytes.data(), bytes.size());
@@ -38,7 +43,14 @@ Placement parse_refusal(std::string_view text) {
   if (text == "settled") return Placement::kSettled;
   if (text == "not_expired") return Placement::kNotExpired;
   if (text == "approval") return Placement::kApproval;
+  if (text.starts_with(kLimitRefusal)) return Placement::kLimit;
   return Placement::kClosed;
+}
+
+Placed refused(std::string_view text) {
+  Placed placed{.placement = parse_refusal(text)};
+  if (placed.placement == Placement::kLimit) placed.rule = text.substr(kLimitRefusal.size());
+  return placed;
 }
 
 void add_steps(std::span<const Entry* const> entries, BinaryArray& steps) {
@@ -117,6 +129,8 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
                                "($1, $2, $3, $4, $5, $6";
     session.connection.prepare(kAppend, append + ")");
     session.connection.prepare(kAppendSteps, append + ", $7)");
+    // Only a proxy takes limits.
+    if (proxy) session.connection.prepare(kAppendLimits, append + ", $7, $8)");
     session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
     session.connection.prepare(kOpenOperations,
                                "SELECT operation_id, intent FROM "
@@ -138,7 +152,9 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
   BinaryArray kinds(kText);
   BinaryArray operations(kUuid);
   BinaryArray steps(kText);
+  BinaryArray limited(kBool);
   bool has_steps = false;
+  bool has_limits = false;
   for (const Entry* entry : entries) {
     bytes.add(entry->bytes);
     hashes.add(bytes_of(leaf_hash(entry->bytes)));
@@ -149,9 +165,11 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
       operations.add(bytes_of(entry->operation_id));
     }
     if (entry->approval_step != ApprovalStep::kNone) has_steps = true;
+    if (entry->is_limited && options_.writer.role == WriterRole::kProxy) has_limits = true;
   }
   // Steps are rare, and without any the database does nothing for them.
-  if (has_steps) add_steps(entries, steps);
+  if (has_steps || has_limits) add_steps(entries, steps);
+  for (const Entry* entry : entries) limited.add(entry->is_limited ? kTrue : kFalse);
   Session& session = *session_;
   session.notices.reset();
   const auto in_doubt = [this](std::string_view why) {
@@ -166,7 +184,9 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
                                        binary(kinds.bytes()), binary(operations.bytes()), more...);
     };
     const pqxx::result rows =
-        has_steps ? execute(kAppendSteps, binary(steps.bytes())) : execute(kAppend);
+        has_limits  ? execute(kAppendLimits, binary(steps.bytes()), binary(limited.bytes()))
+        : has_steps ? execute(kAppendSteps, binary(steps.bytes()))
+                    : execute(kAppend);
     // A cancelled wait for a synchronous standby reports success, and a warning.
     if (session.notices.any()) return in_doubt(session.notices.first());
     if (rows.size() != entries.size()) return in_doubt("the database answered for other entries");
@@ -174,7 +194,7 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
     placed.reserve(entries.size());
     for (const pqxx::row& row : rows) {
       placed.push_back(row[1].is_null() ? Placed{.index = row[0].as<std::int64_t>()}
-                                        : Placed{.placement = parse_refusal(row[1].c_str())});
+                                        : refused(row[1].c_str()));
     }
     return placed;
   } catch (const pqxx::sql_error& failure) {

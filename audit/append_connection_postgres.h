@@ -31,12 +31,14 @@ enum class Placement {
   kSettled,       // An outcome of an operation that another process has ended.
   kClosed,        // An outcome of an operation that is not open: ended already, or never begun.
   kNotExpired,    // An outcome of another writer's operation, and that writer is alive.
+  kLimit,         // An intent that would exceed a rule's limit.
   kApproval,      // The approval is not in the state that the entry's step needs.
 };
 
 struct Placed {
   Placement placement = Placement::kAppended;
   std::int64_t index = -1;  // Only when kAppended.
+  std::string rule{};       // Only when kLimit: the rule whose limit is spent.
 };
 
 // An intent without its terminal record.

@@ -65,7 +65,8 @@ class AuditLog {
   // Commits an intent. Any error means: do not send. kUnavailable: the database cannot take it, or
   // the spool has not drained. kInDoubt: it may have been committed; the log itself appends its
   // not_sent outcome once it knows. kRefused: the approval that it claims cannot be claimed, and
-  // nothing is recorded.
+  // nothing is recorded. kLimit: a limit it takes is spent, and nothing is recorded; the message is
+  // the id of the limit's rule.
   virtual Task<Result<Receipt>> append_intent(Record intent, OutboundRequest request) = 0;
 
   // Commits the terminal record of an intent that this process appended, in the database or, where

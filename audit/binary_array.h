@@ -16,7 +16,7 @@ namespace holdfast::audit {
 class BinaryArray {
  public:
   // PostgreSQL's type numbers (pg_type.dat); fixed for all versions.
-  enum class Element : std::uint32_t { kBytea = 17, kText = 25, kUuid = 2950 };
+  enum class Element : std::uint32_t { kBool = 16, kBytea = 17, kText = 25, kUuid = 2950 };
 
   explicit BinaryArray(Element element);
 

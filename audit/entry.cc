@@ -65,6 +65,12 @@ std::optional<Kind> parse_kind(std::string_view text) {
   return std::nullopt;
 }
 
+bool was_not_sent(const json& entry) {
+  const auto outcome = entry.find("outcome");
+  return outcome != entry.end() && outcome->is_object() &&
+         outcome->value("result", json()) == to_string(CallResult::kNotSent);
+}
+
 }  // namespace
 
 std::string_view to_string(Kind kind) {
@@ -193,7 +199,8 @@ Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
                .kind = record.kind,
                .operation_id = record.operation_id,
                .bytes = std::move(bytes),
-               .approval_step = record.approval_step};
+               .approval_step = record.approval_step,
+               .is_limited = record.is_limited};
 }
 
 Result<Entry> read_entry(std::string bytes) {
@@ -212,7 +219,8 @@ Result<Entry> read_entry(std::string bytes) {
                .kind = *kind,
                .operation_id = parse_uuid(text("operation_id")).value_or(Uuid{}),
                .bytes = std::move(bytes),
-               .approval_step = ends_claim ? ApprovalStep::kEnd : ApprovalStep::kNone};
+               .approval_step = ends_claim ? ApprovalStep::kEnd : ApprovalStep::kNone,
+               .is_limited = *kind == Kind::kOutcome && was_not_sent(*parsed)};
 }
 
 json content_of(const Entry& entry) {
@@ -229,6 +237,7 @@ Record settled_outcome(const Uuid& operation_id, const json& intent_content, Cal
     if (intent_content.contains(member)) record.content[member] = intent_content[member];
   }
   record.content["outcome"] = {{"result", to_string(result)}, {"reason", reason}};
+  record.is_limited = result == CallResult::kNotSent;
   if (intent_content.contains("approval")) {
     record.approval_step = ApprovalStep::kEnd;
     record.content["approval"] = {

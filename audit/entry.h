@@ -36,6 +36,7 @@ struct Entry {
   Uuid operation_id;  // All zero: the entry names none.
   std::string bytes;
   ApprovalStep approval_step = ApprovalStep::kNone;
+  bool is_limited = false;  // See Record.
 
   void set_time(WallTime time);
 };

@@ -354,6 +354,8 @@ void LogPostgres::accept(Pending pending, const Placed& placed) {
       return pending.done(Error{ErrorCode::kRefused, "the operation's writer is alive"});
     case Placement::kApproval:
       return pending.done(Error{ErrorCode::kRefused, "the approval has changed"});
+    case Placement::kLimit:
+      return pending.done(Error{ErrorCode::kLimit, placed.rule});
   }
 }
 

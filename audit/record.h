@@ -68,6 +68,9 @@ struct Record {
   // their cost (base/canonical_object.h writes them).
   std::vector<WrittenMember> written{};
   ApprovalStep approval_step = ApprovalStep::kNone;
+  // An intent whose decision.limits are to be taken, or an outcome that gives back what its intent
+  // took because nothing was sent.
+  bool is_limited = false;
 };
 
 // Where a durable record stands.

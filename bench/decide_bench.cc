@@ -36,6 +36,7 @@ Facts purge_by_bot() {
   facts.mailbox = MailboxNames{
       {"11111111-0000-4000-8000-000000000001", "adele@contoso.com", "adele.vance@contoso.com"}};
   facts.own_mailbox = false;
+  facts.affected = affected_by_path(facts);
   facts.source_ip = "10.1.2.3";
   return facts;
 }

@@ -177,6 +177,18 @@ void print_requirements(const approval::Requirements& require) {
   }
 }
 
+void print_limit(const approval::TakenLimit& taken) {
+  const approval::Limit& limit = taken.limit;
+  const bool each = limit.by != approval::LimitBy::kRule;
+  std::cout << "  within the limit of " << taken.rule.id << ": " << limit.count << " calls";
+  if (limit.distinct_mailboxes) {
+    std::cout << " on " << *limit.distinct_mailboxes << " mailboxes";
+  }
+  std::cout << " in " << limit.per.count() << " s"
+            << (each ? " for each " + std::string(to_string(limit.by)) : "")
+            << "; beyond it: " << to_string(limit.over) << "\n";
+}
+
 void print_text(const Explanation& explanation, const graph::Operation& operation,
                 const approval::RuleSet& rules) {
   const approval::Decision& decision = explanation.decision;
@@ -187,6 +199,7 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
             << approval::to_string(decision.effect)
             << (by.empty() ? " by default: no rule allows it" : " by " + joined(by)) << "\n";
   print_requirements(decision.require);
+  for (const approval::TakenLimit& taken : decision.limits) print_limit(taken);
   std::cout << "\nrules (revision " << rules.revision() << ", sha256 " << rules.sha256() << ")\n";
   for (const RuleOutcome& rule : explanation.rules) print_rule(rule);
   std::cout << "\nwhat would change the answer\n";

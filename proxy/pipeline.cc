@@ -1,5 +1,6 @@
 #include "proxy/pipeline.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -133,31 +134,50 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   subject.actor = caller.actor;
 
-  const DecisionBasis basis = co_await decide_call(subject, caller);
-  if (basis.decision.effect != approval::Effect::kAllow) {
-    Permit permit = co_await desk_.permit(subject, basis);
-    if (permit.unavailable) co_return audit_unavailable(call);
-    if (permit.refusal) co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
-    subject.claim = std::move(permit.claim);
-  }
-
+  DecisionBasis basis = co_await decide_call(subject, caller);
   CallMembers members = call_members(subject);
-  Result<audit::Receipt> receipt = co_await parts_.log.append_intent(
-      intent_record(subject, members, basis), outbound_request(call));
-  if (!receipt.ok()) {
-    const bool overtaken = subject.claim && receipt.error().code == ErrorCode::kRefused;
-    if (overtaken) co_return co_await refuse_overtaken(subject, basis);
-    co_return audit_unavailable(call);
-  }
+  std::variant<audit::Receipt, http::Response> begun =
+      co_await commit_intent(subject, members, basis);
+  if (auto* answer = std::get_if<http::Response>(&begun)) co_return std::move(*answer);
+  audit::Receipt receipt = std::get<audit::Receipt>(std::move(begun));
   // From here on the intent is durable, and exactly one terminal record must follow.
-  const audit::RecordRef intent = receipt->intent();
-  const SteadyTime begun = parts_.clock.steady_now();
-  ForwardResult result = co_await upstream_->forward(std::move(*receipt));
+  const audit::RecordRef intent = receipt.intent();
+  const SteadyTime sent_at = parts_.clock.steady_now();
+  ForwardResult result = co_await upstream_->forward(std::move(receipt));
   const auto duration =
-      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.steady_now() - begun);
+      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.steady_now() - sent_at);
   const Result<audit::RecordRef> ended = co_await parts_.log.append_outcome(
       outcome_record(subject, std::move(members), result, duration));
   co_return answer_forwarded(subject, intent, std::move(result), ended);
+}
+
+Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_intent(
+    Subject& subject, const CallMembers& members, DecisionBasis& basis) {
+  for (;;) {
+    if (basis.decision.effect != approval::Effect::kAllow) {
+      Permit permit = co_await desk_.permit(subject, basis);
+      if (permit.unavailable) co_return audit_unavailable(subject.call);
+      if (permit.refusal) {
+        co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
+      }
+      subject.claim = std::move(permit.claim);
+    }
+    Result<audit::Receipt> receipt = co_await parts_.log.append_intent(
+        intent_record(subject, members, basis), outbound_request(subject.call));
+    if (receipt.ok()) co_return *std::move(receipt);
+    const bool overtaken = subject.claim && receipt.error().code == ErrorCode::kRefused;
+    if (overtaken) co_return co_await refuse_overtaken(subject, basis);
+    const auto spent = std::ranges::find_if(basis.decision.limits, [&](const auto& taken) {
+      return receipt.error().code == ErrorCode::kLimit && taken.rule.id == receipt.error().message;
+    });
+    if (spent == basis.decision.limits.end()) co_return audit_unavailable(subject.call);
+    const approval::TakenLimit limit = *spent;
+    if (limit.limit.over == approval::Effect::kDeny) {
+      co_return co_await refuse_call(subject, limit_exceeded(limit), &basis);
+    }
+    // Once at most: such limits are not taken by a call that has its approval.
+    basis.decision = approval::over_limit(std::move(basis.decision), limit);
+  }
 }
 
 Task<http::Response> Pipeline::refuse(http::Unreadable request) {

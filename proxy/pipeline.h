@@ -77,6 +77,12 @@ class Pipeline final : public http::Handler {
   // Adds the mailbox's names to the subject.
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
+  // Commits the intent, with the approval it claims and the limits it takes; else the answer. The
+  // decision changes where a limit is spent beyond which calls need approval.
+  Task<std::variant<audit::Receipt, http::Response>> commit_intent(Subject& subject,
+                                                                   const CallMembers& members,
+                                                                   DecisionBasis& basis);
+
   // Both take the request's head with them.
   Task<http::Response> pass_through(
       Call& call, graph::LinkRewriter::Content content_kind = graph::LinkRewriter::Content::kPlain);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "approval/binding.h"
 #include "approval/requirements.h"
 #include "base/canonical_object.h"
 #include "base/crypto.h"
@@ -217,9 +218,30 @@ std::string facts_content(const approval::Facts& facts) {
   return std::move(content).take();
 }
 
+// What the limit counts together, and the mailbox that this call is about. One that is not known
+// may be any: it counts as one of its own.
+std::string limit_content(const approval::TakenLimit& taken, const Subject& subject) {
+  const std::vector<std::string>& names = subject.mailbox_names;
+  const auto id = std::ranges::find_if(
+      names, [](const std::string& name) { return parse_uuid(name).has_value(); });
+  std::string mailbox = "unknown " + to_string(subject.call.operation_id);
+  if (!names.empty()) mailbox = id != names.end() ? *id : names.front();
+  const approval::Limit& limit = taken.limit;
+  std::string key = taken.rule.id + "|" + std::string(to_string(limit.by)) + "|";
+  if (limit.by == approval::LimitBy::kActor) key += approval::actor_key(*subject.actor);
+  if (limit.by == approval::LimitBy::kMailbox) key += names.empty() ? "unknown" : mailbox;
+  CanonicalObject content;
+  content.integer("count", limit.count);
+  if (limit.distinct_mailboxes) content.integer("distinct_mailboxes", *limit.distinct_mailboxes);
+  content.text("key", to_text(key)).text("mailbox", to_text(mailbox));
+  content.integer("per_s", limit.per.count()).text("rule", taken.rule.id);
+  return std::move(content).take();
+}
+
 // The effect is the note's where there is one: a call may be refused before or after the rules
 // were asked.
-std::string decision_content(const DecisionBasis* basis, const RefusalNote* note) {
+std::string decision_content(const Subject& subject, const DecisionBasis* basis,
+                             const RefusalNote* note) {
   CanonicalObject content;
   const auto effect = [&] {
     return note != nullptr ? std::string_view(note->effect)
@@ -229,6 +251,13 @@ std::string decision_content(const DecisionBasis* basis, const RefusalNote* note
   content.text("effect", effect());
   if (basis != nullptr) {
     content.written("facts", facts_content(basis->facts));
+    if (note == nullptr && !basis->decision.limits.empty()) {
+      std::vector<std::string> limits;
+      for (const approval::TakenLimit& taken : basis->decision.limits) {
+        limits.push_back(limit_content(taken, subject));
+      }
+      content.written("limits", limits);
+    }
     content.written("matched", match_content(basis->decision.matched));
     if (!basis->decision.monitored.empty()) {
       content.written("monitored", match_content(basis->decision.monitored));
@@ -319,7 +348,8 @@ CallMembers call_members(const Subject& subject) {
 audit::Record intent_record(const Subject& subject, CallMembers members,
                             const DecisionBasis& basis) {
   audit::Record record = call_record(audit::Kind::kIntent, subject, std::move(members));
-  record.written.push_back({"decision", decision_content(&basis, nullptr)});
+  record.written.push_back({"decision", decision_content(subject, &basis, nullptr)});
+  record.is_limited = !basis.decision.limits.empty();
   if (subject.claim) {
     record.content["approval"] = approval::claim(*subject.claim);
     record.approval_step = audit::ApprovalStep::kClaim;
@@ -332,6 +362,7 @@ audit::Record outcome_record(const Subject& subject, CallMembers members,
                              const ForwardResult& result, std::chrono::microseconds duration) {
   audit::Record record = call_record(audit::Kind::kOutcome, subject, std::move(members));
   record.written.push_back({"outcome", outcome_content(subject, result, duration)});
+  record.is_limited = result.result == audit::CallResult::kNotSent;
   if (subject.claim) {
     record.content["approval"] = approval::claim_ended(
         subject.claim->code, result.result, result.response ? result.response->status : 0);
@@ -343,7 +374,7 @@ audit::Record outcome_record(const Subject& subject, CallMembers members,
 audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
                              const DecisionBasis* basis) {
   audit::Record record = call_record(audit::Kind::kDecision, subject, call_members(subject));
-  record.written.push_back({"decision", decision_content(basis, &note)});
+  record.written.push_back({"decision", decision_content(subject, basis, &note)});
   if (!subject.preimage.empty()) record.written.push_back({"preimage", subject.preimage});
   if (note.approval) {
     record.content["approval"] = note.approval->content;

@@ -107,6 +107,21 @@ Refusal rejected_by_graph(const identity::GraphAnswer& graph) {
   return refusal;
 }
 
+Refusal limit_exceeded(const approval::TakenLimit& spent) {
+  const approval::Limit& limit = spent.limit;
+  std::string message =
+      "The limit of rule " + spent.rule.id + " is spent: " + std::to_string(limit.count) + " calls";
+  if (limit.distinct_mailboxes) {
+    message += " on " + std::to_string(*limit.distinct_mailboxes) + " mailboxes";
+  }
+  message += " in " + std::to_string(limit.per.count()) + " seconds.";
+  return {.answer = {.status = 403,
+                     .code = "HoldfastLimitExceeded",
+                     .message = std::move(message),
+                     .holdfast = {{"rule", spent.rule.id}, {"title", spent.rule.title}}},
+          .effect = "deny"};
+}
+
 ErrorAnswer too_many_refusals() {
   return {.status = 403,
           .code = "HoldfastLimitExceeded",

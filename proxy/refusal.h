@@ -33,6 +33,8 @@ Refusal unauthenticated(const std::string& why);
 Refusal rejected_by_graph(const identity::GraphAnswer& graph);
 Refusal identity_unavailable(const std::string& why);
 
+Refusal limit_exceeded(const approval::TakenLimit& spent);
+
 // What is answered instead of a request for approval that could not be filed.
 ErrorAnswer too_many_refusals();
 

@@ -416,6 +416,48 @@ TEST(Decide, ARuleOutOfItsTimeDoesNotMatch) {
   EXPECT_EQ(decide(last_day, facts).effect, Effect::kDeny);
 }
 
+std::vector<std::string> limits(const Decision& decision) {
+  std::vector<std::string> result;
+  for (const TakenLimit& taken : decision.limits) result.push_back(taken.rule.id);
+  return result;
+}
+
+// Limits add up, whichever rule would allow the call without one.
+TEST(Decide, LimitsOfAllMatchingRulesAreTaken) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  const std::string allowing =
+      "  - { id: b, effect: allow, limit: { count: 2, per: 1h } }\n"
+      "  - { id: a, effect: allow, limit: { count: 1, per: 1d, over: require_approval },\n"
+      "      approve: { use_within: 5m } }\n"
+      "  - { id: c, effect: allow }\n"
+      "  - { id: no, effect: allow, when: { action: recall }, limit: { count: 1, per: 1h } }\n";
+  const Decision allowed = decide(load(allowing), plain_facts());
+  EXPECT_EQ(allowed.effect, Effect::kAllow);
+  EXPECT_THAT(limits(allowed), ElementsAre("a", "b"));
+
+  // A rule that may not be about the call limits it all the same.
+  const std::string in_doubt =
+      "  - { id: x, effect: allow, when: { folder: AAMk }, limit: { count: 1, per: 1h } }\n"
+      "  - { id: y, effect: allow }\n";
+  EXPECT_THAT(limits(decide(load(in_doubt), plain_facts())), ElementsAre("x"));
+
+  const Decision over = over_limit(allowed, allowed.limits[0]);
+  EXPECT_EQ(over.effect, Effect::kRequireApproval);
+  EXPECT_EQ(ids(over.by), std::vector<std::string>{"a"});
+  EXPECT_THAT(limits(over), ElementsAre("b"));
+  EXPECT_EQ(over.approve.use_within, std::chrono::minutes(5));
+  EXPECT_EQ(over.approve.stages.size(), 1U);
+
+  const std::string approval = allowing + "  - { id: x, effect: require_approval }\n";
+  EXPECT_THAT(limits(decide(load(approval), plain_facts())), ElementsAre("b"));
+  const std::string denial = approval + "  - { id: y, effect: deny }\n";
+  EXPECT_THAT(limits(decide(load(denial), plain_facts())), IsEmpty());
+  const std::string watched =
+      "  - { id: z, effect: allow, mode: monitor, limit: { count: 1, per: 1h } }\n";
+  EXPECT_THAT(limits(decide(load(watched), plain_facts())), IsEmpty());
+}
+
 TEST(Decide, TheItemIsAskedAboutOnlyWhereARuleHangsOnIt) {
   const RuleSet rules = load(
       "  - { id: a, effect: allow, when: { action: permanentDelete, message_age: { min: 1h } } }\n"

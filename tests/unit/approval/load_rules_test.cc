@@ -94,15 +94,6 @@ INSTANTIATE_TEST_SUITE_P(
     case_name);
 
 INSTANTIATE_TEST_SUITE_P(
-    NotBuilt, BadRules,
-    testing::Values(Case{"limit", rule("limit: { count: 2, per: 1h }"),
-                         "rules.yaml:6: /rules/0/limit: limit is not built yet"},
-                    Case{"several_at_once", rule("limit: { count: 2 }\n    colour: red"),
-                         "rules.yaml:6: /rules/0/limit: limit is not built yet\nrules.yaml:7: "
-                         "/rules/0/colour: unknown key \"colour\""}),
-    case_name);
-
-INSTANTIATE_TEST_SUITE_P(
     Lint, BadRules,
     testing::Values(
         Case{"unknown_approvers",
@@ -119,6 +110,27 @@ INSTANTIATE_TEST_SUITE_P(
              "rules.yaml:5: /rules/1/id: duplicate rule id \"a\" (also /rules/0)"},
         Case{"unknown_list", rule("when: { mailbox: { in: nobody } }"),
              "rules.yaml:6: /rules/0/when/mailbox/in: unknown list \"nobody\""},
+        Case{"limit_on_a_denial", rule("limit: { count: 2, per: 1h }"),
+             "rules.yaml:6: /rules/0/limit: limit is for rules that let calls pass"},
+        Case{"limit_without_a_time", rule("limit: { count: 2 }"),
+             "rules.yaml:6: /rules/0/limit: missing key per"},
+        Case{"limit_over_too_long",
+             "rules:\n  - id: r\n    effect: allow\n"
+             "    limit: { count: 2, per: 32d }\n",
+             "rules.yaml:6: /rules/0/limit/per: at most 31d"},
+        Case{"one_mailbox_of_each_mailbox",
+             "rules:\n  - id: r\n    effect: allow\n"
+             "    limit: { count: 2, per: 1h, by: mailbox, distinct_mailboxes: 2 }\n",
+             "rules.yaml:6: /rules/0/limit/distinct_mailboxes: by mailbox there is only one"},
+        Case{"approval_terms_of_a_plain_limit",
+             "rules:\n  - id: r\n    effect: allow\n"
+             "    limit: { count: 2, per: 1h }\n    approve: { use_within: 1h }\n",
+             "rules.yaml:7: /rules/0/approve: approve is only for rules with effect: "
+             "require_approval"},
+        Case{"approval_over_approval",
+             "rules:\n  - id: r\n    effect: require_approval\n"
+             "    limit: { count: 2, per: 1h, over: require_approval }\n",
+             "rules.yaml:6: /rules/0/limit/over: this rule's calls need approval anyway"},
         Case{"unknown_list_of_affected", rule("when: { affected_mailboxes: { any_in: nobody } }"),
              "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in: unknown list \"nobody\""},
         Case{"affected_by_name", rule("when: { affected_mailboxes: { any_in: [Jane] } }"),

@@ -10,6 +10,7 @@
 #include "approval/list_file.h"
 #include "approval/network.h"
 #include "approval/rule_store.h"
+#include "tests/unit/approval/full_example.h"
 #include "tests/unit/approval/rule_files.h"
 
 namespace holdfast::approval {
@@ -100,6 +101,46 @@ TEST(Explain, SaysWhyAndWhatWouldChangeIt) {
   EXPECT_EQ(known["changes"][0]["effect"], "deny");
   EXPECT_EQ(known["changes"][0]["matching"], nlohmann::json({"hold"}));
   EXPECT_EQ(known["changes"][0]["needs"][0], "mailbox is in hold (now a@x.com)");
+}
+
+class FullExample : public testing::Test {
+ protected:
+  FullExample() {
+    std::filesystem::create_directory(files_.path("lists"));
+    files_.write("lists/legal-hold.csv", kFullExampleHold);
+    files_.set_modified("lists/legal-hold.csv", at("2026-10-05T07:00:00Z"));
+  }
+  RuleFiles files_;
+};
+
+TEST_F(FullExample, LoadsAndItsTestPasses) {
+  const Result<RuleSet> rules = files_.load(kFullExample);
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  EXPECT_EQ(rules->data().tests, 1U);
+}
+
+TEST_F(FullExample, ExplainsEachOfItsRules) {
+  const RuleSet rules = *files_.load(kFullExample);
+  Facts facts;
+  facts.action = "recall";
+  facts.resource = "message";
+  facts.mailbox = MailboxNames{{"ceo@contoso.com"}};
+  facts.affected = affected_by_path(facts);
+  facts.item.message_age = std::chrono::hours(3);
+  facts.now = at("2026-10-05T08:00:00Z");
+  const Explanation explanation = explain(rules, facts);
+  ASSERT_EQ(explanation.rules.size(), 4U);
+  const auto& executives = explanation.rules[0];
+  EXPECT_EQ(executives.when.at(0).wants, "in executives");
+  const auto& hold = explanation.rules[1];
+  EXPECT_EQ(hold.when.at(0).wants, "any in legal-hold");
+  EXPECT_EQ(hold.when.at(0).value, "ceo@contoso.com; others unknown");
+  EXPECT_EQ(hold.result.unknown_facts, std::vector<std::string>{"affected_mailboxes"});
+  const auto& late = explanation.rules[2];
+  EXPECT_EQ(late.unless.at(0).wants, "at most 2h");
+  EXPECT_EQ(late.unless.at(0).value, "10800s");
+  EXPECT_TRUE(late.result.matched);
+  EXPECT_FALSE(explanation.rules[3].result.matched);
 }
 
 TEST(Examples, TheStarterLoads) {

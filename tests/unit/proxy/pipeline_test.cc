@@ -351,6 +351,73 @@ TEST_F(PipelineTest, SharedCalendarIsNobodysForSure) {
   EXPECT_EQ(content(0)["decision"]["facts"]["mailbox"], nullptr);
 }
 
+constexpr const char* kLimitRules = R"(
+schema: 1
+revision: "r3"
+rules:
+  - id: few
+    title: A few a day
+    effect: allow
+    when: { mailbox: { own: true }, resource: message }
+    limit: { count: 3, per: 1d, by: actor, distinct_mailboxes: 2 }
+  - id: fewer
+    effect: allow
+    when: { mailbox: { own: true }, resource: message }
+    limit: { count: 1, per: 1h, by: mailbox, over: require_approval }
+)";
+
+TEST_F(PipelineTest, LimitsTravelWithTheIntent) {
+  rules_.replace(rules_from(kLimitRules));
+  EXPECT_EQ(purge().status, 204);
+  EXPECT_TRUE(log_.entries().at(0).record.is_limited);
+  EXPECT_FALSE(log_.entries().at(1).record.is_limited);
+  const json limits = content(0)["decision"]["limits"];
+  const std::string actor = std::string(kTenant) + "/" + kAlex;
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_EQ(limits[0], (json{{"rule", "few"},
+                             {"key", "few|actor|" + actor},
+                             {"count", 3},
+                             {"per_s", 86400},
+                             {"distinct_mailboxes", 2},
+                             {"mailbox", kAlex}}));
+  EXPECT_EQ(limits[1]["key"], std::string("fewer|mailbox|") + kAlex);
+}
+
+TEST_F(PipelineTest, ASpentLimitRefusesAndNothingLeaves) {
+  rules_.replace(rules_from(kLimitRules));
+  log_.fail_nth(1, {ErrorCode::kLimit, "few"});
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastLimitExceeded");
+  EXPECT_EQ(error_of(response)["innerError"]["holdfast"]["rule"], "few");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  EXPECT_EQ(content(0)["decision"]["effect"], "deny");
+  EXPECT_FALSE(content(0)["decision"].contains("limits"));
+}
+
+TEST_F(PipelineTest, BeyondALimitThatSaysSoCallsNeedApproval) {
+  rules_.replace(rules_from(kLimitRules));
+  log_.fail_nth(1, {ErrorCode::kLimit, "fewer"});
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 412);
+  EXPECT_EQ(content(0)["decision"]["effect"], "require_approval");
+  EXPECT_EQ(content(0)["decision"]["rules"], json{"fewer"});
+}
+
+TEST_F(PipelineTest, ALimitNobodyTookIsNoReason) {
+  rules_.replace(rules_from(kLimitRules));
+  log_.fail_nth(1, {ErrorCode::kLimit, "the entry has 99999 bytes"});
+  EXPECT_EQ(purge().status, 503);
+}
+
+TEST_F(PipelineTest, WhatWasNotSentGivesItsLimitsBack) {
+  rules_.replace(rules_from(kLimitRules));
+  upstream_->next_status = 0;
+  upstream_->next_result = CallResult::kNotSent;
+  EXPECT_EQ(purge().status, 502);
+  EXPECT_TRUE(log_.entries().at(1).record.is_limited);
+}
+
 json recalled_message(const std::vector<std::string>& recipients) {
   json to = json::array();
   for (const std::string& address : recipients) {

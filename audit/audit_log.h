@@ -14,6 +14,7 @@
 #include <string>
 
 #include "audit/record.h"
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "http/message.h"
@@ -29,6 +30,7 @@ struct OutboundRequest {
 // Proof that the intent of one request is committed. Only an AuditLog can make one; it holds the
 // request itself, so what is sent is what was recorded; and forwarding consumes it, so it is sent
 // at most once. A Receipt that is dropped unsent still needs its outcome (not_sent) appended.
+// From `send_before` on others may have ended the operation as unknown: then it must not be sent.
 class Receipt {
  public:
   Receipt(Receipt&&) = default;
@@ -38,18 +40,23 @@ class Receipt {
 
   const Uuid& operation_id() const { return operation_id_; }
   const RecordRef& intent() const { return intent_; }
+  SteadyTime send_before() const { return send_before_; }
 
   // Gives up the request, once; the Receipt is spent.
   OutboundRequest take_request() && { return std::move(request_); }
 
  private:
   friend class AuditLog;
-  Receipt(Uuid operation_id, RecordRef intent, OutboundRequest request)
-      : operation_id_(operation_id), intent_(intent), request_(std::move(request)) {}
+  Receipt(Uuid operation_id, RecordRef intent, OutboundRequest request, SteadyTime send_before)
+      : operation_id_(operation_id),
+        intent_(intent),
+        request_(std::move(request)),
+        send_before_(send_before) {}
 
   Uuid operation_id_;
   RecordRef intent_;
   OutboundRequest request_;
+  SteadyTime send_before_;
 };
 
 struct LogHealth {
@@ -82,8 +89,9 @@ class AuditLog {
   virtual LogHealth health() const = 0;
 
  protected:
-  static Receipt issue_receipt(Uuid operation_id, RecordRef intent, OutboundRequest request) {
-    return Receipt(operation_id, intent, std::move(request));
+  static Receipt issue_receipt(Uuid operation_id, RecordRef intent, OutboundRequest request,
+                               SteadyTime send_before) {
+    return Receipt(operation_id, intent, std::move(request), send_before);
   }
 };
 

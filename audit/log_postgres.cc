@@ -76,10 +76,12 @@ Task<Result<Receipt>> LogPostgres::append_intent(Record intent, OutboundRequest 
     co_return Error{ErrorCode::kInvalid, "append_intent: not an intent with an operation"};
   }
   const Uuid operation_id = intent.operation_id;
+  // The lease as it was before: one that is renewed after it had run out covers no older intent.
+  const SteadyTime send_before = lease_until();
   const Result<RecordRef> committed = co_await submit(std::move(intent));
   if (!committed.ok()) co_return committed.error();
   // The one place where the program gets leave to send.
-  co_return issue_receipt(operation_id, *committed, std::move(request));
+  co_return issue_receipt(operation_id, *committed, std::move(request), send_before);
 }
 
 Task<Result<RecordRef>> LogPostgres::append_outcome(Record outcome) {
@@ -95,6 +97,11 @@ Task<Result<RecordRef>> LogPostgres::append(Record record) {
     co_return Error{ErrorCode::kInvalid, "append: intents and outcomes have their own ways in"};
   }
   co_return co_await submit(std::move(record));
+}
+
+SteadyTime LogPostgres::lease_until() const {
+  MutexLock lock(mutex_);
+  return lease_until_;
 }
 
 LogHealth LogPostgres::health() const {
@@ -442,6 +449,7 @@ void LogPostgres::renew_if_due() {
   renew_at_ = asked + options_.lease / 3;
   MutexLock lock(mutex_);
   spare_partition_ = room->spare;
+  lease_until_ = asked + options_.lease;
 }
 
 void LogPostgres::drop_connection(const std::string& reason) {

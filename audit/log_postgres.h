@@ -75,6 +75,7 @@ class LogPostgres final : public AuditLog {
 
   LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const Clock& clock);
 
+  SteadyTime lease_until() const;
   Task<Result<RecordRef>> submit(Record record);
   void enqueue(Result<Entry> entry, Done done);
 
@@ -116,7 +117,8 @@ class LogPostgres final : public AuditLog {
   Condition changed_;
   std::deque<Pending> queue_ HOLDFAST_GUARDED_BY(mutex_);
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
-  bool online_ HOLDFAST_GUARDED_BY(mutex_) = false;  // Connected, and nothing in the spool.
+  bool online_ HOLDFAST_GUARDED_BY(mutex_) = false;     // Connected, and nothing in the spool.
+  SteadyTime lease_until_ HOLDFAST_GUARDED_BY(mutex_);  // At least until then, by this clock.
   bool spare_partition_ HOLDFAST_GUARDED_BY(mutex_) = true;
   std::string reason_ HOLDFAST_GUARDED_BY(mutex_) = "connecting to the database";
   std::size_t spooled_ HOLDFAST_GUARDED_BY(mutex_) = 0;

@@ -302,6 +302,12 @@ Task<Attempt> try_once(ClientPool& pool, const Outgoing& outgoing, BodyPlan plan
                        Pick pick) {
   Result<Lease> lease = co_await pool.lease(outgoing.traffic, pick);
   if (!lease.ok()) co_return Attempt{{Progress::kNothingSent, lease.error()}};
+  // As late as can be: connecting takes time, and a process may be stopped meanwhile.
+  if (outgoing.send_before && std::chrono::steady_clock::now() >= *outgoing.send_before) {
+    lease->give_back();
+    co_return Attempt{
+        {Progress::kNothingSent, Error{ErrorCode::kTimeout, "it was too late to send"}}};
+  }
   const bool kept = lease->is_reused();
   const SteadyTime::duration idle = lease->idle();
   Exchange exchange(std::move(*lease), outgoing, plan);

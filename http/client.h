@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "http/message.h"
@@ -58,6 +59,7 @@ struct Outgoing {
   Body* body = nullptr;  // nullptr or empty: none. Streamed with its length or chunked.
   Traffic traffic = Traffic::kOrdinary;
   std::optional<std::chrono::milliseconds> response_timeout{};  // Instead of the client's.
+  std::optional<SteadyTime> send_before{};  // From then on no byte leaves any more: kTimeout.
 };
 
 // How far a request got. From kSomeSent on, the upstream may have acted whatever happens next.

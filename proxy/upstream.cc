@@ -37,10 +37,14 @@ Task<ForwardResult> GraphUpstream::forward(audit::Receipt receipt) {
 }
 
 Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
+  const SteadyTime send_before = receipt.send_before();
   const audit::OutboundRequest request = std::move(receipt).take_request();
   const std::unique_ptr<http::Body> body = http::string_body(request.body);
-  const http::Outgoing outgoing{
-      .head = request.head, .body = body.get(), .traffic = http::Traffic::kGuarded};
+  const http::Outgoing outgoing{.head = request.head,
+                                .body = body.get(),
+                                .traffic = http::Traffic::kGuarded,
+                                .response_timeout = {},
+                                .send_before = send_before};
   http::SendResult sent = co_await client_.send(outgoing);
   if (!sent.response.ok()) co_return without_answer(sent.progress, sent.response.error());
   http::Response response = std::move(*sent.response);

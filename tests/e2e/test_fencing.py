@@ -1,11 +1,12 @@
-"""A writer that is cut off for longer than its lease, and comes back.
+"""A writer that is paused or cut off for longer than its lease, and comes back.
 
 Its operations have been settled as unknown by then. What it knows lands as a reconciliation, never
-as a second terminal record.
+as a second terminal record, and what it had not sent yet it does not send any more.
 """
+import signal
 import unittest
 
-from fault_case import DONE, UNAVAILABLE, HeldCase
+from fault_case import DONE, UNAVAILABLE, UNREACHABLE, HeldCase
 from holds import wait_until
 
 LATE = "outcome came after its operation had been settled"
@@ -55,6 +56,24 @@ class CutWriter(FencedCase):
         self.stack.network.heal()
         self.settle("executed", acted=1)
         self.assertEqual(self.late_results(), [])
+
+
+class PausedWriter(FencedCase):
+    options = {**HeldCase.options, "config": {**HeldCase.options["config"],
+                                              "upstream.connect_timeout": "30s"}}
+
+    def test_fault_paused_writer_does_not_send_what_was_settled(self):
+        hold = self.hold("connect")
+        self.stack.proxy.signal(signal.SIGSTOP)
+        self.wait_until_audit_settled()
+        hold.release()
+        self.stack.proxy.signal(signal.SIGCONT)
+        self.assertEqual(self.answer(), UNREACHABLE)
+        self.repair()
+        self.assertEqual(self.results(), [["unknown"]])
+        self.assertEqual(self.acted(), 0)
+        self.check_late("not_sent")
+        self.check_invariants()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,18 @@ TEST_F(LogTest, receipt_only_after_the_intent_is_committed) {
             to_string(receipt->intent().id));
 }
 
+TEST_F(LogTest, receipt_is_good_for_as_long_as_the_lease) {
+  LogOptions options = log_options();
+  options.lease = std::chrono::seconds(60);
+  const SteadyTime before = system_clock().steady_now();
+  auto log = open_log(options);
+  const auto receipt =
+      runner_.run(log->append_intent(record(Kind::kIntent, new_operation()), request("")));
+  ASSERT_TRUE(receipt.ok()) << receipt.error().message;
+  EXPECT_GE(receipt->send_before(), before + options.lease);
+  EXPECT_LE(receipt->send_before(), system_clock().steady_now() + options.lease);
+}
+
 TEST_F(LogTest, failed_insert_gives_no_receipt) {
   auto log = open_log();
   sql("postgres", "ALTER TABLE holdfast.log ADD CONSTRAINT never CHECK (kind <> 'intent')");

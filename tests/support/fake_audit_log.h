@@ -87,7 +87,7 @@ class FakeAuditLog final : public AuditLog {
     const Uuid operation_id = intent.operation_id;
     Result<RecordRef> ref = co_await record(std::move(intent));
     if (!ref.ok()) co_return ref.error();
-    co_return issue_receipt(operation_id, *ref, std::move(request));
+    co_return issue_receipt(operation_id, *ref, std::move(request), SteadyTime::max());
   }
   Task<Result<RecordRef>> append_outcome(Record outcome) override {
     co_return co_await record(std::move(outcome));

@@ -63,6 +63,23 @@ TEST(Client, TellsTheTruthAboutBadAnswers) {
   EXPECT_EQ(answered(interim), "some_sent invalid");
 }
 
+TEST(Client, SendsNothingThatCameTooLate) {
+  std::string heard = "nothing";
+  {
+    RawServer server([&](Raw& raw, int) { heard = raw.read_until("\r\n\r\n"); });
+    Loop loop;
+    Client client(loop.executor(), {.origin = server.origin(), .response_timeout = 5s});
+    const auto send = [&]() -> Task<std::string> {
+      const SendResult sent =
+          co_await client.send({.head = kPost, .send_before = std::chrono::steady_clock::now()});
+      co_return (sent.progress == Progress::kNothingSent ? "nothing_sent " : "some_sent ") +
+          name(sent.response.error().code);
+    };
+    EXPECT_EQ(loop.run(send()), "nothing_sent timeout");
+  }
+  EXPECT_EQ(heard, "");
+}
+
 TEST(Client, SaysThatNothingWasSentWhenNobodyListens) {
   Loop loop;
   Client client(loop.executor(), {.origin = "http://127.0.0.1:" + std::to_string(unused_port())});

@@ -1,0 +1,483 @@
+"""What a superuser of the database can do to the log, and who notices: `verify` by itself, a checkpoint
+that somebody kept outside, the leader that freezes, or PostgreSQL, which refuses.
+
+Each case has a database of its own, a copy of one log that Holdfast wrote."""
+import base64
+import hashlib
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+import uuid
+
+import tlog
+from service import Service, fetch
+from shared_log import Database, SharedLog, wait_until
+from stack import free_ports
+
+GUARDED = ("log", "log_000000", "tree_tiles", "tree_checkpoints")
+# Triggers off, and on again as they were, so that nothing but the change itself is there to be seen.
+OFF = "".join(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER;\n" for table in GUARDED)
+ON = """
+DO $$ DECLARE t record; BEGIN
+  FOR t IN SELECT c.relname, g.tgname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+           WHERE NOT g.tgisinternal AND c.relname IN ('log', 'log_000000', 'tree_tiles',
+                                                      'tree_checkpoints')
+             AND c.relnamespace = 'holdfast'::regnamespace LOOP
+    EXECUTE format('ALTER TABLE holdfast.%I ENABLE ALWAYS TRIGGER %I', t.relname, t.tgname);
+  END LOOP;
+END $$;
+"""
+# Another entry in the place of one, still in the form of one.
+CHANGED = "convert_to(replace(convert_from(entry, 'UTF8'), '\"POST\"', '\"PUSH\"'), 'UTF8')"
+LEAF = "sha256('\\x00'::bytea || {})"
+CHANGE = f"UPDATE holdfast.log SET entry = {CHANGED}, leaf_hash = {LEAF.format(CHANGED)} "
+DERIVE = "SELECT holdfast.rebuild_search(); SELECT holdfast.derive_search(1000000);"
+
+
+def literal(content):
+    return f"'\\x{content.hex()}'::bytea"
+
+
+class Attack(unittest.TestCase):
+    def setUp(self):
+        self.log = SharedLog.load()
+        self.database = Database(self.log)
+        self.addCleanup(self.database.drop)
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.log.folder))
+
+    def sql(self, text):
+        return self.database.sql(text)
+
+    def tamper(self, text):
+        self.sql(f"BEGIN;\n{OFF}{text};\n{ON}COMMIT")
+
+    def seen_by_verify(self, what, index=None, arguments=()):
+        """`verify` ends with status 1 and says that; with the index where one is given."""
+        status, output, errors = self.database.verify(*arguments)
+        self.assertEqual(status, 1, output + errors)
+        self.assertRegex(output, what)
+        if index is not None:
+            self.assertRegex(output, rf"(?m)^first bad index {index}$")
+            self.assertRegex(errors, rf"index {index}: ")
+        return output
+
+    def not_seen_by_verify(self):
+        status, output, errors = self.database.verify()
+        self.assertEqual(status, 0, output + errors)
+
+    def seen_with_a_kept_checkpoint(self, what, kept=None):
+        """By nobody who looks at the log alone, which is one that could have been; but by whoever has
+        kept a checkpoint."""
+        self.not_seen_by_verify()
+        return self.seen_by_verify(what, arguments=("--checkpoint", kept or self.log.newest))
+
+    def entries(self):
+        rows = self.sql("SELECT encode(entry, 'hex') FROM holdfast.log ORDER BY index").split()
+        return [bytes.fromhex(row) for row in rows]
+
+    def tiles_of(self, leaves):
+        """SQL that makes the stored tiles those of these leaves."""
+        rows = []
+        level, hashes = 0, leaves
+        while len(hashes) >= 256:
+            roots = []
+            for index in range(len(hashes) // 256):
+                tile = hashes[index * 256:(index + 1) * 256]
+                roots.append(tlog.root_of(tile))
+                rows.append(f"({level}, {index}, {literal(roots[-1])}, {literal(b''.join(tile))})")
+            level, hashes = level + 1, roots
+        text = "DELETE FROM holdfast.tree_tiles;"
+        if rows:
+            text += ("INSERT INTO holdfast.tree_tiles (level, index, root, hashes) VALUES "
+                     + ", ".join(rows) + ";")
+        return text
+
+    def note(self, size, root, key=None):
+        """A checkpoint as the log would sign it, with its own key or another."""
+        key = key or f"{self.log.folder}/log.key"
+        text = f"{self.log.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+        (self.folder / "text").write_text(text)
+        signature = subprocess.run(
+            ["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", self.folder / "text"],
+            stdout=subprocess.PIPE, check=True).stdout
+        public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"],
+                                stdout=subprocess.PIPE, check=True).stdout[-32:]
+        key_id = hashlib.sha256(self.log.origin.encode() + b"\n\1" + public).digest()[:4]
+        line = base64.b64encode(key_id + signature).decode()
+        return f"{text}\n\u2014 {self.log.origin} {line}\n"
+
+    def rewrite(self, change, key=None):
+        """All records anew, and everything that is computed from them, signed."""
+        entries = [change(index, entry) for index, entry in enumerate(self.entries())]
+        leaves = [tlog.leaf_hash(entry) for entry in entries]
+        root = tlog.root_of(leaves)
+        note = self.note(len(entries), root, key)
+        rows = ", ".join(f"({index}, {literal(entry)})" for index, entry in enumerate(entries))
+        self.tamper(f"""
+            UPDATE holdfast.log l SET entry = made.entry,
+                leaf_hash = sha256('\\x00'::bytea || made.entry)
+              FROM (VALUES {rows}) AS made (index, entry) WHERE made.index = l.index;
+            {self.tiles_of(leaves)}
+            DELETE FROM holdfast.tree_checkpoints;
+            INSERT INTO holdfast.tree_checkpoints (ordinal, size, root, note)
+              VALUES (0, {len(entries)}, {literal(root)}, $note${note}$note$);
+            {DERIVE}""")
+        path = self.folder / "note"
+        path.write_text(note)
+        return str(path)
+
+    def roll_back(self, size):
+        """Everything as it was when the log had so many records and a checkpoint."""
+        self.tamper(f"""
+            DELETE FROM holdfast.log WHERE index >= {size};
+            UPDATE holdfast.log_head SET next_index = {size};
+            DELETE FROM holdfast.tree_tiles WHERE (index + 1) * 256 * 256 ^ level > {size};
+            DELETE FROM holdfast.tree_checkpoints WHERE size > {size};
+            DELETE FROM holdfast.record_search WHERE index >= {size};
+            UPDATE holdfast.search_state SET derived = {size}""")
+
+    def old_size(self):
+        return int(pathlib.Path(self.log.old).read_text().splitlines()[1])
+
+    def append(self, kind, operation=None, outcome="", approval="", time="2099-01-01T00:00:00.000000Z",
+               writer=None):
+        """A forged record at the end, by the proxy; its index."""
+        call = f'"operation_id":"{operation}",' if operation else ""
+        entry = (f'{{{approval}"id":"{uuid.uuid4()}","kind":"{kind}",{call}{outcome}'
+                 f'"time":"{time}","v":1,"writer":{{"id":"{writer or uuid.uuid4()}",'
+                 '"role":"proxy"}}').encode()
+        return int(self.sql(f"""
+            INSERT INTO holdfast.log SELECT next_index, e, {LEAF.format('e')}, '{kind}', 'proxy'
+              FROM holdfast.log_head, (SELECT {literal(entry)}) AS made (e);
+            UPDATE holdfast.log_head SET next_index = next_index + 1 RETURNING next_index - 1"""))
+
+    def first(self, kind):
+        """Index, operation and writer of the first record of that kind."""
+        row = self.sql(f"""
+            SELECT index, convert_from(entry, 'UTF8')::json ->> 'operation_id',
+                   convert_from(entry, 'UTF8')::json #>> '{{writer,id}}'
+              FROM holdfast.log WHERE kind = '{kind}' ORDER BY index LIMIT 1""")
+        return row.split("|")
+
+    def audit_service(self):
+        """An audit service of this database that has seen the newest checkpoint."""
+        port, = free_ports(1)
+        kept = self.folder / "seen"
+        kept.write_bytes(pathlib.Path(self.log.newest).read_bytes())
+        url = f"https://localhost:{port}"
+        command = self.log.command(
+            "audit", *self.database.settings(), "--set", f"audit.log.checkpoint_file={kept}",
+            "--set", f"audit.listen=127.0.0.1:{port}")
+        service = Service("holdfast audit", command, f"{url}/readyz", self.log.ca_file,
+                          self.folder / "audit.log", {})
+        self.addCleanup(service.stop)
+        service.start()
+        return url
+
+    def freezes_the_leader(self, why):
+        url = self.audit_service()
+
+        def is_frozen():
+            try:
+                status, _, body = fetch(f"{url}/readyz", self.log.ca_file)
+            except OSError:
+                return False
+            return status == 503 and re.search(why, body.decode()) is not None
+
+        signed = self.sql("SELECT count(*) FROM holdfast.tree_checkpoints")
+        wait_until(is_frozen, f"the leader freezes: {why}")
+        self.assertEqual(self.sql("SELECT count(*) FROM holdfast.tree_checkpoints"), signed)
+
+
+class Control(Attack):
+    def test_attack_control_an_untouched_log_is_in_order(self):
+        self.not_seen_by_verify()
+        status, output, _ = self.database.verify("--checkpoint", self.log.old, "--checkpoint",
+                                                 self.log.newest)
+        self.assertEqual(status, 0, output)
+        self.assertIn(f"records      {self.log.size} read", output)
+
+    def test_attack_control_the_tools_of_the_other_cases_leave_no_trace(self):
+        self.tamper("SELECT 1")
+        self.not_seen_by_verify()
+        self.tamper(self.tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
+        self.not_seen_by_verify()
+
+
+class Entries(Attack):
+    def test_attack_flip_a_byte_of_an_entry(self):
+        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_leaf_hash; "
+                    "UPDATE holdfast.log SET entry = set_byte(entry, 99, get_byte(entry, 99) # 1) "
+                    "WHERE index = 7")
+        self.seen_by_verify("the entry is not the one that the tree holds", 7)
+
+    def test_attack_change_an_entry_and_its_leaf_hash(self):
+        self.tamper(CHANGE + "WHERE index = 300; " + DERIVE)
+        self.seen_by_verify("the entry is not the one that the tree holds", 300)
+
+    def test_attack_change_an_entry_its_leaf_hash_and_every_tile(self):
+        self.tamper(CHANGE + "WHERE index = 300; " + DERIVE)
+        self.tamper(self.tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
+        self.seen_by_verify("one of these records is not as it was", r"\d+ to \d+")
+
+    def test_attack_change_an_entry_that_is_in_no_full_tile(self):
+        last = int(self.sql("SELECT max(index) FROM holdfast.log WHERE kind = 'intent'"))
+        self.assertGreaterEqual(last, self.log.size // 256 * 256)
+        self.tamper(CHANGE + f"WHERE index = {last}; " + DERIVE)
+        self.seen_by_verify("one of these records is not as it was", r"\d+ to \d+")
+
+    def test_attack_change_an_old_entry_under_the_leader(self):
+        self.tamper(CHANGE + "WHERE index = 300")
+        self.freezes_the_leader("does not hold the records that tile 0/001 stands for")
+
+    def test_attack_change_the_kind_beside_an_entry(self):
+        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_kind; "
+                    "UPDATE holdfast.log SET kind = 'access' WHERE index = 7")
+        self.seen_by_verify("kind and role beside the entry", 7)
+
+    def test_attack_swap_two_entries(self):
+        swap = ("UPDATE holdfast.log l SET entry = o.entry, leaf_hash = o.leaf_hash, kind = o.kind "
+                "FROM holdfast.log o WHERE l.index IN (10, 12) AND o.index = 22 - l.index; ")
+        self.tamper(swap + DERIVE)
+        self.seen_by_verify("index 12: the entry is not the one that the tree holds", 10)
+
+
+class Rows(Attack):
+    def test_attack_delete_the_first_record(self):
+        self.tamper("DELETE FROM holdfast.log WHERE index = 0")
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_delete_a_record_in_the_middle(self):
+        self.tamper("DELETE FROM holdfast.log WHERE index = 123")
+        self.seen_by_verify("the log does not hold this record", 123)
+
+    def test_attack_delete_the_last_records(self):
+        self.tamper(f"DELETE FROM holdfast.log WHERE index >= {self.log.size - 3}")
+        self.seen_by_verify("the log does not hold this record", self.log.size - 3)
+
+    def test_attack_delete_the_last_records_and_move_the_end(self):
+        end = self.log.size - 3
+        self.tamper(f"DELETE FROM holdfast.log WHERE index >= {end}; "
+                    f"UPDATE holdfast.log_head SET next_index = {end}; " + DERIVE)
+        self.seen_by_verify("the log ends here", end)
+
+    def test_attack_delete_the_last_records_under_the_leader(self):
+        end = self.log.size - 3
+        self.tamper(f"DELETE FROM holdfast.log WHERE index >= {end}; "
+                    f"UPDATE holdfast.log_head SET next_index = {end}")
+        self.freezes_the_leader("gone back")
+
+    def test_attack_move_the_end_of_the_log_back(self):
+        end = self.log.size - 1
+        self.sql(f"UPDATE holdfast.log_head SET next_index = {end}")
+        self.seen_by_verify("a record beyond the end of the log", end)
+
+    def test_attack_insert_a_record_in_the_middle(self):
+        self.tamper("""
+            CREATE TEMP TABLE later ON COMMIT DROP AS SELECT * FROM holdfast.log WHERE index >= 100;
+            DELETE FROM holdfast.log WHERE index >= 100;
+            INSERT INTO holdfast.log SELECT 100, entry, leaf_hash, kind, role FROM later
+              WHERE index = 200;
+            INSERT INTO holdfast.log SELECT index + 1, entry, leaf_hash, kind, role FROM later;
+            UPDATE holdfast.log_head SET next_index = next_index + 1;""" + DERIVE)
+        self.seen_by_verify("the entry is not the one that the tree holds", 100)
+
+    def test_attack_truncate_a_partition(self):
+        self.tamper("TRUNCATE holdfast.log_000000")
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_detach_a_partition(self):
+        self.sql("ALTER TABLE holdfast.log DETACH PARTITION holdfast.log_000000")
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_detach_replace_and_attach_a_partition(self):
+        self.sql(f"""
+            ALTER TABLE holdfast.log DETACH PARTITION holdfast.log_000000;
+            CREATE TABLE holdfast.other (LIKE holdfast.log_000000 INCLUDING ALL);
+            INSERT INTO holdfast.other SELECT * FROM holdfast.log_000000 WHERE index <> 50;
+            INSERT INTO holdfast.other SELECT 50, entry, leaf_hash, kind, role
+              FROM holdfast.log_000000 WHERE index = 52;
+            DROP TABLE holdfast.log_000000;
+            ALTER TABLE holdfast.other RENAME TO log_000000;
+            ALTER TABLE holdfast.log ATTACH PARTITION holdfast.log_000000
+              FOR VALUES FROM (0) TO (4194304)""")
+        output = self.seen_by_verify("the entry is not the one that the tree holds", 50)
+        self.assertIn("nothing refuses UPDATE and DELETE on the table log_000000", output)
+
+
+class Search(Attack):
+    def test_attack_change_a_row_of_the_search_table(self):
+        self.sql("UPDATE holdfast.record_search SET actors = '{nobody}' WHERE index = 42")
+        self.seen_by_verify("the search table does not say what the entry says", 42)
+
+    def test_attack_delete_a_row_of_the_search_table(self):
+        self.sql("DELETE FROM holdfast.record_search WHERE index = 43")
+        self.seen_by_verify("the search table does not say what the entry says", 43)
+
+    def test_attack_invent_a_row_of_the_search_table(self):
+        self.sql("INSERT INTO holdfast.record_search (index, malformed) VALUES (100000, false)")
+        self.seen_by_verify("a row that the log has no record for", 100000)
+
+    def test_attack_make_search_lie_of_every_record(self):
+        self.sql("""
+            CREATE OR REPLACE FUNCTION holdfast.search_name(name text) RETURNS text
+              LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 'nobody';""" + DERIVE)
+        self.seen_by_verify("the search table does not say what the entry says", r"\d+")
+
+
+class Guards(Attack):
+    def test_attack_disable_the_triggers(self):
+        self.sql("ALTER TABLE holdfast.log_000000 DISABLE TRIGGER ALL")
+        self.seen_by_verify("nothing refuses UPDATE and DELETE on the table log_000000")
+
+    def test_attack_session_replication_role(self):
+        """PostgreSQL refuses: the triggers fire in every session mode."""
+        for statement in (CHANGE + "WHERE index = 7", "DELETE FROM holdfast.log WHERE index = 7",
+                          "TRUNCATE holdfast.log_000000", "DELETE FROM holdfast.tree_checkpoints"):
+            with self.assertRaisesRegex(RuntimeError, "append-only"):
+                self.sql(f"SET session_replication_role = replica;\n{statement}")
+        self.not_seen_by_verify()
+
+    def test_attack_triggers_for_ordinary_sessions_only(self):
+        self.sql("ALTER TABLE holdfast.log_000000 ENABLE TRIGGER log_000000_refuse_change")
+        self.seen_by_verify("nothing refuses UPDATE and DELETE of a row on the table log_000000")
+
+    def test_attack_a_trigger_that_refuses_nothing(self):
+        self.sql("CREATE OR REPLACE FUNCTION holdfast.refuse_change() RETURNS trigger "
+                 "LANGUAGE plpgsql AS $$ BEGIN RETURN coalesce(NEW, OLD); END $$")
+        self.seen_by_verify("the function refuse_change is not the one")
+
+    def test_attack_an_append_function_with_a_back_door(self):
+        self.sql("""
+            DO $$ BEGIN EXECUTE replace(pg_get_functiondef('holdfast.session_role'::regproc),
+              'WHEN ''holdfast_proxy'' THEN RETURN ''proxy'';',
+              'WHEN ''holdfast_proxy'' THEN RETURN ''audit'';'); END $$""")
+        self.seen_by_verify("the function session_role is not the one")
+
+    def test_attack_let_the_proxy_write_the_log(self):
+        self.sql("GRANT INSERT ON holdfast.log_000000 TO holdfast_proxy")
+        self.seen_by_verify("the role holdfast_proxy may write the table log_000000")
+
+
+class Tree(Attack):
+    def test_attack_change_a_tile(self):
+        self.tamper("UPDATE holdfast.tree_tiles SET hashes = set_byte(hashes, 33, "
+                    "get_byte(hashes, 33) # 1) WHERE level = 0 AND index = 1")
+        self.seen_by_verify("the hash stored with it is not that of its hashes", "256 to 511")
+
+    def test_attack_change_a_tile_and_the_hash_over_it(self):
+        leaves = [tlog.leaf_hash(entry) for entry in self.entries()]
+        leaves[257] = leaves[0]
+        self.tamper(self.tiles_of(leaves))
+        self.seen_by_verify("the entry is not the one that the tree holds", 257)
+
+    def test_attack_change_the_hash_over_a_tile(self):
+        self.tamper("UPDATE holdfast.tree_tiles SET root = set_byte(root, 3, get_byte(root, 3) # 1) "
+                    "WHERE level = 0 AND index = 1")
+        self.seen_by_verify("the hash stored with it is not that of its hashes", "256 to 511")
+
+    def test_attack_delete_a_tile(self):
+        self.tamper("DELETE FROM holdfast.tree_tiles WHERE level = 0 AND index = 1")
+        self.seen_by_verify("does not hold all of this tile")
+
+    def test_attack_change_a_signed_checkpoint(self):
+        self.tamper("UPDATE holdfast.tree_checkpoints SET note = replace(note, E'\\n' || size || "
+                    "E'\\n', E'\\n' || size - 1 || E'\\n'), size = size - 1 WHERE ordinal = 1")
+        self.seen_by_verify("the database's checkpoint 1: ")
+
+    def test_attack_delete_a_checkpoint(self):
+        self.tamper("DELETE FROM holdfast.tree_checkpoints WHERE ordinal = 1")
+        self.seen_by_verify("the database lacks the checkpoint 1 ")
+
+
+class Grammar(Attack):
+    """Records that were never signed over yet, so that no hash can tell."""
+
+    def test_attack_append_a_second_outcome(self):
+        _, operation, writer = self.first("outcome")
+        index = self.append("outcome", operation, '"outcome":{"result":"refused"},', writer=writer)
+        self.seen_by_verify("a second outcome of the operation", index)
+
+    def test_attack_append_an_outcome_of_no_call(self):
+        index = self.append("outcome", uuid.uuid4(), '"outcome":{"result":"executed"},')
+        self.seen_by_verify("has no intent before it", index)
+
+    def test_attack_append_an_intent_twice(self):
+        _, operation, writer = self.first("intent")
+        index = self.append("intent", operation, writer=writer)
+        self.seen_by_verify("a second intent of the operation", index)
+
+    def test_attack_append_an_intent_with_an_approval_that_nobody_gave(self):
+        index = self.append("intent", uuid.uuid4(),
+                            approval=f'"approval":{{"code":"{uuid.uuid4()}","state":"CLAIMED"}},')
+        self.seen_by_verify("was not approved before it", index)
+
+    def test_attack_append_a_record_of_the_past(self):
+        _, _, writer = self.first("intent")
+        index = self.append("intent", uuid.uuid4(), time="2020-01-01T00:00:00.000000Z",
+                            writer=writer)
+        self.seen_by_verify("is before that of its writer's last record", index)
+
+
+class Histories(Attack):
+    """Logs that are in order by themselves, and not the one that was there."""
+
+    def test_attack_restore_an_old_backup(self):
+        self.roll_back(self.old_size())
+        self.seen_with_a_kept_checkpoint("the log ends here")
+
+    def test_attack_restore_an_old_backup_and_carry_on(self):
+        self.roll_back(self.old_size())
+        self.sql(f"""
+            INSERT INTO holdfast.log SELECT {self.old_size()} + i, e, {LEAF.format('e')}, 'system',
+                'audit' FROM (SELECT i, convert_to('{{"id":"01890000-0000-7000-8000-' ||
+                lpad(i::text, 12, '0') || '","kind":"system","time":"2099-01-01T00:00:00.000000Z",'
+                '"v":1,"writer":{{"id":"01890000-0000-4000-8000-000000000009","role":"audit"}}}}',
+                'UTF8') AS e FROM generate_series(0, {self.log.size}) AS i) AS made;
+            UPDATE holdfast.log_head SET next_index = next_index + {self.log.size} + 1""")
+        self.seen_with_a_kept_checkpoint("one of these records is not as it was")
+        self.freezes_the_leader("not those that a checkpoint was signed over")
+
+    def test_attack_rewrite_everything_and_sign_with_another_key(self):
+        other = self.folder / "other.key"
+        self.log.run("keygen", str(other), "--origin", self.log.origin)
+        self.rewrite(lambda _, entry: entry.replace(b'"POST"', b'"PUSH"'), str(other))
+        self.seen_by_verify("the database's checkpoint 0: ")
+
+    def test_attack_rewrite_everything_and_sign_with_the_stolen_key(self):
+        self.rewrite(lambda _, entry: entry.replace(b'"POST"', b'"PUSH"'))
+        self.seen_with_a_kept_checkpoint("one of these records is not as it was")
+
+    def test_attack_rewrite_everything_under_the_leader(self):
+        self.rewrite(lambda _, entry: entry.replace(b'"POST"', b'"PUSH"'))
+        self.freezes_the_leader("not those that a checkpoint was signed over")
+
+    def test_attack_fork_two_histories_for_two_readers(self):
+        """Each reader sees a log in order; what they were shown does not go together."""
+        shown = self.rewrite(lambda index, entry: entry.replace(b'"POST"', b'"PUSH"')
+                             if index > 400 else entry)
+        other = Database(self.log)
+        self.addCleanup(other.drop)
+        self.assertEqual(other.verify()[0], 0)
+        status, output, _ = other.verify("--checkpoint", shown)
+        self.assertEqual(status, 1)
+        self.assertIn("one of these records is not as it was", output)
+        self.seen_with_a_kept_checkpoint("one of these records is not as it was")
+
+    def test_attack_delay_what_others_are_shown(self):
+        """A reader who is shown an old state of the log, and knows a newer checkpoint."""
+        self.roll_back(self.old_size())
+        copy = self.folder / "copy"
+        self.assertEqual(self.database.verify("--save", str(copy))[0], 0)
+        arguments = ("verify", "--offline", str(copy), "--key", self.log.verifier_key)
+        self.assertEqual(self.log.run(*arguments, configured=False)[0], 0)
+        status, output, _ = self.log.run(*arguments, "--checkpoint", self.log.newest,
+                                         configured=False)
+        self.assertEqual(status, 1)
+        self.assertIn(f"first bad index {self.old_size()}\n", output)
+
+
+if __name__ == "__main__":
+    unittest.main()

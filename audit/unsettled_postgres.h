@@ -1,4 +1,4 @@
-// Unsettled operations as the database has derived them from the log (schema/0006_unsettled.sql).
+// Unsettled operations as the database has derived them from the log (schema/0007_unsettled.sql).
 #pragma once
 
 #include <memory>

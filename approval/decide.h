@@ -38,8 +38,8 @@ struct Decision {
   std::vector<RuleMatch> monitored;  // Every monitor rule that would have matched, by id.
   Requirements require;              // Of all matching approval rules together: the strictest.
   ApprovalTerms approve;             // Likewise: everybody, and the shortest.
-  // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an approval,
-  // only those beyond which calls are denied.
+  // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an
+  // approval, only those beyond which calls are denied.
   std::vector<TakenLimit> limits;
 };
 

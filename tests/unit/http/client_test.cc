@@ -64,7 +64,7 @@ TEST(Client, TellsTheTruthAboutBadAnswers) {
 }
 
 TEST(Client, SendsNothingThatCameTooLate) {
-  std::string heard = "nothing";
+  std::string heard;  // Nor is anything heard when the server ends before it accepts.
   {
     RawServer server([&](Raw& raw, int) { heard = raw.read_until("\r\n\r\n"); });
     Loop loop;

@@ -41,7 +41,7 @@ void TicketKeys::rotate() {
   if (current_ && now - current_->since < kTicketKeyAge) return;
   retired_.reset();
   if (current_ && now - current_->since < 2 * kTicketKeyAge) retired_ = current_;
-  current_.emplace();
+  current_ = Key{};
   random_bytes(current_->name);
   random_bytes(current_->cipher);
   random_bytes(current_->mac);

@@ -17,15 +17,15 @@ json limit(const std::string& key, int count, const std::string& mailbox = "m",
 
 class LimitTest : public LogTest {
  protected:
-  static Record intent(json limits) {
+  static Record intent(const std::vector<json>& limits) {
     Record made = testing::record(Kind::kIntent, testing::new_operation());
-    made.content["decision"]["limits"] = std::move(limits);
+    made.content["decision"]["limits"] = limits;
     made.is_limited = true;
     return made;
   }
   // What became of an intent: "taken", or why not.
-  std::string take(LogPostgres& log, json limits) {
-    return verdict(runner_.run(log.append_intent(intent(std::move(limits)), request(""))));
+  std::string take(LogPostgres& log, const std::vector<json>& limits) {
+    return verdict(runner_.run(log.append_intent(intent(limits), request(""))));
   }
   static std::string verdict(const Result<Receipt>& receipt) {
     if (receipt.ok()) return "taken";
@@ -103,9 +103,9 @@ TEST_F(LimitTest, race_of_four_writers_never_exceeds_a_limit) {
   for (int i = 0; i < 2 * count; ++i) {
     for (const auto& writer : writers) {
       // In either order, so that two batches would wait for each other if they locked as written.
-      json both = {limit("a", count), limit("b", 4 * count, std::to_string(i % 9), 5)};
+      std::vector<json> both = {limit("a", count), limit("b", 4 * count, std::to_string(i % 9), 5)};
       if (i % 2 == 0) std::swap(both[0], both[1]);
-      calls.push_back(runner_.start(writer->append_intent(intent(std::move(both)), request(""))));
+      calls.push_back(runner_.start(writer->append_intent(intent(both), request(""))));
     }
   }
   int taken = 0;

@@ -151,6 +151,7 @@ Result<std::size_t> ApprovalExpirer::append_expiries() {
     entries.push_back(*std::move(entry));
   }
   std::vector<const audit::Entry*> batch;
+  batch.reserve(entries.size());
   for (const audit::Entry& entry : entries) batch.push_back(&entry);
   const Result<std::vector<audit::Placed>> placed = connection_->append(batch);
   if (!placed.ok()) return placed.error();

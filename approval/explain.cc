@@ -60,6 +60,7 @@ std::string shown_name(NamedFact fact, const Facts& facts) {
 
 std::string shown_affected(const Facts& facts) {
   std::vector<std::string> mailboxes;
+  mailboxes.reserve(facts.affected.known.size() + 1);
   for (const MailboxNames& mailbox : facts.affected.known) {
     mailboxes.push_back(mailbox.names.empty() ? "unknown" : join(mailbox.names, ", "));
   }

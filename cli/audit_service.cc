@@ -56,7 +56,7 @@ Task<void> AuditService::exchange(const ServiceCall& call, Result<ServiceAnswer>
 }
 
 std::string refusal_text(const ServiceAnswer& answer) {
-  const std::string plain = "the audit service answered " + std::to_string(answer.status);
+  std::string plain = "the audit service answered " + std::to_string(answer.status);
   const Result<nlohmann::json> body = parse_json(answer.content);
   if (!body.ok() || !body->is_object()) return plain;
   const auto detail = body->find("detail");

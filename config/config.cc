@@ -153,7 +153,7 @@ Status check_together(const Config& config) {
     const std::string missing = has_certificate ? key : certificate;
     return invalid(config.where(given), missing + " is missing beside it");
   }
-  const Status proxy_checked = check_proxy(config);
+  Status proxy_checked = check_proxy(config);
   if (!proxy_checked.ok()) return proxy_checked;
   if (config.audit_log.append_timeout >= config.audit_log.lease) {
     const bool timeout_given = config.origins.contains("audit_log.append_timeout");

@@ -253,6 +253,7 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
     content.written("facts", facts_content(basis->facts));
     if (note == nullptr && !basis->decision.limits.empty()) {
       std::vector<std::string> limits;
+      limits.reserve(basis->decision.limits.size());
       for (const approval::TakenLimit& taken : basis->decision.limits) {
         limits.push_back(limit_content(taken, subject));
       }

@@ -12,19 +12,6 @@ namespace {
 using nlohmann::json;
 using enum ApprovalState;
 
-constexpr std::array<std::pair<ApprovalState, std::string_view>, 11> kStates = {
-    {{kPending, "PENDING"},
-     {kApproved, "APPROVED"},
-     {kRejected, "REJECTED"},
-     {kCancelled, "CANCELLED"},
-     {kExpired, "EXPIRED"},
-     {kInvalidated, "INVALIDATED"},
-     {kClaimed, "CLAIMED"},
-     {kRevoked, "REVOKED"},
-     {kExecuted, "EXECUTED"},
-     {kUnknown, "UNKNOWN"},
-     {kFailed, "FAILED"}}};
-
 constexpr std::size_t kReasonBytesMax = 2048;
 
 bool share(const std::vector<std::string>& a, const std::vector<std::string>& b) {
@@ -133,17 +120,6 @@ void add_text(json& content, const char* name, std::string_view text) {
 }
 
 }  // namespace
-
-std::string_view to_string(ApprovalState state) {
-  const auto found = std::ranges::find(kStates, state, [](const auto& row) { return row.first; });
-  return found->second;
-}
-
-std::optional<ApprovalState> parse_approval_state(std::string_view text) {
-  const auto found = std::ranges::find(kStates, text, [](const auto& row) { return row.second; });
-  if (found == kStates.end()) return std::nullopt;
-  return found->first;
-}
 
 bool is_same(const Identity& a, const Identity& b) {
   return share(a.accounts, b.accounts) || share(a.names, b.names);

@@ -1,11 +1,6 @@
 // An approval as a value, and what officers and calls may do with it: a pure state machine. The
 // database takes the steps (schema/0004_approvals.sql), and refuses what another step got ahead of.
 //
-//   PENDING  -> APPROVED | REJECTED | CANCELLED | EXPIRED | INVALIDATED
-//   APPROVED -> CLAIMED | REVOKED | EXPIRED | INVALIDATED
-//   CLAIMED  -> EXECUTED | UNKNOWN | FAILED; back to APPROVED on 401, 429 or not sent
-//   UNKNOWN  -> EXECUTED | FAILED
-//
 // The functions return the `approval` member of the record that takes the step, or one sentence why
 // it may not be taken.
 #pragma once
@@ -19,28 +14,15 @@
 
 #include "approval/binding.h"
 #include "approval/rules.h"
+#include "audit/approval_state.h"
 #include "audit/record.h"
 #include "base/result.h"
 #include "base/uuid.h"
 
 namespace holdfast::approval {
 
-enum class ApprovalState {
-  kPending,
-  kApproved,
-  kRejected,
-  kCancelled,
-  kExpired,
-  kInvalidated,
-  kClaimed,
-  kRevoked,
-  kExecuted,
-  kUnknown,  // The call that claimed it was sent, and what became of it is not known yet.
-  kFailed,   // Graph refused the call.
-};
-
-std::string_view to_string(ApprovalState state);  // PENDING, APPROVED, …
-std::optional<ApprovalState> parse_approval_state(std::string_view text);
+using audit::ApprovalState;
+using audit::parse_approval_state;
 
 // What names a person or an app, in every form that Holdfast knows. Two that share an account or a
 // name are the same; names only ever restrict.

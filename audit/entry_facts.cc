@@ -14,11 +14,6 @@ using namespace std::chrono;
 constexpr std::size_t kUuidLength = 36;
 constexpr std::size_t kTimeLength = 27;  // 2026-10-05T08:00:00.000000Z
 
-constexpr std::array kStates = {
-    ApprovalState::kPending,   ApprovalState::kApproved, ApprovalState::kRejected,
-    ApprovalState::kCancelled, ApprovalState::kExpired,  ApprovalState::kInvalidated,
-    ApprovalState::kRevoked,   ApprovalState::kClaimed,  ApprovalState::kExecuted,
-    ApprovalState::kUnknown,   ApprovalState::kFailed};
 constexpr std::array kResults = {CallResult::kExecuted, CallResult::kRefused, CallResult::kNotSent,
                                  CallResult::kUnknown};
 
@@ -103,7 +98,7 @@ class Reader final : public MemberVisitor {
     } else if (parent == "approval") {
       // A decision may quote whatever a caller took for a code.
       if (name == "code") code_is_none_ = !read_uuid(value, facts_.approval);
-      if (name == "state") read_choice(value, kStates, facts_.approval_state);
+      if (name == "state") facts_.approval_state = parse_approval_state(plain_text(value));
     }
   }
 
@@ -159,36 +154,6 @@ class Reader final : public MemberVisitor {
 };
 
 }  // namespace
-
-std::string_view to_string(ApprovalState state) {
-  switch (state) {
-    case ApprovalState::kNone:
-      return "";
-    case ApprovalState::kPending:
-      return "PENDING";
-    case ApprovalState::kApproved:
-      return "APPROVED";
-    case ApprovalState::kRejected:
-      return "REJECTED";
-    case ApprovalState::kCancelled:
-      return "CANCELLED";
-    case ApprovalState::kExpired:
-      return "EXPIRED";
-    case ApprovalState::kInvalidated:
-      return "INVALIDATED";
-    case ApprovalState::kRevoked:
-      return "REVOKED";
-    case ApprovalState::kClaimed:
-      return "CLAIMED";
-    case ApprovalState::kExecuted:
-      return "EXECUTED";
-    case ApprovalState::kUnknown:
-      return "UNKNOWN";
-    case ApprovalState::kFailed:
-      return "FAILED";
-  }
-  return "";
-}
 
 Result<EntryFacts> read_facts(std::string_view entry) {
   Reader reader;

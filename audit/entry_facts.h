@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "audit/approval_state.h"
 #include "audit/entry.h"
 #include "audit/record.h"
 #include "base/clock.h"
@@ -16,24 +17,6 @@
 
 namespace holdfast::audit {
 
-// Where a record says that an approval stands. The names in records are in capitals.
-enum class ApprovalState : std::uint8_t {
-  kNone,  // The record names no state.
-  kPending,
-  kApproved,
-  kRejected,
-  kCancelled,
-  kExpired,
-  kInvalidated,
-  kRevoked,
-  kClaimed,
-  kExecuted,
-  kUnknown,
-  kFailed,
-};
-
-std::string_view to_string(ApprovalState state);
-
 struct EntryFacts {
   Kind kind = Kind::kSystem;
   WriterRole role = WriterRole::kProxy;
@@ -41,10 +24,10 @@ struct EntryFacts {
   Uuid writer;
   Uuid operation_id;  // All zero: none.
   WallTime time;
-  std::optional<CallResult> result;  // Of an outcome.
-  int status = 0;                    // Graph's, of an outcome; 0: none.
-  Uuid approval;                     // Its code; all zero: none.
-  ApprovalState approval_state = ApprovalState::kNone;
+  std::optional<CallResult> result;             // Of an outcome.
+  int status = 0;                               // Graph's, of an outcome; 0: none.
+  Uuid approval;                                // Its code; all zero: none.
+  std::optional<ApprovalState> approval_state;  // Where it says that the approval stands.
 };
 
 // kInvalid: the bytes are no entry as docs/audit_format.md defines one; the message says why.

@@ -125,8 +125,8 @@ void LogGrammar::release(const EntryFacts& outcome) {
 
 void LogGrammar::note_approval(const EntryFacts& facts) {
   using enum ApprovalState;
-  if (facts.approval == Uuid{}) return;
-  switch (facts.approval_state) {
+  if (facts.approval == Uuid{} || !facts.approval_state) return;
+  switch (*facts.approval_state) {
     case kApproved:
       // A refusal may mention where an approval stands; only an approver's record approves.
       if (facts.kind != Kind::kApproval) return;

@@ -35,11 +35,11 @@ Refusal requirement_missing(const approval::Decision& decision, const std::strin
 }
 
 void add_approval(json& detail, const std::string& code, approval::ApprovalState state) {
-  detail["approval"] = {{"code", code}, {"state", approval::to_string(state)}};
+  detail["approval"] = {{"code", code}, {"state", audit::to_string(state)}};
 }
 
 ApprovalNote seen(const std::string& code, approval::ApprovalState state) {
-  return {.content = {{"code", code}, {"state", approval::to_string(state)}}};
+  return {.content = {{"code", code}, {"state", audit::to_string(state)}}};
 }
 
 Refusal waiting(const approval::Decision& decision, const std::string& code,

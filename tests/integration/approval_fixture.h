@@ -87,9 +87,7 @@ class ApprovalTest : public LogTest {
     EXPECT_TRUE(found.ok() && found->has_value());
     return **std::move(found);
   }
-  std::string state(const Uuid& code) {
-    return std::string(approval::to_string(approval_of(code).state));
-  }
+  std::string state(const Uuid& code) { return std::string(to_string(approval_of(code).state)); }
   // The names of the steps taken, in order.
   std::string steps(const Uuid& code) const {
     return value(

@@ -156,10 +156,8 @@ void add_decision(CLI::App* group, Invocation& invocation, const std::string& ve
             ->type_name("TEXT");
     if (verb == "reject") reason->required();
   }
-  command->callback([&invocation, options, verb] {
-    invocation.run = [&invocation, options, verb] {
-      return run_decide(invocation, *options, verb);
-    };
+  runs(command, invocation, options, [verb](const Invocation& given, const Deciding& deciding) {
+    return run_decide(given, deciding, verb);
   });
 }
 
@@ -179,15 +177,11 @@ void add_approvals(CLI::App& app, Invocation& invocation) {
   list->add_option("--limit", list_options->limit, "Print at most so many.")
       ->check(CLI::Range(1, kPageMax))
       ->capture_default_str();
-  list->callback([&invocation, list_options] {
-    invocation.run = [&invocation, list_options] { return run_list(invocation, *list_options); };
-  });
+  runs(list, invocation, list_options, run_list);
 
   auto show_options = std::make_shared<Deciding>();
   CLI::App* show = add_one(group, "show", "Print one approval with its history.", *show_options);
-  show->callback([&invocation, show_options] {
-    invocation.run = [&invocation, show_options] { return run_show(invocation, *show_options); };
-  });
+  runs(show, invocation, show_options, run_show);
 
   add_decision(group, invocation, "approve", "Approve a call, as one of those it needs.");
   add_decision(group, invocation, "reject", "Refuse a call that waits, with the reason.");

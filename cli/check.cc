@@ -45,9 +45,7 @@ void add_check(CLI::App& app, Invocation& invocation) {
   command->footer(
       "Problems go to standard error, one a line. Exit status: 0 all in order; 1 the "
       "rules or their tests are wrong, or a list is too old; 2 the configuration is.");
-  command->callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return run_check(invocation, *options); };
-  });
+  runs(command, invocation, options, run_check);
 }
 
 }  // namespace holdfast::cli

@@ -1,23 +1,22 @@
 // The subcommands of `holdfast`, one function each, in one file each (cli/<command>.cc). main.cc
 // wires them to the command line and does nothing else.
 //
-// Each adds its own subcommand to `app`; that subcommand's callback sets `run` and does nothing
-// else (it runs while the command line is still being read). The result of `run` is the exit code.
-// --config and --set belong to `app` and may stand before or after the subcommand.
+// Each adds its own subcommand to `app` and says with runs() what it does. --config and --set
+// belong to `app` and may stand before or after the subcommand.
 //
 //   void add_check(CLI::App& app, Invocation& invocation) {
 //     CLI::App* command = app.add_subcommand("check", "Validate configuration and rules.");
 //     auto options = std::make_shared<Options>();
 //     command->add_option("--rules", options->rules, "…")->type_name("FILE");
-//     command->callback([&invocation, options] {
-//       invocation.run = [&invocation, options] { return run_check(invocation, *options); };
-//     });
+//     runs(command, invocation, options, run_check);
 //   }
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace holdfast::cli {
@@ -31,6 +30,21 @@ struct Invocation {
   std::vector<std::string> settings;  // --set, in order.
   std::function<int()> run;           // Set by the chosen subcommand.
 };
+
+// Once the whole command line has been read, `run` gives the exit code of `command`.
+template <class Options, class Run>
+void runs(CLI::App* command, Invocation& invocation, std::shared_ptr<Options> options, Run run) {
+  command->callback([&invocation, options = std::move(options), run = std::move(run)] {
+    invocation.run = [&invocation, options, run] { return run(invocation, *options); };
+  });
+}
+
+template <class Run>
+void runs(CLI::App* command, Invocation& invocation, Run run) {
+  command->callback([&invocation, run = std::move(run)] {
+    invocation.run = [&invocation, run] { return run(invocation); };
+  });
+}
 
 void add_proxy(CLI::App& app, Invocation& invocation);
 void add_audit(CLI::App& app, Invocation& invocation);

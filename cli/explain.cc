@@ -322,9 +322,7 @@ void add_explain(CLI::App& app, Invocation& invocation) {
   command->add_option("--format", options->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
   command->footer("Facts that are not given are unknown, and unknown facts restrict.");
-  command->callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return run_explain(invocation, *options); };
-  });
+  runs(command, invocation, options, run_explain);
 }
 
 }  // namespace holdfast::cli

@@ -45,9 +45,7 @@ void add_keygen(CLI::App& app, Invocation& invocation) {
       ->add_option("--origin", options->origin,
                    "The log's name, such as audit.contoso.com/log (audit.log.origin).")
       ->type_name("NAME");
-  command->callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return run_keygen(invocation, *options); };
-  });
+  runs(command, invocation, options, run_keygen);
 }
 
 }  // namespace holdfast::cli

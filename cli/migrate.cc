@@ -51,9 +51,7 @@ void add_migrate(CLI::App& app, Invocation& invocation) {
                     "Only show what is applied; exit status 1 unless all is.");
   command->footer(
       "Connects as a database administrator (migrate.database), not as a role of its own.");
-  command->callback([&invocation, only_status] {
-    invocation.run = [&invocation, only_status] { return run_migrate(invocation, *only_status); };
-  });
+  runs(command, invocation, only_status, run_migrate);
 }
 
 }  // namespace holdfast::cli

@@ -190,8 +190,7 @@ void add_proxy(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("proxy", "Serve client apps until SIGTERM.");
   command->footer(
       "SIGHUP reads the rules and the TLS files again; a file that does not load changes nothing.");
-  command->callback(
-      [&invocation] { invocation.run = [&invocation] { return run_proxy(invocation); }; });
+  runs(command, invocation, run_proxy);
 }
 
 }  // namespace holdfast::cli

@@ -154,11 +154,7 @@ void add_records(CLI::App& app, Invocation& invocation) {
   add_connection(search, search_options->connection);
   add_format(search, search_options->format);
   add_filters(search, *search_options);
-  search->callback([&invocation, search_options] {
-    invocation.run = [&invocation, search_options] {
-      return run_search(invocation, *search_options);
-    };
-  });
+  runs(search, invocation, search_options, run_search);
 
   CLI::App* show = group->add_subcommand("show", "Print one record, whole.");
   auto show_options = std::make_shared<Show>();
@@ -167,9 +163,7 @@ void add_records(CLI::App& app, Invocation& invocation) {
   show->add_option("record", show_options->reference, "Its index or its id.")
       ->required()
       ->type_name("ID|INDEX");
-  show->callback([&invocation, show_options] {
-    invocation.run = [&invocation, show_options] { return run_show(invocation, *show_options); };
-  });
+  runs(show, invocation, show_options, run_show);
 
   CLI::App* proof = group->add_subcommand(
       "proof", "Print the proof (C2SP tlog-proof) that the signed log holds a record.");
@@ -178,9 +172,7 @@ void add_records(CLI::App& app, Invocation& invocation) {
   proof->add_option("record", proof_options->reference, "Its index or its id.")
       ->required()
       ->type_name("ID|INDEX");
-  proof->callback([&invocation, proof_options] {
-    invocation.run = [&invocation, proof_options] { return run_proof(invocation, *proof_options); };
-  });
+  runs(proof, invocation, proof_options, run_proof);
 }
 
 }  // namespace holdfast::cli

@@ -342,9 +342,7 @@ void add_verify(CLI::App& app, Invocation& invocation) {
       "belongs to the log there: the search table and what protects the tables from changes.\n"
       "Exit status: 0 in order; 1 something is wrong, and what; 2 the log or its key was not "
       "found.");
-  command->callback([&invocation, options] {
-    invocation.run = [&invocation, options] { return run_verify(invocation, *options); };
-  });
+  runs(command, invocation, options, run_verify);
 }
 
 }  // namespace holdfast::cli

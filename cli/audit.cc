@@ -1,5 +1,6 @@
 #include "audit/conninfo.h"
 #include "audit/log_key.h"
+#include "base/encoding.h"
 #include "base/log.h"
 #include "cli/load.h"
 #include "cli/serve.h"
@@ -29,6 +30,16 @@ std::unique_ptr<identity::GraphCredential> graph_credential(const config::Config
                                                .scope = config.upstream.origin + "/.default"});
 }
 
+// Null: officers have API tokens only.
+std::unique_ptr<identity::SignInVerifier> sign_in_verifier(const config::SignIn& sign_in) {
+  if (sign_in.issuer.empty()) return nullptr;
+  return std::make_unique<identity::SignInVerifier>(
+      identity::Issuer{.issuer = sign_in.issuer,
+                       .audience = sign_in.audience,
+                       .tenant = ascii_lower(sign_in.tenant)},
+      std::make_unique<identity::HttpKeySource>(sign_in.keys_url, sign_in.ca_file), system_clock());
+}
+
 officers::ServiceOptions service_options(const config::Config& config, audit::Database database,
                                          officers::Tokens tokens,
                                          std::vector<audit::NoteSigner> signers) {
@@ -43,6 +54,7 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.lease = config.audit_log.lease;
   options.append_timeout = config.audit_log.append_timeout;
   options.tokens = std::move(tokens);
+  options.sign_in = sign_in_verifier(audit.sign_in);
   options.origin = audit.log.origin;
   options.signers = std::move(signers);
   options.checkpoint_file = audit.log.checkpoint_file;
@@ -102,8 +114,7 @@ int run_audit(const Invocation& invocation) {
 void add_audit(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand("audit", "Serve compliance officers until SIGTERM.");
   command->footer("SIGHUP reads the TLS files again; one that cannot be used changes nothing.");
-  command->callback(
-      [&invocation] { invocation.run = [&invocation] { return run_audit(invocation); }; });
+  runs(command, invocation, run_audit);
 }
 
 }  // namespace holdfast::cli

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/uuid.h"
 #include "config/fields.h"
 #include "config/yaml.h"
 
@@ -205,21 +206,47 @@ Status check_signing(const Config& config) {
   return {};
 }
 
+using KeyAndValue = std::pair<std::string, std::string>;
+
+// Keys that mean nothing without each other.
+Status check_all_or_none(const Config& config, const std::vector<KeyAndValue>& keys) {
+  for (const auto& [given, value] : keys) {
+    if (value.empty()) continue;
+    for (const auto& [other, needed] : keys) {
+      if (needed.empty()) return invalid(config.where(given), other + " is missing beside it");
+    }
+  }
+  return {};
+}
+
 // Graph is asked with one credential or not at all.
 Status check_reconcile(const Config& config) {
   const Reconcile& reconcile = config.audit.reconcile;
-  const std::vector<std::pair<std::string, std::string>> application = {
+  const std::vector<KeyAndValue> application = {
       {"audit.reconcile.tenant", reconcile.tenant},
       {"audit.reconcile.client_id", reconcile.client_id},
       {"audit.reconcile.client_secret_file", reconcile.client_secret_file}};
   for (const auto& [given, value] : application) {
-    if (value.empty()) continue;
-    if (!reconcile.token_file.empty()) {
+    if (!value.empty() && !reconcile.token_file.empty()) {
       return invalid(config.where(given), "cannot stand beside audit.reconcile.token_file");
     }
-    for (const auto& [other, needed] : application) {
-      if (needed.empty()) return invalid(config.where(given), other + " is missing beside it");
-    }
+  }
+  return check_all_or_none(config, application);
+}
+
+Status check_sign_in(const Config& config) {
+  const SignIn& sign_in = config.audit.sign_in;
+  Status complete = check_all_or_none(config, {{"audit.sign_in.issuer", sign_in.issuer},
+                                               {"audit.sign_in.audience", sign_in.audience},
+                                               {"audit.sign_in.tenant", sign_in.tenant},
+                                               {"audit.sign_in.keys_url", sign_in.keys_url}});
+  if (!complete.ok()) return complete;
+  const std::string& url = sign_in.keys_url;
+  if (!url.empty() && !url.starts_with("https://")) {
+    return invalid(config.where("audit.sign_in.keys_url"), "must begin with https://");
+  }
+  if (!sign_in.tenant.empty() && !parse_uuid(sign_in.tenant)) {
+    return invalid(config.where("audit.sign_in.tenant"), "must be a GUID");
   }
   return {};
 }
@@ -286,7 +313,9 @@ Status check_for(const Config& config, Role role) {
   }
   if (role != Role::kAudit) return {};
   Status signing = check_signing(config);
-  return signing.ok() ? check_reconcile(config) : signing;
+  if (!signing.ok()) return signing;
+  Status reconciling = check_reconcile(config);
+  return reconciling.ok() ? check_sign_in(config) : reconciling;
 }
 
 }  // namespace holdfast::config

@@ -137,12 +137,22 @@ struct Reconcile {
   milliseconds after{600'000};
 };
 
+// The identity provider that officers sign in with (OpenID Connect). No issuer: API tokens only.
+struct SignIn {
+  std::string issuer;
+  std::string audience;
+  std::string tenant;
+  std::string keys_url;
+  std::string ca_file;  // Empty: the system's certificates.
+};
+
 struct Audit {
   Endpoint listen{"127.0.0.1", 8444};
   std::string public_url;  // Scheme, host and port only.
   int threads = 1;
   Tls tls;
   std::string tokens_file;
+  SignIn sign_in;
   bool allow_token_approvals = false;
   Database database;
   LogTree log;

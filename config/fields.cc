@@ -209,6 +209,23 @@ void add_audit(std::vector<Field>& table) {
        "The officers' API tokens: names, roles, SHA-256 digests.",
        "/etc/holdfast/tokens.yaml",
        {Role::kAudit}},
+      {"audit.sign_in.issuer", TextKind{[](Config& c) -> auto& { return c.audit.sign_in.issuer; }},
+       "Officers may also sign in with OpenID Connect access tokens of this issuer (iss), with the "
+       "roles auditor, approver and admin.",
+       "https://login.microsoftonline.com/d3b07384-0000-4000-8000-000000000005/v2.0"},
+      {"audit.sign_in.audience",
+       TextKind{[](Config& c) -> auto& { return c.audit.sign_in.audience; }},
+       "Whom such a token must be for (aud).", "6a1e55aa-0000-4000-8000-000000000007"},
+      {"audit.sign_in.tenant", TextKind{[](Config& c) -> auto& { return c.audit.sign_in.tenant; }},
+       "The tenant that its person must be in (tid).", "d3b07384-0000-4000-8000-000000000005"},
+      {"audit.sign_in.keys_url",
+       TextKind{[](Config& c) -> auto& { return c.audit.sign_in.keys_url; }},
+       "Where the issuer publishes its keys (jwks_uri).",
+       "https://login.microsoftonline.com/d3b07384-0000-4000-8000-000000000005/discovery/v2.0/"
+       "keys"},
+      {"audit.sign_in.ca_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.sign_in.ca_file; }},
+       "Certificates to trust there instead of the system's."},
       {"audit.allow_token_approvals",
        FlagKind{[](Config& c) -> auto& { return c.audit.allow_token_approvals; }},
        "Whether officers may approve with an API token that names them as a person. For trying "

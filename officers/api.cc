@@ -1,5 +1,6 @@
 #include "officers/api.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -91,19 +92,34 @@ class Api final : public http::Handler {
   }
 
   // The officer, or what to answer who is none.
-  std::variant<Officer, http::Response> authenticate(const http::Request& request) const {
+  Task<std::variant<Officer, http::Response>> authenticate(const http::Request& request) const {
     const auto token = identity::bearer_token(request.head);
-    if (!token.ok()) return problem(400, token.error().message);
+    if (!token.ok()) co_return problem(400, token.error().message);
     if (!token->has_value()) {
-      return unauthenticated("one Authorization: Bearer header is needed");
+      co_return unauthenticated("one Authorization: Bearer header is needed");
     }
-    std::optional<Officer> officer = services_.tokens.find((*token)->text, services_.clock.now());
-    if (!officer) return unauthenticated("the token is unknown or has expired");
-    return *std::move(officer);
+    const std::string& text = (*token)->text;
+    std::optional<Officer> officer = services_.tokens.find(text, services_.clock.now());
+    if (officer) co_return *std::move(officer);
+    // An API token has no dots that make three parts of it.
+    const bool is_signed = std::ranges::count(text, '.') == 2;
+    if (services_.sign_in == nullptr || !is_signed) {
+      co_return unauthenticated("the token is unknown or has expired");
+    }
+    const Result<identity::SignedIn> person = co_await services_.sign_in->verify(text);
+    if (!person.ok()) {
+      if (person.error().code != ErrorCode::kUnavailable) {
+        co_return unauthenticated(person.error().message);
+      }
+      co_return problem(503, person.error().message);
+    }
+    officer = signed_in_officer(*person);
+    if (!officer) co_return problem(403, "you have signed in, but with none of Holdfast's roles");
+    co_return *std::move(officer);
   }
 
   Task<http::Response> api(const http::Request& request, const Target& target) {
-    std::variant<Officer, http::Response> caller = authenticate(request);
+    std::variant<Officer, http::Response> caller = co_await authenticate(request);
     if (auto* refusal = std::get_if<http::Response>(&caller)) co_return std::move(*refusal);
     const Asked asked{.request = request, .target = target, .officer = std::get<Officer>(caller)};
     if (target.path == kIntegrity) {
@@ -135,7 +151,7 @@ class Api final : public http::Handler {
     if (entries == nullptr || services_.entry_readers == EntryReaders::kAnyone) {
       co_return co_await answer_log(services_, *resource);
     }
-    std::variant<Officer, http::Response> caller = authenticate(request);
+    std::variant<Officer, http::Response> caller = co_await authenticate(request);
     if (auto* refusal = std::get_if<http::Response>(&caller)) co_return std::move(*refusal);
     const Asked asked{.request = request, .target = target, .officer = std::get<Officer>(caller)};
     http::Response answer = co_await answer_log(services_, *resource);

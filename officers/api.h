@@ -13,6 +13,7 @@
 #include "audit/tree_source.h"
 #include "base/clock.h"
 #include "http/server.h"
+#include "identity/sign_in_verifier.h"
 #include "officers/tokens.h"
 
 namespace holdfast::officers {
@@ -43,6 +44,7 @@ struct ApiServices {
   audit::AuditLog& log;
   approval::ApprovalSource& approvals;
   const Tokens& tokens;
+  identity::SignInVerifier* sign_in;  // Null: officers have API tokens only.
   const Clock& clock;
   // What keeps the service from being ready besides database and log; one line each.
   std::function<std::vector<std::string>()> problems;

@@ -107,7 +107,8 @@ std::string process_name() {
 }  // namespace
 
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
-  std::unique_ptr<Service> service(new Service(std::move(options.tokens)));
+  std::unique_ptr<Service> service(
+      new Service(std::move(options.tokens), std::move(options.sign_in)));
   Result<std::unique_ptr<audit::LogPostgres>> log =
       audit::LogPostgres::open({.database = options.database,
                                 .role = audit::WriterRole::kAudit,
@@ -140,6 +141,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .log = *service->log_,
       .approvals = *service->approvals_,
       .tokens = service->tokens_,
+      .sign_in = service->sign_in_.get(),
       .clock = system_clock(),
       .problems = [self = service.get()] { return self->loop_problems(); },
       .tree_role = [self = service.get()] { return self->tree_role(); },

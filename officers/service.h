@@ -28,6 +28,7 @@ struct ServiceOptions {
   std::chrono::milliseconds lease{15'000};
   std::chrono::milliseconds append_timeout{5'000};
   Tokens tokens;
+  std::unique_ptr<identity::SignInVerifier> sign_in;  // Null: officers have API tokens only.
   // The log's identity, what signs it, and where the newest checkpoint seen is kept. Without a key
   // this process signs nothing, and serves what others have signed.
   std::string origin;
@@ -59,7 +60,8 @@ class Service {
   bool drain(std::chrono::milliseconds timeout);
 
  private:
-  explicit Service(Tokens tokens) : tokens_(std::move(tokens)) {}
+  explicit Service(Tokens tokens, std::unique_ptr<identity::SignInVerifier> sign_in)
+      : tokens_(std::move(tokens)), sign_in_(std::move(sign_in)) {}
   void start_loops(const ServiceOptions& options);
   void start_reconciling(ServiceOptions& options);
   std::vector<std::string> loop_problems() const;
@@ -67,6 +69,7 @@ class Service {
   ReconcileRole reconcile_role() const;
 
   const Tokens tokens_;
+  const std::unique_ptr<identity::SignInVerifier> sign_in_;
   std::unique_ptr<audit::LogPostgres> log_;
   std::unique_ptr<audit::PostgresRecordSource> records_;
   std::unique_ptr<audit::PostgresTreeSource> tree_;

@@ -53,11 +53,6 @@ constexpr std::string_view kSchema = R"({
   }
 })";
 
-OfficerRole role_of(const std::string& name) {
-  if (name == "admin") return OfficerRole::kAdmin;
-  return name == "approver" ? OfficerRole::kApprover : OfficerRole::kAuditor;
-}
-
 using Texts = std::vector<std::string>;
 
 approval::Identity person_of(const nlohmann::json& item) {
@@ -79,7 +74,7 @@ approval::Identity person_of(const nlohmann::json& item) {
 Officer officer_of(const nlohmann::json& item) {
   Officer officer{.name = item.at("name").get<std::string>(), .roles = {}};
   for (const nlohmann::json& role : item.at("roles")) {
-    officer.roles.push_back(role_of(role.get<std::string>()));
+    officer.roles.push_back(*parse_officer_role(role.get<std::string>()));  // The schema's names.
   }
   if (item.contains("person")) officer.person = person_of(item.at("person"));
   officer.person.name = officer.name;
@@ -88,19 +83,6 @@ Officer officer_of(const nlohmann::json& item) {
 }
 
 }  // namespace
-
-bool Officer::has(OfficerRole role) const {
-  return std::find(roles.begin(), roles.end(), role) != roles.end();
-}
-
-approval::Approver approver_of(const Officer& officer) {
-  const bool approver = officer.has(OfficerRole::kApprover);
-  return {.person = officer.person,
-          .groups = officer.groups,
-          .may_approve = approver,
-          .may_revoke = approver || officer.has(OfficerRole::kAdmin),
-          .by_api_token = officer.by_api_token};
-}
 
 Result<Tokens> Tokens::load(const std::string& path) {
   return from(config::load_yaml(path));

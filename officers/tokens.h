@@ -21,27 +21,12 @@
 #include <string_view>
 #include <vector>
 
-#include "approval/approval.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "config/yaml.h"
+#include "officers/officer.h"
 
 namespace holdfast::officers {
-
-enum class OfficerRole { kAuditor, kApprover, kAdmin };
-
-struct Officer {
-  std::string name;
-  std::vector<OfficerRole> roles;
-  approval::Identity person{};  // No accounts: no person is known.
-  std::vector<std::string> groups{};
-  bool by_api_token = true;
-
-  bool has(OfficerRole role) const;
-};
-
-// The officer as somebody who decides on approvals.
-approval::Approver approver_of(const Officer& officer);
 
 class Tokens {
  public:

@@ -25,6 +25,7 @@ import uuid
 from certificates import Certificates
 from graphsim.service import APP_SECRET
 from holds import Network, Relay
+from issuer import AUDIENCE, Issuer
 from postgres import Cluster
 from service import Service, StartError, fetch
 from simulator import Simulator
@@ -91,11 +92,12 @@ def to_yaml(settings):
 class Stack:
     """What is public: folder, cluster, simulator, proxy, audit (Service), proxy_url, audit_url,
     ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens),
-    verifier_key (of the log's checkpoints), and relay, between Holdfast and the simulator, where `relayed` asks for one."""
+    verifier_key (of the log's checkpoints), relay, between Holdfast and the simulator, where `relayed` asks for
+    one, and issuer, of officers' tokens, where `sign_in` does."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
                  config_file=None, ports=None, durable=False, settings=None, relayed=False,
-                 plain=False, reconcile=None, cuttable=False):
+                 plain=False, reconcile=None, cuttable=False, sign_in=False):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -112,7 +114,8 @@ class Stack:
         self.plain = plain  # The proxy and the simulator without TLS, for bytes on raw sockets.
         self.reconcile = reconcile  # How Graph is asked about unknowns: token, application.
         self.cuttable = cuttable  # The proxy reaches the database by a network that can be cut.
-        self.network = None
+        self.has_sign_in = sign_in  # Officers may sign in with an identity provider.
+        self.network = self.issuer = None
         self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
         self.proxy_url = f"http{'' if plain else 's'}://localhost:{self.proxy_port}"
         self.audit_url = f"https://localhost:{self.audit_port}"
@@ -147,6 +150,8 @@ class Stack:
                                    authorities=[self.relay.authority] if self.relay else ())
         if self.relay:
             self.relay.start(self.simulator.port)
+        if self.has_sign_in:
+            self.issuer = Issuer(self.folder, self.certificates, self.simulator.tenant_id)
         self.requester = self.simulator.tokens["requester"]
         self.app = self.simulator.tokens["app"]
         (self.folder / "spool").mkdir(mode=0o700, exist_ok=True)
@@ -196,6 +201,12 @@ class Stack:
                      "audit.reconcile.client_id": self.simulator.app_id,
                      "audit.reconcile.client_secret_file": str(self.folder / "graph.secret"),
                      "audit.reconcile.authority": self.simulator.origin}
+        if self.issuer:
+            more |= {"audit.sign_in.issuer": self.issuer.origin,
+                     "audit.sign_in.audience": AUDIENCE,
+                     "audit.sign_in.tenant": self.issuer.tenant,
+                     "audit.sign_in.keys_url": self.issuer.keys_url,
+                     "audit.sign_in.ca_file": str(self.ca_file)}
         return {
             "proxy.listen": f"127.0.0.1:{self.proxy_port}",
             **more,
@@ -286,8 +297,9 @@ class Stack:
                 service.stop()
         if self.relay:
             self.relay.stop()
-        if self.network:
-            self.network.stop()
+        for helper in (self.network, self.issuer):
+            if helper:
+                helper.stop()
         if self.simulator:
             self.simulator.stop()
         if self.cluster:

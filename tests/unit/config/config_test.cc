@@ -403,6 +403,28 @@ TEST_F(ConfigTest, GraphIsAskedWithOneWholeCredentialOrNone) {
               HasSubstr("cannot stand beside audit.reconcile.token_file"));
 }
 
+TEST_F(ConfigTest, SigningInIsConfiguredWholeOrNotAtAll) {
+  const std::string file = write("tokens.yaml", "x");
+  const auto problem = [&](std::vector<std::string> settings) {
+    settings.insert(settings.end(),
+                    {"audit.tokens_file=" + file, "audit.database.url=postgresql://u@h/d"});
+    const Status status = check_for(*load_config({.settings = settings}), Role::kAudit);
+    return status.ok() ? "" : status.error().message;
+  };
+  const std::string issuer = "audit.sign_in.issuer=https://login.example";
+  const std::string audience = "audit.sign_in.audience=holdfast";
+  const std::string tenant = "audit.sign_in.tenant=d3b07384-0000-4000-8000-000000000005";
+  const std::string keys = "audit.sign_in.keys_url=https://login.example/keys";
+  EXPECT_EQ(problem({issuer, audience, tenant, keys}), "");
+  EXPECT_THAT(problem({issuer, audience, tenant}),
+              HasSubstr("audit.sign_in.keys_url is missing beside it"));
+  EXPECT_THAT(problem({keys}), HasSubstr("audit.sign_in.issuer is missing beside it"));
+  EXPECT_THAT(problem({issuer, audience, tenant, "audit.sign_in.keys_url=http://login.example"}),
+              HasSubstr("must begin with https://"));
+  EXPECT_THAT(problem({issuer, audience, "audit.sign_in.tenant=contoso.com", keys}),
+              HasSubstr("must be a GUID"));
+}
+
 TEST_F(ConfigTest, ARoleNeedsItsFilesToBeReadable) {
   const std::string file =
       write("h.yaml", "rules:\n  file: gone.yaml\nupstream: {ca_file: gone.crt}\n");

@@ -7,6 +7,7 @@
 
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_graph.h"
+#include "tests/support/fake_key_source.h"
 #include "tests/unit/identity/issuer_cjose.h"
 #include "tests/unit/identity/tokens.h"
 
@@ -17,21 +18,6 @@ using nlohmann::json;
 using testing::FakeClock;
 using testing::run;
 using testing::SigningKey;
-
-// Publishes what a test says, and counts.
-class FakeKeySource final : public KeySource {
- public:
-  explicit FakeKeySource(int& fetches, Result<std::string>& jwks)
-      : fetches_(fetches), jwks_(jwks) {}
-  Task<Result<std::string>> fetch() override {
-    ++fetches_;
-    co_return jwks_;
-  }
-
- private:
-  int& fetches_;
-  Result<std::string>& jwks_;
-};
 
 class SignInVerifierTest : public ::testing::Test {
  protected:
@@ -71,7 +57,7 @@ class SignInVerifierTest : public ::testing::Test {
   FakeClock clock_;
   SignInVerifier verifier_{
       {.issuer = "https://login.example", .audience = "holdfast", .tenant = kTenant},
-      std::make_unique<FakeKeySource>(fetches_, jwks_),
+      std::make_unique<testing::FakeKeySource>(fetches_, jwks_),
       clock_};
 };
 

@@ -45,6 +45,7 @@ class ApiTest : public ::testing::Test {
                   .log = log_,
                   .approvals = approvals_,
                   .tokens = tokens_,
+                  .sign_in = sign_in_.get(),
                   .clock = clock_,
                   .problems = [this] { return problems_; },
                   .tree_role = [this] { return tree_role_; },
@@ -84,6 +85,7 @@ class ApiTest : public ::testing::Test {
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
   Tokens tokens_;
+  std::unique_ptr<identity::SignInVerifier> sign_in_;
   std::vector<std::string> problems_;
   TreeRole tree_role_{.origin = "audit.example/log", .keys = {"key"}, .status = {}};
   ReconcileRole reconcile_role_;

@@ -1,0 +1,35 @@
+// Who asks the audit service, however they were recognised.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "approval/approval.h"
+#include "identity/sign_in.h"
+
+namespace holdfast::officers {
+
+enum class OfficerRole { kAuditor, kApprover, kAdmin };
+
+// auditor, approver or admin.
+std::optional<OfficerRole> parse_officer_role(std::string_view name);
+
+struct Officer {
+  std::string name;
+  std::vector<OfficerRole> roles;
+  approval::Identity person{};  // No accounts: no person is known.
+  std::vector<std::string> groups{};
+  bool by_api_token = true;
+
+  bool has(OfficerRole role) const;
+};
+
+// The officer as somebody who decides on approvals.
+approval::Approver approver_of(const Officer& officer);
+
+// A person whom the identity provider vouches for. nullopt: with none of the roles.
+std::optional<Officer> signed_in_officer(const identity::SignedIn& person);
+
+}  // namespace holdfast::officers

@@ -51,7 +51,7 @@ FROM debian:bookworm-slim AS holdfast
 # the health check uses.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates openssl tzdata \
-      libcjose0 libdate-tz3 libpistache0 libpqxx-6.4 libspdlog1.10 libssl3 libyaml-cpp0.7 \
+      libcjose0 libdate-tz3 libjemalloc2 libpistache0 libpqxx-6.4 libspdlog1.10 libssl3 libyaml-cpp0.7 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin holdfast \
  && install -d -o holdfast -g holdfast -m 0700 /var/lib/holdfast/spool /var/lib/holdfast/audit \

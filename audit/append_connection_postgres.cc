@@ -53,6 +53,25 @@ Placed refused(std::string_view text) {
   return placed;
 }
 
+// What the database says of a batch, one by one. Throws when that is not of `count` entries.
+std::vector<Placed> placements(const pqxx::row& appended, std::size_t count) {
+  std::int64_t index = appended[0].as<std::int64_t>(-1);
+  std::vector<Placed> placed;
+  placed.reserve(count);
+  if (appended[1].is_null()) {
+    for (std::size_t i = 0; i < count; ++i) placed.push_back({.index = index++});
+    return placed;
+  }
+  using Juncture = pqxx::array_parser::juncture;
+  pqxx::array_parser refusals = appended[1].as_array();
+  for (auto item = refusals.get_next(); item.first != Juncture::done; item = refusals.get_next()) {
+    if (item.first == Juncture::null_value) placed.push_back({.index = index++});
+    if (item.first == Juncture::string_value) placed.push_back(refused(item.second));
+  }
+  if (placed.size() != count) throw std::runtime_error("the database answered for other entries");
+  return placed;
+}
+
 void add_steps(std::span<const Entry* const> entries, BinaryArray& steps) {
   for (const Entry* entry : entries) {
     if (entry->approval_step == ApprovalStep::kNone) {
@@ -124,7 +143,7 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
     // about one that did not is heard.
     transaction.exec("SET synchronous_commit = on; SET client_min_messages = warning");
     const bool proxy = options.writer.role == WriterRole::kProxy;
-    const std::string append = std::string("SELECT index, refusal FROM holdfast.") +
+    const std::string append = std::string("SELECT first, refusals FROM holdfast.") +
                                (proxy ? "append_proxy" : "append_audit") +
                                "($1, $2, $3, $4, $5, $6";
     session.connection.prepare(kAppend, append + ")");
@@ -189,14 +208,7 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
                     : execute(kAppend);
     // A cancelled wait for a synchronous standby reports success, and a warning.
     if (session.notices.any()) return in_doubt(session.notices.first());
-    if (rows.size() != entries.size()) return in_doubt("the database answered for other entries");
-    std::vector<Placed> placed;
-    placed.reserve(entries.size());
-    for (const pqxx::row& row : rows) {
-      placed.push_back(row[1].is_null() ? Placed{.index = row[0].as<std::int64_t>()}
-                                        : refused(row[1].c_str()));
-    }
-    return placed;
+    return placements(rows.at(0), entries.size());
   } catch (const pqxx::sql_error& failure) {
     // With the connection gone, the error may have come after the commit.
     if (!session.connection.is_open() || session.notices.any()) return in_doubt(failure.what());

@@ -35,11 +35,30 @@ CREATE TABLE holdfast.migrations (
   applied timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- The log. The bytes "kind":"…" may also occur deeper in an entry, so the kind is read out of the
--- parsed entry, at 6 microseconds. Intents and outcomes, which are most of the log, are cut behind the
--- first such bytes instead, at 3: only at the top level is either part, closed again, an object of its
--- own, and together they are the whole entry. The writer is an entry's last member and its role the
--- writer's last, so the final bytes settle that.
+-- Whether the kind is the one that an entry names. The bytes "kind":"…" may also occur deeper in it,
+-- so the kind is read out of the parsed entry, at 6 microseconds. Intents and outcomes, which are most
+-- of the log, are cut behind the first such bytes instead, at 3: only at the top level is either part,
+-- closed again, an object of its own, and together they are the whole entry.
+--
+-- A function, because PostgreSQL reads the text of a constraint again for every statement.
+CREATE FUNCTION holdfast.is_of_kind(entry bytea, kind text) RETURNS boolean
+  LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+  at CONSTANT integer := position(convert_to('"kind":"' || kind || '",', 'UTF8') IN entry);
+BEGIN
+  IF kind NOT IN ('intent', 'outcome') THEN
+    RETURN (convert_from(entry, 'UTF8')::json ->> 'kind' = kind) IS TRUE;
+  END IF;
+  RETURN at > 0
+    AND convert_from(substring(entry FOR at + octet_length(kind) + 8) || '}'::bytea, 'UTF8')::json
+        IS NOT NULL
+    AND convert_from('{'::bytea || substring(entry FROM at + octet_length(kind) + 10), 'UTF8')::json
+        IS NOT NULL;
+END $$;
+
+-- The log. The writer is an entry's last member and its role the writer's last, so the final bytes
+-- settle that.
 CREATE TABLE holdfast.log (
   index bigint NOT NULL,
   entry bytea NOT NULL,
@@ -50,20 +69,10 @@ CREATE TABLE holdfast.log (
   CONSTRAINT log_index CHECK (index >= 0),
   CONSTRAINT log_entry_size CHECK (octet_length(entry) <= 65536),
   CONSTRAINT log_leaf_hash CHECK (leaf_hash = sha256('\x00'::bytea || entry)),
-  CONSTRAINT log_kind CHECK (
-    CASE WHEN kind IN ('intent', 'outcome') THEN
-      convert_from(
-        substring(entry FOR nullif(position(convert_to('"kind":"' || kind || '",', 'UTF8') IN entry), 0)
-                            + octet_length(kind) + 8) || '}'::bytea, 'UTF8')::json IS NOT NULL
-      AND convert_from(
-        '{'::bytea ||
-        substring(entry FROM position(convert_to('"kind":"' || kind || '",', 'UTF8') IN entry)
-                             + octet_length(kind) + 10), 'UTF8')::json IS NOT NULL
-    ELSE (convert_from(entry, 'UTF8')::json ->> 'kind' = kind) IS TRUE END),
+  CONSTRAINT log_kind CHECK (holdfast.is_of_kind(entry, kind)),
   CONSTRAINT log_role CHECK (
-    (role = 'proxy' AND substring(entry FROM octet_length(entry) - 15) = '"role":"proxy"}}'::bytea)
-    OR
-    (role = 'audit' AND substring(entry FROM octet_length(entry) - 15) = '"role":"audit"}}'::bytea))
+    role IN ('proxy', 'audit')
+    AND substring(entry FROM octet_length(entry) - 15) = convert_to('"role":"' || role || '"}}', 'UTF8'))
 ) PARTITION BY RANGE (index);
 
 CREATE FUNCTION holdfast.refuse_change() RETURNS trigger
@@ -166,238 +175,6 @@ BEGIN
   END CASE;
 END $$;
 
--- Appends a batch in one statement: one result row per entry, in order, with its index or the
--- reason why it alone was refused: lease_expired, already_open (intents); settled (somebody else
--- ended the operation), closed (not open: ended already, or never begun), not_expired (another
--- writer's, still alive; outcomes). Errors that refuse the whole batch: HF001 another process
--- holds the writer's epoch, HF002 malformed batch, HF003 no partition, 42501 a kind not permitted.
---
--- Locks: the writer's row, other writers' rows (settling only), operations, the log's head last.
--- Called by append_proxy and append_audit alone; checks on limits and approvals belong before the
--- head is locked.
-CREATE FUNCTION holdfast.append_entries(
-  permitted text[], writer uuid, writer_epoch bigint,
-  entries bytea[], leaf_hashes bytea[], kinds text[], operation_ids uuid[])
-  RETURNS TABLE (ordinal integer, index bigint, refusal text)
-  LANGUAGE plpgsql
-AS $$
-#variable_conflict use_column
-DECLARE
-  role_name text := holdfast.session_role();
-  size integer := coalesce(cardinality(entries), 0);
-  lease timestamptz;
-  intents uuid[];
-  outcomes uuid[];
-  refusals text[];  -- One for each entry; NULL where accepted. NULL: none refused.
-  accepted bigint := size;
-  first bigint;
-  room bigint;
-BEGIN
-  IF size NOT BETWEEN 1 AND 512 OR size <> ALL (ARRAY[cardinality(leaf_hashes),
-       cardinality(kinds), cardinality(operation_ids)]) THEN
-    RAISE EXCEPTION 'a batch is 1 to 512 entries with as many of everything else'
-      USING ERRCODE = 'HF002';
-  END IF;
-  IF NOT kinds <@ permitted THEN
-    RAISE EXCEPTION 'the role % may not write one of these kinds', session_user
-      USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  SELECT w.lease_until INTO lease FROM holdfast.writers w
-    WHERE w.id = append_entries.writer AND w.epoch = writer_epoch AND w.role = role_name
-    FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the writer % is not at epoch %', writer, writer_epoch USING ERRCODE = 'HF001';
-  END IF;
-
-  SELECT coalesce(array_agg(g.operation) FILTER (WHERE g.kind = 'intent'), '{}'),
-         coalesce(array_agg(g.operation) FILTER (WHERE g.kind = 'outcome'), '{}')
-    INTO intents, outcomes FROM unnest(kinds, operation_ids) AS g (kind, operation);
-  IF cardinality(intents) > 0 THEN
-    refusals := holdfast.refused_intents(intents, kinds, operation_ids, lease);
-  END IF;
-  IF cardinality(outcomes) > 0 THEN
-    refusals := holdfast.refused_outcomes(append_entries.writer, role_name, outcomes, entries,
-                                          kinds, operation_ids, refusals);
-  END IF;
-  IF refusals IS NOT NULL THEN
-    SELECT count(*) INTO accepted FROM unnest(refusals) AS g (reason) WHERE g.reason IS NULL;
-  END IF;
-
-  IF accepted > 0 THEN
-    UPDATE holdfast.log_head h SET next_index = h.next_index + accepted
-      RETURNING h.next_index - accepted, h.partitions_end - h.next_index INTO first, room;
-    IF room < 0 THEN
-      RAISE EXCEPTION 'the log has no partition for index %', first USING ERRCODE = 'HF003';
-    END IF;
-    IF cardinality(intents) > 0 THEN
-      INSERT INTO holdfast.open_operations (operation_id, writer, intent_index)
-        SELECT p.operation, append_entries.writer, p.position FROM (
-          SELECT g.kind, g.operation, first - 1 + row_number() OVER (ORDER BY g.ordinal) AS position
-            FROM unnest(kinds, operation_ids, refusals)
-              WITH ORDINALITY AS g (kind, operation, reason, ordinal)
-            WHERE g.reason IS NULL) p
-          WHERE p.kind = 'intent';
-    END IF;
-    INSERT INTO holdfast.log (index, entry, leaf_hash, kind, role)
-      SELECT first - 1 + row_number() OVER (ORDER BY g.ordinal), g.entry, g.leaf_hash, g.kind,
-             role_name
-        FROM unnest(entries, leaf_hashes, kinds, refusals)
-          WITH ORDINALITY AS g (entry, leaf_hash, kind, reason, ordinal)
-        WHERE g.reason IS NULL;
-  END IF;
-  RETURN QUERY
-    SELECT g.ordinal::integer,
-           CASE WHEN g.reason IS NULL THEN
-             first - 1 + count(*) FILTER (WHERE g.reason IS NULL) OVER (ORDER BY g.ordinal) END,
-           g.reason
-      FROM unnest(kinds, refusals) WITH ORDINALITY AS g (kind, reason, ordinal)
-      ORDER BY g.ordinal;
-END $$;
-
--- The refusals of a batch's intents, NULL when there are none.
-CREATE FUNCTION holdfast.refused_intents(
-  intents uuid[], kinds text[], operation_ids uuid[], lease timestamptz)
-  RETURNS text[]
-  LANGUAGE plpgsql
-AS $$
-DECLARE
-  refusals text[];
-  expired boolean := clock_timestamp() >= lease;  -- After the writer's row is locked.
-  fresh boolean;
-BEGIN
-  SELECT count(*) = count(DISTINCT g.operation) AND count(o.operation_id) = 0 INTO fresh
-    FROM unnest(intents) AS g (operation)
-    LEFT JOIN holdfast.open_operations o ON o.operation_id = g.operation;
-  IF fresh AND NOT expired THEN
-    RETURN NULL;
-  END IF;
-  SELECT array_agg(CASE
-      WHEN g.kind <> 'intent' THEN NULL
-      WHEN expired THEN 'lease_expired'
-      WHEN g.operation IS NULL OR o.operation_id IS NOT NULL OR g.turn > 1 THEN 'already_open'
-    END ORDER BY g.ordinal) INTO refusals
-    FROM (SELECT u.*, row_number() OVER (PARTITION BY u.kind, u.operation ORDER BY u.ordinal) AS turn
-            FROM unnest(kinds, operation_ids) WITH ORDINALITY AS u (kind, operation, ordinal)) g
-    LEFT JOIN holdfast.open_operations o ON o.operation_id = g.operation;
-  RETURN refusals;
-END $$;
-
--- Ends the operations of a batch's outcomes, and returns the refusals so far with those of outcomes
--- that ended nothing.
-CREATE FUNCTION holdfast.refused_outcomes(
-  writer uuid, role_name text, outcomes uuid[], entries bytea[], kinds text[],
-  operation_ids uuid[], refusals text[])
-  RETURNS text[]
-  LANGUAGE plpgsql
-AS $$
-#variable_conflict use_column
-DECLARE
-  ended uuid[];
-BEGIN
-  IF role_name = 'audit' THEN
-    ended := holdfast.settle_expired(outcomes, entries, kinds);
-  ELSE
-    WITH gone AS (
-      DELETE FROM holdfast.open_operations o
-        WHERE o.operation_id = ANY (outcomes) AND o.writer = refused_outcomes.writer
-        RETURNING o.operation_id)
-      SELECT coalesce(array_agg(gone.operation_id), '{}') INTO ended FROM gone;
-  END IF;
-  IF cardinality(ended) = cardinality(outcomes) THEN
-    RETURN refusals;
-  END IF;
-  RETURN (
-    SELECT array_agg(CASE
-        WHEN g.kind <> 'outcome' THEN g.reason
-        WHEN e.operation IS NOT NULL AND g.turn = 1 THEN NULL
-        WHEN s.operation_id IS NOT NULL AND e.operation IS NULL THEN 'settled'
-        WHEN o.operation_id IS NOT NULL THEN 'not_expired'
-        ELSE 'closed'
-      END ORDER BY g.ordinal)
-      FROM (SELECT u.*,
-                   row_number() OVER (PARTITION BY u.kind, u.operation ORDER BY u.ordinal) AS turn
-              FROM unnest(kinds, operation_ids, refusals)
-                WITH ORDINALITY AS u (kind, operation, reason, ordinal)) g
-      LEFT JOIN unnest(ended) AS e (operation) ON e.operation = g.operation
-      LEFT JOIN holdfast.settled_operations s ON s.operation_id = g.operation
-      LEFT JOIN holdfast.open_operations o ON o.operation_id = g.operation);
-END $$;
-
--- Ends operations of writers whose lease has run out; returns which. A writer that is appending at
--- this moment is alive, so its row is skipped and not waited for.
-CREATE FUNCTION holdfast.settle_expired(outcomes uuid[], entries bytea[], kinds text[])
-  RETURNS uuid[]
-  LANGUAGE plpgsql
-AS $$
-#variable_conflict use_column
-DECLARE
-  expired uuid[];
-  ended uuid[];
-BEGIN
-  IF EXISTS (SELECT FROM unnest(entries, kinds) AS g (entry, kind)
-             WHERE g.kind = 'outcome'
-               AND convert_from(g.entry, 'UTF8')::json #>> '{outcome,result}'
-                   IS DISTINCT FROM 'unknown') THEN
-    RAISE EXCEPTION 'the operation of another writer can only be settled as unknown'
-      USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  SELECT array_agg(w.id) INTO expired FROM (
-    SELECT w.id FROM holdfast.writers w
-      WHERE w.id IN (SELECT o.writer FROM holdfast.open_operations o
-                     WHERE o.operation_id = ANY (outcomes))
-        AND w.lease_until < clock_timestamp()
-      ORDER BY w.id FOR UPDATE SKIP LOCKED) w;
-  WITH gone AS (
-    DELETE FROM holdfast.open_operations o
-      WHERE o.operation_id = ANY (outcomes) AND o.writer = ANY (expired)
-      RETURNING o.operation_id, o.writer),
-  noted AS (
-    INSERT INTO holdfast.settled_operations (operation_id, writer)
-      SELECT gone.operation_id, gone.writer FROM gone RETURNING operation_id)
-    SELECT coalesce(array_agg(noted.operation_id), '{}') INTO ended FROM noted;
-  RETURN ended;
-END $$;
-
--- The entry point of `holdfast proxy`.
-CREATE FUNCTION holdfast.append_proxy(
-  writer uuid, writer_epoch bigint, entries bytea[], leaf_hashes bytea[], kinds text[],
-  operation_ids uuid[])
-  RETURNS TABLE (ordinal integer, index bigint, refusal text)
-  LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  -- open_operations is small but churns; a scan over its dead rows must never be chosen. What that
-  -- setting does to estimated costs would start the compiler for every batch.
-  SET enable_seqscan = off
-  SET jit = off
-AS $$
-BEGIN
-  IF session_user <> 'holdfast_proxy' THEN
-    RAISE EXCEPTION 'append_proxy is for holdfast_proxy' USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  RETURN QUERY SELECT * FROM holdfast.append_entries(
-    '{decision,intent,outcome,reconciliation,rules,system}', writer, writer_epoch, entries,
-    leaf_hashes, kinds, operation_ids);
-END $$;
-
--- The entry point of `holdfast audit`.
-CREATE FUNCTION holdfast.append_audit(
-  writer uuid, writer_epoch bigint, entries bytea[], leaf_hashes bytea[], kinds text[],
-  operation_ids uuid[])
-  RETURNS TABLE (ordinal integer, index bigint, refusal text)
-  LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off
-  SET jit = off
-AS $$
-BEGIN
-  IF session_user <> 'holdfast_audit' THEN
-    RAISE EXCEPTION 'append_audit is for holdfast_audit' USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  RETURN QUERY SELECT * FROM holdfast.append_entries(
-    '{outcome,reconciliation,approval,access,rules,system}', writer, writer_epoch, entries,
-    leaf_hashes, kinds, operation_ids);
-END $$;
-
 -- Takes over a writer: after it returns, no append of an earlier epoch can commit, because it waits
 -- for the row that each of them share-locks.
 CREATE FUNCTION holdfast.raise_epoch(writer uuid, lease interval) RETURNS bigint
@@ -485,9 +262,6 @@ GRANT EXECUTE ON FUNCTION
   holdfast.own_open_operations(uuid, bigint)
   TO holdfast_proxy, holdfast_audit;
 GRANT EXECUTE ON FUNCTION
-  holdfast.append_proxy(uuid, bigint, bytea[], bytea[], text[], uuid[]) TO holdfast_proxy;
-GRANT EXECUTE ON FUNCTION
-  holdfast.append_audit(uuid, bigint, bytea[], bytea[], text[], uuid[]),
   holdfast.ensure_partitions(),
   holdfast.expired_operations(integer)
   TO holdfast_audit;

@@ -57,6 +57,15 @@ CREATE TABLE holdfast.search_state (
 );
 INSERT INTO holdfast.search_state (derived) VALUES (0);
 
+-- Operations whose outcome is unknown and that no reconciliation has settled. Follows from the
+-- search table and is rebuilt with it.
+CREATE TABLE holdfast.unsettled (
+  operation_id uuid PRIMARY KEY,
+  outcome_index bigint NOT NULL UNIQUE,
+  since timestamptz NOT NULL,                          -- The outcome's own time.
+  seen timestamptz NOT NULL DEFAULT clock_timestamp()  -- When it came here, on the database's clock.
+);
+
 -- How a name is stored and compared: lower case, and never longer than an index can take.
 CREATE FUNCTION holdfast.search_name(name text) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -130,6 +139,23 @@ EXCEPTION WHEN OTHERS THEN
     jsonb_build_object('index', index, 'malformed', true));
 END $$;
 
+-- Takes the search table's records `first` to `until` - 1 into account.
+CREATE FUNCTION holdfast.derive_unsettled(first bigint, until bigint) RETURNS void
+  LANGUAGE sql
+  SET search_path = pg_catalog, pg_temp
+AS $$
+  INSERT INTO holdfast.unsettled (operation_id, outcome_index, since)
+    SELECT r.operation_id, r.index, r.time FROM holdfast.record_search r
+      WHERE r.result = 'unknown' AND r.index >= first AND r.index < until
+        AND r.kind = 'outcome' AND r.operation_id IS NOT NULL
+    ON CONFLICT DO NOTHING;
+  -- A process that comes late and does not know either settles nothing: indeterminate.
+  DELETE FROM holdfast.unsettled u USING holdfast.record_search r
+    WHERE r.result IN ('executed', 'not_executed') AND r.index >= first AND r.index < until
+      AND r.kind = 'reconciliation' AND r.operation_id = u.operation_id
+      AND r.index > u.outcome_index;
+$$;
+
 -- Derives up to `batch` more records and returns how many. One caller works at a time; the others
 -- get 0 at once, and so does a caller when nothing is left.
 CREATE FUNCTION holdfast.derive_search(batch integer) RETURNS bigint
@@ -153,6 +179,7 @@ BEGIN
     FROM (SELECT holdfast.search_row(index, entry) AS row
           FROM holdfast.log WHERE index >= first AND index < until
           OFFSET 0) AS derived;  -- Calls search_row() once a row, not once a column.
+  PERFORM holdfast.derive_unsettled(first, until);
   UPDATE holdfast.search_state SET derived = until;
   RETURN until - first;
 END $$;
@@ -164,13 +191,14 @@ CREATE FUNCTION holdfast.rebuild_search() RETURNS void
 AS $$
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('holdfast.derive_search', 0));
-  TRUNCATE holdfast.record_search;
+  TRUNCATE holdfast.record_search, holdfast.unsettled;
   UPDATE holdfast.search_state SET derived = 0;
 END $$;
 
 REVOKE ALL ON FUNCTION holdfast.search_name(text), holdfast.search_names(jsonb),
-  holdfast.search_row(bigint, bytea), holdfast.derive_search(integer), holdfast.rebuild_search()
+  holdfast.search_row(bigint, bytea), holdfast.derive_unsettled(bigint, bigint),
+  holdfast.derive_search(integer), holdfast.rebuild_search()
   FROM PUBLIC;
-GRANT SELECT ON holdfast.record_search, holdfast.search_state TO holdfast_audit;
+GRANT SELECT ON holdfast.record_search, holdfast.search_state, holdfast.unsettled TO holdfast_audit;
 GRANT EXECUTE ON FUNCTION holdfast.search_name(text), holdfast.search_names(jsonb),
   holdfast.search_row(bigint, bytea), holdfast.derive_search(integer) TO holdfast_audit;

@@ -273,144 +273,6 @@ BEGIN
   RETURN refusals;
 END $$;
 
--- The append functions, now with steps. Processes that know nothing of steps may still call them.
-DROP FUNCTION holdfast.append_proxy(uuid, bigint, bytea[], bytea[], text[], uuid[]);
-DROP FUNCTION holdfast.append_audit(uuid, bigint, bytea[], bytea[], text[], uuid[]);
-DROP FUNCTION holdfast.append_entries(
-  text[], uuid, bigint, bytea[], bytea[], text[], uuid[]);
-
--- Appends a batch in one statement: one result row per entry, in order, with its index or the
--- reason why it alone was refused: lease_expired, already_open (intents); settled (somebody else
--- ended the operation), closed (not open: ended already, or never begun), not_expired (another
--- writer's, still alive; outcomes), approval (not in the state that the entry's step needs). Errors that refuse the whole batch: HF001 another process
--- holds the writer's epoch, HF002 malformed batch, HF003 no partition, 42501 a kind not permitted.
---
--- Locks: the writer's row, other writers' rows (settling only), operations, approvals (only where
--- there are steps), the log's head last. Called by append_proxy and append_audit alone.
-CREATE FUNCTION holdfast.append_entries(
-  permitted text[], writer uuid, writer_epoch bigint,
-  entries bytea[], leaf_hashes bytea[], kinds text[], operation_ids uuid[],
-  approval_steps text[])
-  RETURNS TABLE (ordinal integer, index bigint, refusal text)
-  LANGUAGE plpgsql
-AS $$
-#variable_conflict use_column
-DECLARE
-  role_name text := holdfast.session_role();
-  size integer := coalesce(cardinality(entries), 0);
-  lease timestamptz;
-  intents uuid[];
-  outcomes uuid[];
-  refusals text[];  -- One for each entry; NULL where accepted. NULL: none refused.
-  accepted bigint := size;
-  first bigint;
-  room bigint;
-BEGIN
-  IF size NOT BETWEEN 1 AND 512 OR (size = ALL (ARRAY[cardinality(leaf_hashes),
-       cardinality(kinds), cardinality(operation_ids),
-       coalesce(cardinality(approval_steps), size)])) IS NOT TRUE THEN
-    RAISE EXCEPTION 'a batch is 1 to 512 entries with as many of everything else'
-      USING ERRCODE = 'HF002';
-  END IF;
-  IF NOT kinds <@ permitted THEN
-    RAISE EXCEPTION 'the role % may not write one of these kinds', session_user
-      USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  SELECT w.lease_until INTO lease FROM holdfast.writers w
-    WHERE w.id = append_entries.writer AND w.epoch = writer_epoch AND w.role = role_name
-    FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'the writer % is not at epoch %', writer, writer_epoch USING ERRCODE = 'HF001';
-  END IF;
-
-  SELECT coalesce(array_agg(g.operation) FILTER (WHERE g.kind = 'intent'), '{}'),
-         coalesce(array_agg(g.operation) FILTER (WHERE g.kind = 'outcome'), '{}')
-    INTO intents, outcomes FROM unnest(kinds, operation_ids) AS g (kind, operation);
-  IF cardinality(intents) > 0 THEN
-    refusals := holdfast.refused_intents(intents, kinds, operation_ids, lease);
-  END IF;
-  IF cardinality(outcomes) > 0 THEN
-    refusals := holdfast.refused_outcomes(append_entries.writer, role_name, outcomes, entries,
-                                          kinds, operation_ids, refusals);
-  END IF;
-  IF approval_steps IS NOT NULL OR 'reconciliation' = ANY (kinds) THEN
-    refusals := holdfast.take_approval_steps(entries, kinds, approval_steps, refusals);
-  END IF;
-  IF refusals IS NOT NULL THEN
-    SELECT count(*) INTO accepted FROM unnest(refusals) AS g (reason) WHERE g.reason IS NULL;
-  END IF;
-
-  IF accepted > 0 THEN
-    UPDATE holdfast.log_head h SET next_index = h.next_index + accepted
-      RETURNING h.next_index - accepted, h.partitions_end - h.next_index INTO first, room;
-    IF room < 0 THEN
-      RAISE EXCEPTION 'the log has no partition for index %', first USING ERRCODE = 'HF003';
-    END IF;
-    IF cardinality(intents) > 0 THEN
-      INSERT INTO holdfast.open_operations (operation_id, writer, intent_index)
-        SELECT p.operation, append_entries.writer, p.position FROM (
-          SELECT g.kind, g.operation, first - 1 + row_number() OVER (ORDER BY g.ordinal) AS position
-            FROM unnest(kinds, operation_ids, refusals)
-              WITH ORDINALITY AS g (kind, operation, reason, ordinal)
-            WHERE g.reason IS NULL) p
-          WHERE p.kind = 'intent';
-    END IF;
-    INSERT INTO holdfast.log (index, entry, leaf_hash, kind, role)
-      SELECT first - 1 + row_number() OVER (ORDER BY g.ordinal), g.entry, g.leaf_hash, g.kind,
-             role_name
-        FROM unnest(entries, leaf_hashes, kinds, refusals)
-          WITH ORDINALITY AS g (entry, leaf_hash, kind, reason, ordinal)
-        WHERE g.reason IS NULL;
-  END IF;
-  RETURN QUERY
-    SELECT g.ordinal::integer,
-           CASE WHEN g.reason IS NULL THEN
-             first - 1 + count(*) FILTER (WHERE g.reason IS NULL) OVER (ORDER BY g.ordinal) END,
-           g.reason
-      FROM unnest(kinds, refusals) WITH ORDINALITY AS g (kind, reason, ordinal)
-      ORDER BY g.ordinal;
-END $$;
-
--- The entry point of `holdfast proxy`.
-CREATE FUNCTION holdfast.append_proxy(
-  writer uuid, writer_epoch bigint, entries bytea[], leaf_hashes bytea[], kinds text[],
-  operation_ids uuid[], approval_steps text[] DEFAULT NULL)
-  RETURNS TABLE (ordinal integer, index bigint, refusal text)
-  LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  -- open_operations is small but churns; a scan over its dead rows must never be chosen. What that
-  -- setting does to estimated costs would start the compiler for every batch.
-  SET enable_seqscan = off
-  SET jit = off
-AS $$
-BEGIN
-  IF session_user <> 'holdfast_proxy' THEN
-    RAISE EXCEPTION 'append_proxy is for holdfast_proxy' USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  RETURN QUERY SELECT * FROM holdfast.append_entries(
-    '{decision,intent,outcome,reconciliation,rules,system}', writer, writer_epoch, entries,
-    leaf_hashes, kinds, operation_ids, approval_steps);
-END $$;
-
--- The entry point of `holdfast audit`.
-CREATE FUNCTION holdfast.append_audit(
-  writer uuid, writer_epoch bigint, entries bytea[], leaf_hashes bytea[], kinds text[],
-  operation_ids uuid[], approval_steps text[] DEFAULT NULL)
-  RETURNS TABLE (ordinal integer, index bigint, refusal text)
-  LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off
-  SET jit = off
-AS $$
-BEGIN
-  IF session_user <> 'holdfast_audit' THEN
-    RAISE EXCEPTION 'append_audit is for holdfast_audit' USING ERRCODE = 'insufficient_privilege';
-  END IF;
-  RETURN QUERY SELECT * FROM holdfast.append_entries(
-    '{outcome,reconciliation,approval,access,rules,system}', writer, writer_epoch, entries,
-    leaf_hashes, kinds, operation_ids, approval_steps);
-END $$;
-
 -- A time as records write it.
 CREATE FUNCTION holdfast.record_time(at timestamptz) RETURNS text
   LANGUAGE sql STABLE
@@ -471,18 +333,14 @@ AS $$
 $$;
 
 REVOKE EXECUTE ON FUNCTION
-  holdfast.append_proxy(uuid, bigint, bytea[], bytea[], text[], uuid[], text[]),
-  holdfast.append_audit(uuid, bigint, bytea[], bytea[], text[], uuid[], text[]),
   holdfast.find_approval(uuid, bytea),
   holdfast.list_approvals(text[], bigint, integer),
   holdfast.expired_approvals(integer)
   FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  holdfast.append_proxy(uuid, bigint, bytea[], bytea[], text[], uuid[], text[]),
   holdfast.find_approval(uuid, bytea)
   TO holdfast_proxy;
 GRANT EXECUTE ON FUNCTION
-  holdfast.append_audit(uuid, bigint, bytea[], bytea[], text[], uuid[], text[]),
   holdfast.find_approval(uuid, bytea),
   holdfast.list_approvals(text[], bigint, integer),
   holdfast.expired_approvals(integer)

@@ -56,9 +56,11 @@ class SchemaTest : public DatabaseTest {
       kinds += comma + "'" + given.kind + "'";
       operations += comma + (given.operation.empty() ? "NULL" : "'" + given.operation + "'");
     }
-    return "SELECT coalesce(index::text, refusal) FROM holdfast.append_" + role + "('" + writer +
-           "', " + at_epoch + ", ARRAY[" + entries + "], ARRAY[" + hashes + "], ARRAY[" + kinds +
-           "], ARRAY[" + operations + "]::uuid[])";
+    return "SELECT coalesce(done.refusals[n], (done.first - 1 + count(*) FILTER (WHERE "
+           "done.refusals[n] IS NULL) OVER (ORDER BY n))::text) FROM holdfast.append_" +
+           role + "('" + writer + "', " + at_epoch + ", ARRAY[" + entries + "], ARRAY[" + hashes +
+           "], ARRAY[" + kinds + "], ARRAY[" + operations + "]::uuid[]) AS done, " +
+           "generate_series(1, " + std::to_string(batch.size()) + ") AS n ORDER BY n";
   }
   // Index or refusal of each entry.
   std::vector<std::string> append(const std::vector<Given>& batch,

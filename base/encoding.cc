@@ -73,10 +73,9 @@ std::optional<std::string> decode64(std::string_view text, std::string_view alph
   return bytes;
 }
 
-// How many bytes the well-formed UTF-8 sequence at `i` has; 0 if there is none.
+// How many bytes the well-formed UTF-8 sequence of several at `i` has; 0 if there is none.
 std::size_t utf8_length(std::string_view bytes, std::size_t i) {
   const unsigned first = byte_at(bytes, i);
-  if (first < 0x80) return 1;
   const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
   if (first < 0xC2 || first > 0xF4 || i + length > bytes.size()) return 0;
   for (std::size_t k = 1; k < length; ++k) {
@@ -92,11 +91,10 @@ std::size_t utf8_length(std::string_view bytes, std::size_t i) {
 }  // namespace
 
 std::string to_hex(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size() * 2);
+  std::string text(bytes.size() * 2, '\0');
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    text += kHexDigits[byte_at(bytes, i) >> 4];
-    text += kHexDigits[byte_at(bytes, i) & 15];
+    text[2 * i] = kHexDigits[byte_at(bytes, i) >> 4];
+    text[2 * i + 1] = kHexDigits[byte_at(bytes, i) & 15];
   }
   return text;
 }
@@ -133,6 +131,7 @@ std::optional<std::string> from_base64url(std::string_view text) {
 }
 
 std::optional<std::string> percent_decode(std::string_view text) {
+  if (text.find('%') == std::string_view::npos) return std::string(text);
   std::string bytes;
   bytes.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -182,6 +181,10 @@ bool ascii_iequals(std::string_view a, std::string_view b) {
 
 bool is_utf8(std::string_view bytes) {
   for (std::size_t i = 0; i < bytes.size();) {
+    if (byte_at(bytes, i) < 0x80) {  // Nearly all there is.
+      ++i;
+      continue;
+    }
     const std::size_t length = utf8_length(bytes, i);
     if (length == 0) return false;
     i += length;

@@ -1,6 +1,7 @@
 #include "identity/claims.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -19,13 +20,21 @@ Error unreadable(std::string what) {
   return unreadable_token(std::move(what));
 }
 
+// A token has thousands of characters, and every call carries one.
+constexpr std::array<bool, 256> kInB64Token = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                       "0123456789-._~+/")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}();
+
 bool is_b64token(std::string_view text) {
   const std::size_t end = text.find_last_not_of('=');
   if (end == std::string_view::npos) return false;
-  return std::ranges::all_of(text.substr(0, end + 1), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~+/").find(c) != std::string_view::npos;
-  });
+  return std::ranges::all_of(text.substr(0, end + 1),
+                             [](char c) { return kInB64Token[static_cast<unsigned char>(c)]; });
 }
 
 // Decodes what can be decoded and keeps the rest: for recognising a name, whoever decodes it later.

@@ -39,7 +39,7 @@ WORKDIR /src
 COPY tools/packages.txt tools/
 # What a release build needs of the list: no clang, no server, no optional groups.
 RUN apt-get update \
- && sed -E '/^#|:|clang|^lld|^ccache|^postgresql/d' tools/packages.txt \
+ && sed -E '/^#|:|clang|^lld|^ccache|^postgresql|^slowhttptest/d' tools/packages.txt \
       | xargs apt-get install -y --no-install-recommends \
  && rm -rf /var/lib/apt/lists/*
 COPY . .
@@ -51,7 +51,8 @@ FROM debian:bookworm-slim AS holdfast
 # the health check uses.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates openssl tzdata \
-      libcjose0 libdate-tz3 libjemalloc2 libpistache0 libpqxx-6.4 libspdlog1.10 libssl3 libyaml-cpp0.7 \
+      libcjose0 libdate-tz3 libjemalloc2 libpistache0 libpqxx-6.4 libprometheus-cpp-core1.0 \
+      libspdlog1.10 libssl3 libyaml-cpp0.7 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin holdfast \
  && install -d -o holdfast -g holdfast -m 0700 /var/lib/holdfast/spool /var/lib/holdfast/audit \

@@ -78,4 +78,10 @@ bool contains(const Network& network, const IpAddress& address) {
          same_prefix(network.address, address, network.prefix_bits);
 }
 
+bool is_in_any(std::string_view address, const std::vector<Network>& networks) {
+  const std::optional<IpAddress> ip = parse_ip(address);
+  return ip && std::any_of(networks.begin(), networks.end(),
+                           [&](const Network& network) { return contains(network, *ip); });
+}
+
 }  // namespace holdfast::approval

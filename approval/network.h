@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -28,5 +29,8 @@ Result<Network> parse_network(std::string_view text);
 
 // IPv6 networks never hold IPv4 addresses: ::/0 means all of IPv6.
 bool contains(const Network& network, const IpAddress& address);
+
+// Whether an address is one, and in one of the networks.
+bool is_in_any(std::string_view address, const std::vector<Network>& networks);
 
 }  // namespace holdfast::approval

@@ -63,6 +63,7 @@ struct LogHealth {
   bool ready = false;       // A guarded call arriving now can be recorded.
   std::string reason;       // Why not, for readyz and an operator; empty when ready.
   std::size_t spooled = 0;  // Outcomes in the spool that the database does not have yet.
+  std::size_t spool_bytes = 0;
 };
 
 class AuditLog {

@@ -54,6 +54,7 @@ LogPostgres::LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const
       if (entry.ok()) backlog_.push_back(*std::move(entry));
     }
     spooled_ = backlog_.size();
+    spool_bytes_ = spool_->bytes();
   }
   thread_ = std::thread([this] { run(); });
 }
@@ -106,7 +107,7 @@ SteadyTime LogPostgres::lease_until() const {
 
 LogHealth LogPostgres::health() const {
   MutexLock lock(mutex_);
-  LogHealth health{.ready = false, .reason = {}, .spooled = spooled_};
+  LogHealth health{.ready = false, .reason = {}, .spooled = spooled_, .spool_bytes = spool_bytes_};
   if (stopping_) {
     health.reason = "stopping";
   } else if (!online_) {
@@ -242,6 +243,7 @@ Status LogPostgres::drain_backlog() {
   backlog_.clear();
   MutexLock lock(mutex_);
   spooled_ = 0;
+  spool_bytes_ = 0;
   return {};
 }
 
@@ -431,6 +433,7 @@ void LogPostgres::keep(Entry entry, const Done& done) {
   {
     MutexLock lock(mutex_);
     spooled_ = backlog_.size();
+    spool_bytes_ = spool_ ? spool_->bytes() : 0;
     online_ = false;
   }
   if (!done) return;

@@ -122,6 +122,7 @@ class LogPostgres final : public AuditLog {
   bool spare_partition_ HOLDFAST_GUARDED_BY(mutex_) = true;
   std::string reason_ HOLDFAST_GUARDED_BY(mutex_) = "connecting to the database";
   std::size_t spooled_ HOLDFAST_GUARDED_BY(mutex_) = 0;
+  std::size_t spool_bytes_ HOLDFAST_GUARDED_BY(mutex_) = 0;
 
   std::thread thread_;
 };

@@ -33,6 +33,9 @@ class Spool {
   // What was found at open(), in order; empty from the second call on.
   std::vector<std::string> take_found() { return std::move(found_); }
 
+  // What its entries take on the disk.
+  std::size_t bytes() const { return size_; }
+
   // On success the entry is on the disk. On failure the file is as it was.
   Status append(std::string_view entry);
 

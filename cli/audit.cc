@@ -67,6 +67,7 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   if (audit.allow_token_approvals) {
     options.token_approvals = approval::TokenApprovals::kAllowed;
   }
+  options.metrics_from = networks_of(audit.metrics_from);
   return options;
 }
 

@@ -5,6 +5,7 @@
 
 #include "approval/approvals_postgres.h"
 #include "approval/rule_store.h"
+#include "audit/log_metrics.h"
 #include "audit/log_postgres.h"
 #include "base/log.h"
 #include "cli/load.h"
@@ -26,22 +27,28 @@ http::ClientCertificates client_certificates(config::ClientCertificates mode) {
 }
 
 http::ServerOptions server_options(const config::Proxy& proxy) {
-  return {.address = proxy.listen.host,
-          .port = proxy.listen.port,
-          .threads = proxy.threads,
-          .tls = {.certificate_file = proxy.tls.certificate_file,
-                  .key_file = proxy.tls.key_file,
-                  .client_certificates = client_certificates(proxy.tls.client_certificates),
-                  .client_ca_file = proxy.tls.client_ca_file},
-          .connections_max = static_cast<std::size_t>(proxy.limits.connections),
-          .header_bytes_max = proxy.limits.header_bytes,
-          .header_count_max = static_cast<std::size_t>(proxy.limits.header_count),
-          .target_bytes_max = proxy.limits.target_bytes,
-          .handshake_timeout = proxy.timeouts.handshake,
-          .header_timeout = proxy.timeouts.header,
-          .body_timeout = proxy.timeouts.body,
-          .idle_timeout = proxy.timeouts.idle,
-          .write_timeout = proxy.timeouts.write};
+  return {
+      .address = proxy.listen.host,
+      .port = proxy.listen.port,
+      .threads = proxy.threads,
+      .tls = {.certificate_file = proxy.tls.certificate_file,
+              .key_file = proxy.tls.key_file,
+              .client_certificates = client_certificates(proxy.tls.client_certificates),
+              .client_ca_file = proxy.tls.client_ca_file},
+      .connections_max = static_cast<std::size_t>(proxy.limits.connections),
+      .connections_per_address_max = static_cast<std::size_t>(proxy.limits.connections_per_address),
+      .requests_in_flight_max = static_cast<std::size_t>(proxy.limits.requests_in_flight),
+      .header_bytes_max = proxy.limits.header_bytes,
+      .header_count_max = static_cast<std::size_t>(proxy.limits.header_count),
+      .target_bytes_max = proxy.limits.target_bytes,
+      .body_bytes_max = proxy.limits.body_bytes,
+      .queued_answer_bytes_max = proxy.limits.queued_answer_bytes,
+      .transfer_bytes_per_second_min = proxy.limits.transfer_bytes_per_second,
+      .handshake_timeout = proxy.timeouts.handshake,
+      .header_timeout = proxy.timeouts.header,
+      .body_timeout = proxy.timeouts.body,
+      .idle_timeout = proxy.timeouts.idle,
+      .write_timeout = proxy.timeouts.write};
 }
 
 // One worker's share of what all have together; at least one.
@@ -69,21 +76,25 @@ std::chrono::milliseconds settle_timeout(const config::Config& config) {
 }
 
 proxy::ServiceOptions service_options(const config::Config& config) {
-  proxy::ServiceOptions options{.server = server_options(config.proxy),
-                                .upstream = client_options(config.upstream, config.proxy.threads),
-                                .buffered_body_bytes_max = config.proxy.limits.buffered_body_bytes,
-                                .probe_timeout = config.identity.probe_timeout,
-                                .facts_timeout = config.rules.facts_timeout,
-                                .mailbox_names_age_max = config.identity.mailbox_cache,
-                                .settle_timeout = settle_timeout(config),
-                                .audit_url = config.audit.public_url,
-                                .public_origin = config.proxy.public_origin};
-  options.proxy_protocol = config.proxy.proxy_protocol == config::ProxyProtocol::kV2;
-  for (const std::string& cidr : config.proxy.trusted_proxies) {
-    // The configuration has checked them.
-    options.trusted_proxies.push_back(*approval::parse_network(cidr));
-  }
-  return options;
+  const config::ProxyLimits& limits = config.proxy.limits;
+  const config::Identity& identity = config.identity;
+  return {.server = server_options(config.proxy),
+          .upstream = client_options(config.upstream, config.proxy.threads),
+          .trusted_proxies = networks_of(config.proxy.trusted_proxies),
+          .proxy_protocol = config.proxy.proxy_protocol == config::ProxyProtocol::kV2,
+          .metrics_from = networks_of(config.proxy.metrics_from),
+          .guarded_in_flight_max = static_cast<std::size_t>(limits.guarded_in_flight),
+          .buffered_body_bytes_max = limits.buffered_body_bytes,
+          .buffered_bodies_bytes_max = limits.buffered_bodies_bytes,
+          .guarded_answer_timeout = config.upstream.guarded_answer_timeout,
+          .probe_rates = {.failed_per_minute_and_address = identity.failed_probes_per_address,
+                          .failed_per_minute = identity.failed_probes},
+          .probe_timeout = identity.probe_timeout,
+          .facts_timeout = config.rules.facts_timeout,
+          .mailbox_names_age_max = identity.mailbox_cache,
+          .settle_timeout = settle_timeout(config),
+          .audit_url = config.audit.public_url,
+          .public_origin = config.proxy.public_origin};
 }
 
 audit::LogOptions log_options(const config::Config& config, const audit::Database& database) {
@@ -139,6 +150,8 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
     print_error(log.error().message);
     return kUsageError;
   }
+  Metrics metrics;
+  audit::expose_health(**log, metrics);
   Result<std::string> credentials = egress_credentials(config.upstream);
   if (!credentials.ok()) {
     print_error(credentials.error().message);
@@ -149,7 +162,7 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
   audit::QueryWorkers queries(approval_queries(config, *database));
   approval::PostgresApprovalSource approvals(queries);
   Result<std::unique_ptr<proxy::Service>> service =
-      proxy::Service::start(std::move(options), **log, rules, approvals, system_clock());
+      proxy::Service::start(std::move(options), **log, rules, approvals, metrics, system_clock());
   if (!service.ok()) {
     print_error(service.error().message);
     return kUsageError;

@@ -1,11 +1,15 @@
-// What the two long-running roles have in common: their signals and their log lines.
+// What the two long-running roles have in common: their signals, their log lines, their lists of
+// networks.
 #pragma once
 
 #include <chrono>
 #include <csignal>
 #include <functional>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "approval/network.h"
 #include "config/config.h"
 
 namespace holdfast::cli {
@@ -24,5 +28,7 @@ bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patienc
 
 // Says what became of a reload of a role's certificate, where it has one.
 void log_tls_reload(const config::Tls& tls, const Status& reloaded);
+// The networks of a list that the configuration has checked.
+std::vector<approval::Network> networks_of(const std::vector<std::string>& blocks);
 
 }  // namespace holdfast::cli

@@ -14,6 +14,7 @@ find_package(rapidcheck REQUIRED)
 find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
 pkg_check_modules(pistache REQUIRED IMPORTED_TARGET libpistache)
 pkg_check_modules(cjose REQUIRED IMPORTED_TARGET cjose)
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
 
 # glibc's allocator costs a tenth of a guarded call. Sanitizers bring their own.

@@ -154,6 +154,13 @@ Status check_together(const Config& config) {
     const std::string missing = has_certificate ? key : certificate;
     return invalid(config.where(given), missing + " is missing beside it");
   }
+  if (config.proxy.limits.buffered_bodies_bytes < config.proxy.limits.buffered_body_bytes) {
+    const bool all_given = config.origins.contains("proxy.limits.buffered_bodies_bytes");
+    return all_given ? invalid(config.where("proxy.limits.buffered_bodies_bytes"),
+                               "must not be less than proxy.limits.buffered_body_bytes")
+                     : invalid(config.where("proxy.limits.buffered_body_bytes"),
+                               "must not be more than proxy.limits.buffered_bodies_bytes");
+  }
   Status proxy_checked = check_proxy(config);
   if (!proxy_checked.ok()) return proxy_checked;
   if (config.audit_log.append_timeout >= config.audit_log.lease) {

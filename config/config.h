@@ -54,10 +54,17 @@ struct Database {
 
 struct ProxyLimits {
   int connections = 10'000;
+  int connections_per_address = 2'000;
+  int requests_in_flight = 4'096;
+  int guarded_in_flight = 1'024;
   std::size_t header_bytes = 32 * 1024;
   int header_count = 100;
   std::size_t target_bytes = 8 * 1024;
+  std::size_t body_bytes = std::size_t{1} << 30;
   std::size_t buffered_body_bytes = 4 * 1024 * 1024;
+  std::size_t buffered_bodies_bytes = 256 * 1024 * 1024;
+  std::size_t queued_answer_bytes = 256 * 1024;
+  std::size_t transfer_bytes_per_second = 1024;
 };
 
 struct ProxyTimeouts {
@@ -76,6 +83,7 @@ struct Proxy {
   std::string spool_dir;
   std::vector<std::string> trusted_proxies;  // CIDR blocks, each checked.
   ProxyProtocol proxy_protocol = ProxyProtocol::kOff;
+  std::vector<std::string> metrics_from{"127.0.0.0/8", "::1/128"};
   milliseconds drain_delay{0};
   milliseconds drain_timeout{30'000};
   ProxyLimits limits;
@@ -90,6 +98,7 @@ struct Upstream {
   std::string egress_credentials_file;                 // Its first line is user:password.
   milliseconds connect_timeout{5'000};
   milliseconds response_timeout{100'000};
+  milliseconds guarded_answer_timeout{30'000};
   milliseconds idle_timeout{30'000};
   milliseconds pool_idle_max{20'000};
   int connections = 512;
@@ -102,6 +111,8 @@ enum class IdentityMode { kPassthrough };
 struct Identity {
   IdentityMode mode = IdentityMode::kPassthrough;
   milliseconds probe_timeout{10'000};
+  int failed_probes_per_address = 300;
+  int failed_probes = 3'000;
   milliseconds mailbox_cache{600'000};
 };
 
@@ -154,6 +165,7 @@ struct Audit {
   std::string tokens_file;
   SignIn sign_in;
   bool allow_token_approvals = false;
+  std::vector<std::string> metrics_from{"127.0.0.0/8", "::1/128"};
   Database database;
   LogTree log;
   Reconcile reconcile;

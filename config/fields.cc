@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kKiB = 1024;
 constexpr std::size_t kMiB = 1024 * kKiB;
+constexpr std::size_t kGiB = 1024 * kMiB;
 
 // Kept apart by section only so that each function stays short.
 
@@ -61,6 +62,8 @@ void add_proxy(std::vector<Field>& table) {
                   {}},
        "v2: every connection from trusted_proxies must begin with a PROXY protocol header of "
        "version 2."},
+      {"proxy.metrics_from", CidrListKind{[](Config& c) -> auto& { return c.proxy.metrics_from; }},
+       "Networks that /holdfast/metrics is answered to; to others it does not exist."},
       {"proxy.drain_delay",
        DurationKind{[](Config& c) -> auto& { return c.proxy.drain_delay; }, 0ms, 1h},
        "How long after SIGTERM new connections are still served, with readyz saying 503, so that a "
@@ -85,7 +88,19 @@ void add_proxy_limits(std::vector<Field>& table) {
   const std::vector<Field> rows = {
       {"proxy.limits.connections",
        CountKind{[](Config& c) -> auto& { return c.proxy.limits.connections; }, 1, 1'000'000},
-       "Client connections at once; further ones wait to be accepted."},
+       "Client connections at once; further ones are closed as they come."},
+      {"proxy.limits.connections_per_address",
+       CountKind{[](Config& c) -> auto& { return c.proxy.limits.connections_per_address; }, 1,
+                 1'000'000},
+       "Of one client address, or one IPv6 /64; further ones are closed. trusted_proxies are not "
+       "counted."},
+      {"proxy.limits.requests_in_flight",
+       CountKind{[](Config& c) -> auto& { return c.proxy.limits.requests_in_flight; }, 1,
+                 1'000'000},
+       "Requests being answered at once, in the whole process; over it 503."},
+      {"proxy.limits.guarded_in_flight",
+       CountKind{[](Config& c) -> auto& { return c.proxy.limits.guarded_in_flight; }, 1, 100'000},
+       "Guarded calls among them; over it 503, with nothing recorded or forwarded."},
       {"proxy.limits.header_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.header_bytes; }, kKiB, kMiB},
        "Request line and headers together; over it 431."},
@@ -95,11 +110,27 @@ void add_proxy_limits(std::vector<Field>& table) {
       {"proxy.limits.target_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.target_bytes; }, 256, kMiB},
        "Path and query of a request; over it 414."},
+      {"proxy.limits.body_bytes",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.body_bytes; }, kKiB, 1024 * kGiB},
+       "Body of any request; over it 413."},
       {"proxy.limits.buffered_body_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.buffered_body_bytes; }, kKiB,
                  64 * kMiB},
        "Bodies that must be read whole before they are sent, those of guarded calls among them; "
        "over it 413."},
+      {"proxy.limits.buffered_bodies_bytes",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.buffered_bodies_bytes; }, kKiB,
+                 1024 * kGiB},
+       "All such bodies of the whole process together; over it 503."},
+      {"proxy.limits.queued_answer_bytes",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.queued_answer_bytes; }, kKiB,
+                 64 * kMiB},
+       "Of an answer, what may wait in the system for one connection until the client takes it."},
+      {"proxy.limits.transfer_bytes_per_second",
+       BytesKind{[](Config& c) -> auto& { return c.proxy.limits.transfer_bytes_per_second; }, 1,
+                 kMiB},
+       "What a client must send of a body and take of an answer, on average over the time it keeps "
+       "Holdfast waiting, beyond one timeout of that kind; else 408, or the connection is closed."},
       {"proxy.timeouts.handshake",
        DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.handshake; }, 1ms, 1h},
        "TLS handshake of a client."},
@@ -140,6 +171,10 @@ void add_upstream(std::vector<Field>& table) {
        DurationKind{[](Config& c) -> auto& { return c.upstream.response_timeout; }, 1ms, 1h},
        "From the request's last byte to the answer's headers. A guarded call that passes it is "
        "recorded as unknown."},
+      {"upstream.guarded_answer_timeout",
+       DurationKind{[](Config& c) -> auto& { return c.upstream.guarded_answer_timeout; }, 1ms, 1h},
+       "From the headers of the answer to a guarded call to its end. A call that passes it is "
+       "recorded as unknown."},
       {"upstream.idle_timeout",
        DurationKind{[](Config& c) -> auto& { return c.upstream.idle_timeout; }, 1ms, 1h},
        "Between two parts of an answer's body."},
@@ -166,6 +201,14 @@ void add_upstream(std::vector<Field>& table) {
       {"identity.probe_timeout",
        DurationKind{[](Config& c) -> auto& { return c.identity.probe_timeout; }, 1ms, 10min},
        "How long that probe may take."},
+      {"identity.failed_probes_per_address",
+       CountKind{[](Config& c) -> auto& { return c.identity.failed_probes_per_address; }, 1,
+                 1'000'000},
+       "Probes for one client address, or one IPv6 /64, that may fail in a minute; further callers "
+       "not known yet get 403."},
+      {"identity.failed_probes",
+       CountKind{[](Config& c) -> auto& { return c.identity.failed_probes; }, 1, 1'000'000},
+       "The same, for all addresses together."},
       {"identity.mailbox_cache",
        DurationKind{[](Config& c) -> auto& { return c.identity.mailbox_cache; }, 0ms, 10min},
        "How long the names of a mailbox are remembered."},
@@ -230,6 +273,8 @@ void add_audit(std::vector<Field>& table) {
        FlagKind{[](Config& c) -> auto& { return c.audit.allow_token_approvals; }},
        "Whether officers may approve with an API token that names them as a person. For trying "
        "things out: a token is not a person."},
+      {"audit.metrics_from", CidrListKind{[](Config& c) -> auto& { return c.audit.metrics_from; }},
+       "Networks that /metrics is answered to; to others it does not exist."},
       {"audit.database.url",
        DatabaseUrlKind{[](Config& c) -> auto& { return c.audit.database.url; }},
        "PostgreSQL, as the audit service's own role. No password here.",

@@ -44,11 +44,13 @@ Error closed_early() {
 // The body of an answer, as it comes. Gives the connection back with the last byte.
 class ResponseBody : public Body {
  public:
-  ResponseBody(Lease lease, std::unique_ptr<ResponseParser> parser, bool reusable)
+  ResponseBody(Lease lease, std::unique_ptr<ResponseParser> parser, bool reusable,
+               SteadyTime deadline)
       : lease_(std::move(lease)),
         parser_(std::move(parser)),
         left_(parser_->content_length()),
-        reusable_(reusable) {}
+        reusable_(reusable),
+        deadline_(deadline) {}
 
   Task<Result<std::size_t>> read(std::span<char> buffer) override {
     if (failed_) co_return closed_early();
@@ -89,7 +91,8 @@ class ResponseBody : public Body {
       } else if (step.state == IoState::kFailed) {
         co_return Error{ErrorCode::kUnavailable, connection.stream->failure()};
       } else {
-        const auto deadline = from_now(lease_->pool().options().idle_timeout);
+        const auto idle = from_now(lease_->pool().options().idle_timeout);
+        const SteadyTime deadline = std::min(idle, deadline_);
         const Status ready = co_await connection.stream->wait(step.state, deadline);
         if (!ready.ok()) co_return ready.error();
       }
@@ -105,6 +108,7 @@ class ResponseBody : public Body {
   const std::unique_ptr<ResponseParser> parser_;
   std::optional<std::uint64_t> left_;
   bool reusable_;
+  const SteadyTime deadline_;  // Of the whole body.
   bool failed_ = false;
 };
 
@@ -275,8 +279,10 @@ class Exchange {
       if (reusable && pending.empty()) lease_.give_back();
       return std::move(response_);
     }
+    const bool hurried = outgoing_.answer_timeout.count() > 0;
+    const SteadyTime deadline = hurried ? from_now(outgoing_.answer_timeout) : SteadyTime::max();
     response_.stream =
-        std::make_unique<ResponseBody>(std::move(lease_), std::move(parser_), reusable);
+        std::make_unique<ResponseBody>(std::move(lease_), std::move(parser_), reusable, deadline);
     return std::move(response_);
   }
 

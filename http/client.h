@@ -19,6 +19,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "http/message.h"
@@ -45,6 +46,7 @@ struct ClientOptions {
   std::size_t connections_max = 256;
   std::size_t guarded_connections_max = 64;
   std::size_t header_bytes_max = 64 * 1024;
+  Gauge* connections_open = nullptr;  // Told of each; outlives the client. Null: nobody asks.
 };
 
 // kGuarded is for guarded calls and the questions asked on their behalf. A close by the peer may be
@@ -60,6 +62,8 @@ struct Outgoing {
   Traffic traffic = Traffic::kOrdinary;
   std::optional<std::chrono::milliseconds> response_timeout{};  // Instead of the client's.
   std::optional<SteadyTime> send_before{};  // From then on no byte leaves any more: kTimeout.
+  // From the answer's head to its end, for answers that must come whole; 0: only its parts matter.
+  std::chrono::milliseconds answer_timeout{0};
 };
 
 // How far a request got. From kSomeSent on, the upstream may have acted whatever happens next.

@@ -170,7 +170,8 @@ Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime
   const Status shaken = co_await stream->handshake(deadline);
   if (!shaken.ok()) co_return shaken.error();
   auto connection = std::make_unique<UpstreamConnection>(
-      std::move(stream), [this](const UpstreamConnection* old) { drop_idle(old); });
+      std::move(stream), [this](const UpstreamConnection* old) { drop_idle(old); },
+      options_.connections_open);
   co_return std::move(connection);
 }
 

@@ -25,15 +25,23 @@ namespace holdfast::http {
 struct UpstreamConnection
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   // `on_too_old` is called with this when it has been idle for too long, and may destroy it.
+  // `count`, where there is one, counts it while it lives.
   UpstreamConnection(std::unique_ptr<Stream> opened,
-                     std::function<void(const UpstreamConnection*)> on_too_old)
+                     std::function<void(const UpstreamConnection*)> on_too_old, Gauge* count)
       : stream(std::move(opened)),
-        idle_watch([this, on_too_old = std::move(on_too_old)] { on_too_old(this); }) {}
+        idle_watch([this, on_too_old = std::move(on_too_old)] { on_too_old(this); }),
+        counted_by(count) {
+    if (counted_by != nullptr) counted_by->add(1);
+  }
+  ~UpstreamConnection() {
+    if (counted_by != nullptr) counted_by->add(-1);
+  }
 
   const std::unique_ptr<Stream> stream;
   std::string pending{};  // Received and not parsed yet.
   SteadyTime last_used{};
   Watch idle_watch;
+  Gauge* const counted_by;
 };
 
 class Lease;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -12,12 +13,9 @@
 namespace holdfast::http {
 namespace {
 
-// What is read away, at most, of a body that nobody wants.
-constexpr std::size_t kDiscardBytesMax = 256 * 1024;
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 // Up to this size, an answer's content is copied behind its head and both leave in one write.
 constexpr std::size_t kJoinBytesMax = 64 * 1024;
-constexpr std::size_t kChunkedReadMax = 16 * 1024;
 constexpr std::size_t kKeptCapacityMax = 4 * 1024;
 constexpr int kServedInARow = 16;
 
@@ -41,42 +39,14 @@ const std::string& ConnectionHost::date() {
   return date_;
 }
 
-// The handler's view of the request's body. Both sides may go first.
-class Connection::RequestBody : public Body {
- public:
-  explicit RequestBody(Connection& connection) : connection_(&connection) {}
-  ~RequestBody() override {
-    if (connection_ != nullptr) connection_->body_ = nullptr;
-  }
-
-  Task<Result<std::size_t>> read(std::span<char> buffer) override {
-    if (connection_ == nullptr) {
-      co_return Error{ErrorCode::kUnavailable, "the request is over"};
-    }
-    co_return co_await connection_->read_body(buffer);
-  }
-
-  std::optional<std::uint64_t> remaining() const override {
-    if (connection_ == nullptr || connection_->framing_.chunked) return std::nullopt;
-    return connection_->body_left_;
-  }
-
-  void detach() { connection_ = nullptr; }
-
- private:
-  Connection* connection_;
-};
-
 Connection::Connection(std::unique_ptr<Stream> stream, Peer peer, ConnectionHost& host)
     : stream_(std::move(stream)),
       peer_(std::move(peer)),
       host_(host),
-      parser_(head_limits(host.options)) {
+      parser_(head_limits(host.options)),
+      body_(*stream_, pending_, host),
+      answer_pace_(host.options.write_timeout) {
   host_.connections.push_back(*this);
-}
-
-Connection::~Connection() {
-  if (body_ != nullptr) body_->detach();
 }
 
 void Connection::drain() {
@@ -117,7 +87,11 @@ Task<bool> Connection::begin() {
     if (!named) co_return false;
   }
   const Status shaken = co_await stream_->handshake(deadline);
-  if (shaken.ok()) peer_.certificate = stream_->client_certificate();
+  if (shaken.ok()) {
+    peer_.certificate = stream_->client_certificate();
+  } else if (shaken.error().code == ErrorCode::kTimeout) {
+    host_.server.over_handshake.add();
+  }
   co_return shaken.ok();
 }
 
@@ -148,36 +122,54 @@ Task<Connection::Next> Connection::serve_one() {
   const Received received = co_await receive_head();
   phase_ = Phase::kBusy;
   if (received == Received::kClosed) co_return Next::kClose;
-  if (received == Received::kRefused) {
-    framing_ = {.keep_alive = false};
-    const Refusal& refused = parser_.refusal();
-    Unreadable unreadable{
-        .status = refused.status, .why = refused.why, .head = parser_.take_head(), .peer = peer_};
-    Response response = co_await refusal(std::move(unreadable));
-    const RequestHead unread{.method = "GET"};
-    const Next next = co_await respond(std::move(response), unread);
-    co_return next == Next::kAbort ? next : Next::kLinger;
-  }
-  Request request{.head = parser_.take_head(), .peer = peer_};
-  framing_ = parser_.framing();
-  body_left_ = framing_.content_length;
-  body_broken_ = false;
-  decoder_ = {};
-  may_continue_ = framing_.expects_continue;
+  if (received == Received::kRefused) co_return co_await refuse_head();
+  Budget::Share place(host_.server.in_flight);
+  Request request = begin_request();
   // What is needed of the head to answer; the rest belongs to the handler.
   const RequestHead kept{.method = request.head.method,
                          .minor_version = request.head.minor_version};
-  if (framing_.has_body()) {
-    auto body = std::make_unique<RequestBody>(*this);
-    body_ = body.get();
-    request.body = std::move(body);
-  } else {
-    request.body = empty_body();
+  std::optional<Unreadable> refused = refused_by_limit(place.take(1));
+  if (refused) {
+    refused->head = std::move(request.head);
+    refused->peer = peer_;
+    Response response = co_await refusal(*std::move(refused));
+    co_return co_await respond(std::move(response), kept);
   }
+  request.body = framing_.has_body() ? body_.view() : empty_body();
   Response response = co_await answer(std::move(request));
   const Next next = co_await respond(std::move(response), kept);
-  if (body_ != nullptr) std::exchange(body_, nullptr)->detach();
+  body_.detach();
   co_return next;
+}
+
+// Without its body.
+Request Connection::begin_request() {
+  framing_ = parser_.framing();
+  body_.begin(framing_);
+  return {.head = parser_.take_head(), .peer = peer_};
+}
+
+std::optional<Unreadable> Connection::refused_by_limit(bool in_time) {
+  if (!in_time) {
+    host_.server.over_in_flight.add();
+    return Unreadable{.status = 503, .why = "too many requests are being answered"};
+  }
+  if (body_.left() <= host_.options.body_bytes_max) return std::nullopt;
+  host_.server.over_body_bytes.add();
+  framing_.keep_alive = false;
+  return Unreadable{.status = 413, .why = "the body is too large"};
+}
+
+Task<Connection::Next> Connection::refuse_head() {
+  framing_ = {.keep_alive = false};
+  const Refusal& refused = parser_.refusal();
+  if (!refused.limit.empty()) host_.server.over(refused.limit).add();
+  Unreadable unreadable{
+      .status = refused.status, .why = refused.why, .head = parser_.take_head(), .peer = peer_};
+  Response response = co_await refusal(std::move(unreadable));
+  const RequestHead unread{.method = "GET"};
+  const Next next = co_await respond(std::move(response), unread);
+  co_return next == Next::kAbort ? next : Next::kLinger;
 }
 
 Task<Connection::Received> Connection::receive_head() {
@@ -248,11 +240,12 @@ Task<Response> Connection::refusal(Unreadable unreadable) {
 }
 
 Task<Connection::Next> Connection::respond(Response response, const RequestHead& head) {
-  if (body_ == nullptr) discard_body();
+  answer_pace_ = Pace(host_.options.write_timeout, host_.options.transfer_bytes_per_second_min);
+  if (!body_.is_viewed()) body_.discard();
   const BodyPlan plan = plan_response(response, head.method, head.minor_version);
   // A body that the handler still reads decides after the answer.
-  const bool keep = framing_.keep_alive && !host_.draining && !body_broken_ &&
-                    (body_complete() || body_ != nullptr) &&
+  const bool keep = framing_.keep_alive && !host_.draining && !body_.broken() &&
+                    (body_.complete() || body_.is_viewed()) &&
                     plan.framing != BodyFraming::kUntilClose;
   ConnectionHeader connection = keep ? ConnectionHeader::kNone : ConnectionHeader::kClose;
   if (keep && head.minor_version == 0) connection = ConnectionHeader::kKeepAlive;
@@ -280,7 +273,7 @@ Task<Connection::Next> Connection::respond(Response response, const RequestHead&
     }
   }
   if (sent == Next::kAbort) co_return sent;
-  if (!body_complete() || body_broken_) co_return Next::kLinger;
+  if (!body_.complete() || body_.broken()) co_return Next::kLinger;
   co_return keep ? Next::kRequest : Next::kClose;
 }
 
@@ -307,7 +300,11 @@ Task<Connection::Next> Connection::respond_with_stream(Response response, BodyPl
 }
 
 Task<Status> Connection::send(std::string_view bytes) {
-  return stream_->write_all(bytes, host_.options.write_timeout);
+  Status sent = co_await stream_->write_all(bytes, answer_pace_);
+  if (!sent.ok() && sent.error().code == ErrorCode::kTimeout) {
+    (answer_pace_.too_slow_on_average() ? host_.server.over_rate : host_.server.over_write).add();
+  }
+  co_return sent;
 }
 
 // Reads on for a while after the last answer, so that what the client is still sending does not
@@ -323,92 +320,6 @@ Task<void> Connection::linger() {
     const Status ready = co_await stream_->wait(step.state, deadline);
     if (!ready.ok()) co_return;
   }
-}
-
-bool Connection::body_complete() const {
-  if (framing_.chunked) return decoder_.state() == ChunkedDecoder::State::kDone;
-  return body_left_ == 0;
-}
-
-void Connection::discard_body() {
-  // A client that waits for 100 may or may not send its body now: only closing is clear.
-  if (may_continue_ && pending_.empty()) return;
-  std::size_t discarded = 0;
-  while (!body_complete() && !body_broken_ && discarded < kDiscardBytesMax) {
-    if (pending_.empty()) {
-      const IoStep step = stream_->try_read(host_.received);
-      if (step.state != IoState::kDone) return;
-      pending_.assign(host_.received.data(), step.bytes);
-    }
-    if (framing_.chunked) {
-      const ChunkedDecoder::Step step = decoder_.decode(pending_, host_.received);
-      body_broken_ = decoder_.state() == ChunkedDecoder::State::kInvalid;
-      pending_.erase(0, step.consumed);
-      discarded += step.consumed;
-    } else {
-      const auto taken =
-          static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, pending_.size()));
-      pending_.erase(0, taken);
-      body_left_ -= taken;
-      discarded += taken;
-    }
-  }
-}
-
-Task<Result<std::size_t>> Connection::read_body(std::span<char> buffer) {
-  if (body_broken_) co_return Error{ErrorCode::kInvalid, "the request's body is broken"};
-  if (body_complete() || buffer.empty()) co_return std::size_t{0};
-  // Not as one conditional expression: g++ 12 destroys the result of a co_await in it twice.
-  Result<std::size_t> read = std::size_t{0};
-  if (framing_.chunked) {
-    read = co_await read_chunked_body(buffer);
-  } else {
-    read = co_await read_length_body(buffer);
-  }
-  body_broken_ = !read.ok();
-  co_return read;
-}
-
-Task<Result<std::size_t>> Connection::read_length_body(std::span<char> buffer) {
-  const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), body_left_));
-  if (!pending_.empty()) {
-    const std::size_t copied = pending_.copy(buffer.data(), wanted);
-    pending_.erase(0, copied);
-    body_left_ -= copied;
-    co_return copied;
-  }
-  const Status asked = co_await ask_to_continue();
-  if (!asked.ok()) co_return asked.error();
-  Result<std::size_t> read =
-      co_await stream_->read_some(buffer.first(wanted), from_now(host_.options.body_timeout));
-  if (!read.ok()) co_return read;
-  if (*read == 0) co_return Error{ErrorCode::kUnavailable, "the client closed within the body"};
-  body_left_ -= *read;
-  co_return read;
-}
-
-Task<Result<std::size_t>> Connection::read_chunked_body(std::span<char> buffer) {
-  for (;;) {
-    const ChunkedDecoder::Step step = decoder_.decode(pending_, buffer);
-    pending_.erase(0, step.consumed);
-    if (decoder_.state() == ChunkedDecoder::State::kInvalid) {
-      co_return Error{ErrorCode::kInvalid, "the chunked body is not valid"};
-    }
-    if (step.produced > 0 || body_complete()) co_return step.produced;
-    const Status asked = co_await ask_to_continue();
-    if (!asked.ok()) co_return asked.error();
-    pending_.resize(kChunkedReadMax);
-    const Result<std::size_t> read =
-        co_await stream_->read_some(pending_, from_now(host_.options.body_timeout));
-    pending_.resize(read.ok() ? *read : 0);
-    if (!read.ok()) co_return read.error();
-    if (*read == 0) co_return Error{ErrorCode::kUnavailable, "the client closed within the body"};
-  }
-}
-
-Task<Status> Connection::ask_to_continue() {
-  if (!std::exchange(may_continue_, false) || !pending_.empty()) co_return Status();
-  co_return co_await send("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 }  // namespace holdfast::http

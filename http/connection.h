@@ -6,25 +6,30 @@
 
 #include <boost/intrusive/list.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "http/chunked.h"
+#include "http/incoming_body.h"
 #include "http/message_writer.h"
+#include "http/pace.h"
 #include "http/request_parser.h"
 #include "http/server.h"
+#include "http/server_state.h"
 #include "http/stream.h"
 
 namespace holdfast::http {
 
 struct ConnectionHost;
 
+// What is read away, at most, of what nobody wants.
+constexpr std::size_t kDiscardBytesMax = 256 * 1024;
+
 class Connection : public boost::intrusive::list_base_hook<
                        boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   // The host outlives the connection.
   Connection(std::unique_ptr<Stream> stream, Peer peer, ConnectionHost& host);
-  ~Connection();
 
   // Serves until the connection ends. Does not throw.
   Task<void> run();
@@ -38,7 +43,6 @@ class Connection : public boost::intrusive::list_base_hook<
   void give_up();
 
  private:
-  class RequestBody;
   enum class Received { kHead, kRefused, kClosed };
   // kBeginning lasts up to the first byte of the first request; kIdle is between two requests.
   enum class Phase { kBeginning, kIdle, kBusy };
@@ -49,6 +53,9 @@ class Connection : public boost::intrusive::list_base_hook<
   Task<bool> begin();
   Task<bool> read_proxy_header(SteadyTime deadline);
   Task<Next> serve_one();
+  Task<Next> refuse_head();
+  Request begin_request();
+  std::optional<Unreadable> refused_by_limit(bool in_time);
   Task<Received> receive_head();
   RequestParser::State parse_received(std::string_view fresh);
   Task<Response> answer(Request request);
@@ -59,14 +66,6 @@ class Connection : public boost::intrusive::list_base_hook<
   Task<Status> send(std::string_view bytes);
   Task<void> linger();
 
-  Task<Result<std::size_t>> read_body(std::span<char> buffer);
-  Task<Result<std::size_t>> read_length_body(std::span<char> buffer);
-  Task<Result<std::size_t>> read_chunked_body(std::span<char> buffer);
-  Task<Status> ask_to_continue();
-  bool body_complete() const;
-  // Reads away what came of a body that nobody wants, without waiting.
-  void discard_body();
-
   const std::unique_ptr<Stream> stream_;
   Peer peer_;  // Complete once the handshake is through.
   ConnectionHost& host_;
@@ -76,21 +75,19 @@ class Connection : public boost::intrusive::list_base_hook<
 
   // Of the request being answered.
   Framing framing_;
-  RequestBody* body_ = nullptr;  // While the handler has not destroyed it.
-  std::uint64_t body_left_ = 0;
-  ChunkedDecoder decoder_;
-  bool may_continue_ = false;  // The client waits for 100 before it sends the body.
-  bool body_broken_ = false;
+  IncomingBody body_;
+  Pace answer_pace_;
 };
 
 // What the connections of one worker share.
 struct ConnectionHost {
-  ConnectionHost(boost::asio::any_io_executor executor, const ServerOptions& settings)
-      : options(settings), watchdog(executor), received(64 * 1024) {}
+  ConnectionHost(boost::asio::any_io_executor executor, ServerState& state)
+      : server(state), options(state.options), watchdog(executor), received(64 * 1024) {}
 
   // The Date header's value, made once a second.
   const std::string& date();
 
+  ServerState& server;  // Shared with the other workers.
   const ServerOptions& options;
   std::unique_ptr<Handler> handler;
   Watchdog watchdog;

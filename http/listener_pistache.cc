@@ -4,16 +4,20 @@
 #include <fcntl.h>
 #include <pistache/listener.h>
 #include <pistache/peer.h>
+#include <pistache/string_logger.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mutex.h"
 
 namespace holdfast::http {
@@ -155,13 +159,33 @@ int duplicate_listening(std::uint16_t port) {
   return -1;
 }
 
+// Pistache tells its logger, on the accepting thread, that it could not accept, which out of
+// descriptors is at once true again. Waiting here is what keeps it from spinning.
+class WaitBeforeNextAccept : public Pistache::Log::StringLogger {
+ public:
+  void log(Pistache::Log::Level, const std::string& message) override {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - reported_ > std::chrono::seconds(10)) {
+      reported_ = now;
+      log_error("connections cannot be accepted", {{"reason", message}});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  bool isEnabledFor(Pistache::Log::Level level) const override {
+    return level >= Pistache::Log::Level::WARN;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point reported_{};
+};
+
 class PistacheListener : public Listener {
  public:
   PistacheListener(const std::string& address, std::uint16_t port, Accepted accepted)
       : accepted_(std::move(accepted)), listener_(std::make_unique<Pistache::Tcp::Listener>()) {
     using Pistache::Tcp::Options;
     listener_->init(1, Pistache::Flags<Options>(Options::ReuseAddr) | Options::CloseOnExec, "",
-                    kBacklog);
+                    kBacklog, std::make_shared<WaitBeforeNextAccept>());
     listener_->setHandler(std::make_shared<Handover>(accepted_, last_));
     listener_->bind(Pistache::Address(address, Pistache::Port(port)));
     port_ = static_cast<std::uint16_t>(listener_->getPort());

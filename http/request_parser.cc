@@ -37,8 +37,8 @@ void RequestParser::reset() {
   skipped_empty_line_ = in_fields_ = ended_ = false;
 }
 
-bool RequestParser::refuse(int status, std::string why) {
-  refusal_ = {status, std::move(why)};
+bool RequestParser::refuse(int status, std::string why, std::string_view limit) {
+  refusal_ = {status, std::move(why), limit};
   return false;
 }
 
@@ -77,9 +77,11 @@ bool RequestParser::within_limits(std::string_view received, std::size_t bytes) 
   const std::size_t line_end_max = line_start_ + limits_.target_bytes_max + kRequestLineExtra;
   if (!in_fields_ && bytes > line_end_max && line_end_max <= limits_.head_bytes_max) {
     note_request_line(received.substr(line_start_));
-    return refuse(414, "the request line is too long");
+    return refuse(414, "the request line is too long", "target_bytes");
   }
-  if (bytes > limits_.head_bytes_max) return refuse(431, "the headers are too large");
+  if (bytes > limits_.head_bytes_max) {
+    return refuse(431, "the headers are too large", "header_bytes");
+  }
   return true;
 }
 
@@ -146,7 +148,9 @@ bool RequestParser::check_method() {
 
 bool RequestParser::check_target() {
   const std::string& target = head_.target;
-  if (target.size() > limits_.target_bytes_max) return refuse(414, "the target is too long");
+  if (target.size() > limits_.target_bytes_max) {
+    return refuse(414, "the target is too long", "target_bytes");
+  }
   if (!target.starts_with('/')) return refuse(400, "the target is not a path");
   if (!std::ranges::all_of(target, is_target_byte)) {
     return refuse(400, "the target holds a byte that must be percent-encoded");
@@ -156,7 +160,7 @@ bool RequestParser::check_target() {
 
 bool RequestParser::take_field(std::string_view line) {
   if (head_.headers.size() >= limits_.header_count_max) {
-    return refuse(431, "there are too many headers");
+    return refuse(431, "there are too many headers", "header_count");
   }
   const std::size_t colon = line.find(':');
   // A folded line and white space before the colon fail here too: neither is in a token.
@@ -194,7 +198,7 @@ bool RequestParser::check_length() {
       !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
   if (!digits) return refuse(400, "the Content-Length is not a number");
   const std::optional<std::uint64_t> length = parse_length(text);
-  if (!length) return refuse(413, "the Content-Length is too large");
+  if (!length) return refuse(413, "the Content-Length is too large", "body_bytes");
   framing_.content_length = *length;
   return true;
 }

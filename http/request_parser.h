@@ -40,6 +40,8 @@ struct Framing {
 struct Refusal {
   int status = 400;
   std::string why;  // For the client: one line, and no byte of the request in it.
+  // Where a limit was passed, its name in the configuration.
+  std::string_view limit{};
 };
 
 class RequestParser {
@@ -59,7 +61,7 @@ class RequestParser {
   const Framing& framing() const { return framing_; }
 
   // Gives up waiting for the rest: refused as 408.
-  void time_out() { refuse(408, "the request did not come in time"); }
+  void time_out() { refuse(408, "the request did not come in time", "header"); }
 
   // After kRefused.
   const Refusal& refusal() const { return refusal_; }
@@ -69,7 +71,7 @@ class RequestParser {
 
  private:
   // Each returns false after setting the refusal.
-  bool refuse(int status, std::string why);
+  bool refuse(int status, std::string why, std::string_view limit = {});
   bool may_start(std::string_view rest);
   bool take_line(std::string_view line);
   bool take_request_line(std::string_view line);

@@ -1,11 +1,10 @@
 #include "http/server.h"
 
-#include <sys/resource.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
@@ -13,12 +12,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/log.h"
-#include "base/mutex.h"
+#include "http/admission.h"
 #include "http/connection.h"
 #include "http/listener_pistache.h"
 #include "http/tls.h"
@@ -27,9 +27,6 @@ namespace holdfast::http {
 namespace {
 
 using boost::asio::ip::tcp;
-
-// Descriptors kept for everything that is not a client's connection: upstream, database, files.
-constexpr std::size_t kReservedDescriptors = 1024;
 
 // Owns a descriptor on its way from the listener to a worker.
 class Descriptor {
@@ -40,53 +37,11 @@ class Descriptor {
   ~Descriptor() {
     if (number_ >= 0) ::close(number_);
   }
+  int number() const { return number_; }
   int release() { return std::exchange(number_, -1); }
 
  private:
   int number_;
-};
-
-// How many connections there are, over all workers.
-class Count {
- public:
-  std::size_t add() { return ++count_; }
-
-  void remove() {
-    --count_;
-    MutexLock lock(mutex_);
-    changed_.notify_all();
-  }
-
-  bool wait_for_none(std::chrono::milliseconds timeout) {
-    const SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
-    MutexLock lock(mutex_);
-    while (count_ > 0) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-      if (left.count() <= 0) return false;
-      changed_.wait_for(mutex_, left);
-    }
-    return true;
-  }
-
- private:
-  std::atomic<std::size_t> count_{0};
-  Mutex mutex_;
-  Condition changed_;
-};
-
-// One connection's share of the count.
-class Counted {
- public:
-  explicit Counted(Count& count) : count_(&count) {}
-  Counted(Counted&& other) noexcept : count_(std::exchange(other.count_, nullptr)) {}
-  Counted& operator=(Counted&&) = delete;
-  ~Counted() {
-    if (count_ != nullptr) count_->remove();
-  }
-
- private:
-  Count* count_;
 };
 
 // Lets the worker destroy what still waits while everything that it refers to is alive.
@@ -98,10 +53,10 @@ class WorkerContext : public boost::asio::io_context {
 
 class Worker {
  public:
-  Worker(const ServerOptions& options, TlsContext* tls)
+  Worker(ServerState& state, TlsContext* tls)
       : tls_(tls),
-        first_request_grace_(options.first_request_grace),
-        host_(context_.get_executor(), options) {}
+        first_request_grace_(state.options.first_request_grace),
+        host_(context_.get_executor(), state) {}
 
   void start(const HandlerFactory& factory) {
     host_.handler = factory(context_.get_executor());
@@ -109,11 +64,11 @@ class Worker {
   }
 
   // From any thread.
-  void adopt(Descriptor descriptor, Counted counted) {
-    boost::asio::post(context_, [this, descriptor = std::move(descriptor),
-                                 counted = std::move(counted)]() mutable {
-      serve(std::move(descriptor), std::move(counted));
-    });
+  void adopt(Descriptor descriptor, Admission::Share share) {
+    boost::asio::post(
+        context_, [this, descriptor = std::move(descriptor), share = std::move(share)]() mutable {
+          serve(std::move(descriptor), std::move(share));
+        });
   }
 
   // From any thread but this one.
@@ -156,7 +111,7 @@ class Worker {
     host_.handler.reset();
   }
 
-  void serve(Descriptor descriptor, Counted counted) {
+  void serve(Descriptor descriptor, Admission::Share share) {
     sockaddr_storage local{};
     socklen_t size = sizeof local;
     const int number = descriptor.release();
@@ -174,18 +129,25 @@ class Worker {
     if (address.is_v6() && address.to_v6().is_v4_mapped()) {
       address = boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
     }
+    limit_queue(socket);
     auto stream = tls_ != nullptr ? tls_->wrap(std::move(socket), host_.watchdog)
                                   : make_plain_stream(std::move(socket), host_.watchdog);
     if (!stream) return;
     auto connection = std::make_unique<Connection>(
         std::move(stream),
         Peer{.address = address.to_string(), .port = remote.port(), .tls = tls_ != nullptr}, host_);
-    boost::asio::co_spawn(context_, run_connection(std::move(connection), std::move(counted)),
+    boost::asio::co_spawn(context_, run_connection(std::move(connection), std::move(share)),
                           boost::asio::detached);
   }
 
+  // A client that takes its answer slowly must not have the system keep much of it.
+  void limit_queue(tcp::socket& socket) const {
+    const int bytes = static_cast<int>(host_.options.queued_answer_bytes_max);
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+  }
+
   static Task<void> run_connection(std::unique_ptr<Connection> connection,
-                                   [[maybe_unused]] Counted counted) {
+                                   [[maybe_unused]] Admission::Share share) {
     try {
       co_await connection->run();
     } catch (const std::exception& failure) {
@@ -203,30 +165,12 @@ class Worker {
   std::thread thread_;
 };
 
-// As many descriptors as this process may have, and how many connections that allows.
-std::size_t connections_allowed(std::size_t wanted) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
-  if (limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  const auto descriptors = static_cast<std::size_t>(limit.rlim_cur);
-  const std::size_t allowed = descriptors - std::min(kReservedDescriptors, descriptors / 2);
-  if (allowed < wanted) {
-    log_warning("fewer connections than configured: too few descriptors",
-                {{"connections_max", wanted}, {"allowed", allowed}, {"descriptors", descriptors}});
-  }
-  return std::min(allowed, wanted);
-}
-
 }  // namespace
 
 class Server::Impl {
  public:
   explicit Impl(ServerOptions options)
-      : options_(std::move(options)),
-        connections_max_(connections_allowed(options_.connections_max)) {}
+      : state_(std::move(options)), admission_(state_.options, state_.metrics()) {}
 
   ~Impl() {
     listener_.reset();
@@ -236,16 +180,17 @@ class Server::Impl {
 
   Status start(const HandlerFactory& factory) {
     ::signal(SIGPIPE, SIG_IGN);
-    if (!options_.tls.certificate_file.empty() || !options_.tls.key_file.empty()) {
-      auto tls = ServerTls::make(options_.tls, system_clock());
+    const ServerOptions& options = state_.options;
+    if (!options.tls.certificate_file.empty() || !options.tls.key_file.empty()) {
+      auto tls = ServerTls::make(options.tls, system_clock());
       if (!tls.ok()) return tls.error();
       tls_ = std::move(*tls);
     }
-    for (int each = 0; each < std::max(1, options_.threads); ++each) {
-      workers_.push_back(std::make_unique<Worker>(options_, tls_.get()));
+    for (int each = 0; each < std::max(1, options.threads); ++each) {
+      workers_.push_back(std::make_unique<Worker>(state_, tls_.get()));
       workers_.back()->start(factory);
     }
-    auto listener = Listener::start(options_.address, options_.port,
+    auto listener = Listener::start(options.address, options.port,
                                     [this](int number) { accept(Descriptor(number)); });
     if (!listener.ok()) return listener.error();
     listener_ = std::move(*listener);
@@ -262,7 +207,7 @@ class Server::Impl {
       listener_.reset();
       for (const auto& worker : workers_) worker->drain();
     }
-    return count_.wait_for_none(timeout);
+    return admission_.wait_for_none(timeout);
   }
 
   void give_up() {
@@ -272,17 +217,15 @@ class Server::Impl {
  private:
   // On the listener's thread.
   void accept(Descriptor descriptor) {
-    const std::size_t connections = count_.add();
-    Counted counted(count_);
-    if (connections > connections_max_) return;
-    workers_[next_worker_++ % workers_.size()]->adopt(std::move(descriptor), std::move(counted));
+    std::optional<Admission::Share> share = admission_.admit(descriptor.number());
+    if (!share) return;
+    workers_[next_worker_++ % workers_.size()]->adopt(std::move(descriptor), *std::move(share));
   }
 
-  const ServerOptions options_;
-  const std::size_t connections_max_;
+  ServerState state_;
+  Admission admission_;  // Outlives the workers, whose connections hold shares.
   std::unique_ptr<ServerTls> tls_;
   std::uint16_t port_ = 0;
-  Count count_;  // Outlives the workers, whose connections are counted.
   std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t next_worker_ = 0;  // The listener's thread only.
   std::unique_ptr<Listener> listener_;

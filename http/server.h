@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "http/message.h"
@@ -21,10 +22,13 @@
 
 namespace holdfast::http {
 
-// Bytes that were not a request, or not a whole one.
+// Bytes that were not a request, or not a whole one; or a request that a limit keeps from being
+// handled, with its head whole.
 struct Unreadable {
-  int status = 400;  // 400, 408, 413, 414, 417, 431, 501 or 505; 500 when the handler threw.
-  std::string why;   // One line for the client, with no byte of the request in it.
+  // 400, 408, 413, 414, 417, 431, 501 or 505; 500 when the handler threw; 503 when there were as
+  // many requests in flight as there may be.
+  int status = 400;
+  std::string why;  // One line for the client, with no byte of the request in it.
   // As far as it was read, byte for byte: method and target are empty where there was no request
   // line, and need not be valid where there was one.
   RequestHead head;
@@ -41,7 +45,8 @@ class Handler {
   // connection.
   virtual Task<Response> handle(Request request) = 0;
 
-  // The answer to what could not be read. The connection closes after it.
+  // The answer to what could not be read. The connection closes after it, unless it was a whole
+  // request that came at a bad time (503).
   virtual Task<Response> refuse(Unreadable request) = 0;
 
   // The server will not wait any longer: what the requests in flight wait for elsewhere is to end
@@ -60,10 +65,24 @@ struct ServerOptions {
   // version 2. Then it must; from anybody else such a header is not a request. Called by every
   // worker. Empty: nobody does.
   std::function<bool(const std::string& address)> sends_proxy_header{};
-  std::size_t connections_max = 10'000;
+  std::size_t connections_max = 10'000;  // Further ones are closed as they come.
+  // Of one client address, or one IPv6 /64; `shares_address` names those that are not counted,
+  // because many clients come from there (a load balancer). Called on the listener's thread.
+  std::size_t connections_per_address_max = 2'000;
+  std::function<bool(const std::string& address)> shares_address{};
+  // File descriptors that clients' connections leave for everything else.
+  std::size_t descriptors_reserved = 1'024;
+  // From a request's head to the end of its answer, over all workers. Over it: refuse() with 503.
+  std::size_t requests_in_flight_max = 4'096;
   std::size_t header_bytes_max = 32 * 1024;  // Request line and headers together.
   std::size_t header_count_max = 100;
   std::size_t target_bytes_max = 8 * 1024;
+  std::uint64_t body_bytes_max = std::uint64_t{1} << 30;
+  // Of an answer, what the system may hold for one connection and not have sent.
+  std::size_t queued_answer_bytes_max = 256 * 1024;
+  // What a client must send of a body, and take of an answer, on average over the time that it
+  // keeps us waiting, beyond the body or write timeout that each message has once.
+  std::size_t transfer_bytes_per_second_min = 1'024;
   std::chrono::milliseconds handshake_timeout{10'000};
   std::chrono::milliseconds header_timeout{
       10'000};                                      // From the first byte of a request to its head.
@@ -72,6 +91,7 @@ struct ServerOptions {
   std::chrono::milliseconds write_timeout{30'000};  // Between two writes of an answer.
   // From the begin of a drain to a first request on a connection that has not brought one.
   std::chrono::milliseconds first_request_grace{1'000};
+  Metrics* metrics = nullptr;  // Outlives the server. Null: nobody asks what it counts.
 };
 
 class Server {

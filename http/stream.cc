@@ -93,6 +93,14 @@ Task<Status> Stream::wait(IoState want, SteadyTime deadline) {
   co_return waited(error);
 }
 
+Task<Status> Stream::wait(IoState want, Pace& pace) {
+  const SteadyTime begun = std::chrono::steady_clock::now();
+  const SteadyTime deadline = begun + pace.allowance();
+  Status ready = co_await wait(want, deadline);
+  pace.waited(std::chrono::steady_clock::now() - begun);
+  co_return ready;
+}
+
 Task<Status> Stream::wait_for_any(SteadyTime deadline) {
   using namespace boost::asio::experimental::awaitable_operators;
   if (interrupted_) co_return Error{ErrorCode::kUnavailable, "the connection was closed here"};
@@ -143,9 +151,22 @@ Task<Status> Stream::read_in_front(std::span<char> buffer, SteadyTime deadline) 
   co_return Status();
 }
 
-Task<Status> Stream::write_all(std::string_view bytes, std::chrono::milliseconds patience) {
+Task<Result<std::size_t>> Stream::read_some(std::span<char> buffer, Pace& pace) {
+  for (;;) {
+    const IoStep step = try_read(buffer);
+    pace.moved(step.bytes);
+    if (step.state == IoState::kDone) co_return step.bytes;
+    if (step.state == IoState::kEnd) co_return std::size_t{0};
+    if (step.state == IoState::kFailed) co_return Error{ErrorCode::kUnavailable, failure_};
+    const Status ready = co_await wait(step.state, pace);
+    if (!ready.ok()) co_return ready.error();
+  }
+}
+
+Task<Status> Stream::write_all(std::string_view bytes, Pace& pace) {
   while (!bytes.empty()) {
     const IoStep step = try_write(bytes);
+    pace.moved(step.bytes);
     if (step.state == IoState::kDone) {
       bytes.remove_prefix(step.bytes);
       continue;
@@ -153,7 +174,7 @@ Task<Status> Stream::write_all(std::string_view bytes, std::chrono::milliseconds
     if (step.state == IoState::kFailed || step.state == IoState::kEnd) {
       co_return Error{ErrorCode::kUnavailable, failure_};
     }
-    Status ready = co_await wait(step.state, std::chrono::steady_clock::now() + patience);
+    Status ready = co_await wait(step.state, pace);
     if (!ready.ok()) co_return ready;
   }
   co_return Status();

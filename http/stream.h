@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "http/message.h"
+#include "http/pace.h"
 #include "http/watchdog.h"
 
 namespace holdfast::http {
@@ -56,12 +57,14 @@ class Stream {
   Task<Status> handshake(SteadyTime deadline);
   // 0 bytes: the end.
   Task<Result<std::size_t>> read_some(std::span<char> buffer, SteadyTime deadline);
-  // `patience` is for each wait, so that slow progress is progress.
-  Task<Status> write_all(std::string_view bytes, std::chrono::milliseconds patience);
+  // The same, as long as `pace` allows.
+  Task<Result<std::size_t>> read_some(std::span<char> buffer, Pace& pace);
+  Task<Status> write_all(std::string_view bytes, Pace& pace);
   // As many bytes from below TLS, where it has not begun: what a load balancer put in front of it.
   Task<Status> read_in_front(std::span<char> buffer, SteadyTime deadline);
   // Until the socket is ready as `want` says. Errors as above.
   Task<Status> wait(IoState want, SteadyTime deadline);
+  Task<Status> wait(IoState want, Pace& pace);
   // Until it is readable or writable.
   Task<Status> wait_for_any(SteadyTime deadline);
 

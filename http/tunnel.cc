@@ -65,9 +65,9 @@ std::string tunnel_request(const Origin& target, const std::string& credentials)
 Task<Result<tcp::socket>> open_tunnel(tcp::socket socket, Watchdog& watchdog,
                                       const std::string& request, SteadyTime deadline) {
   const std::unique_ptr<Stream> stream = make_plain_stream(std::move(socket), watchdog);
-  const auto patience =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-  const Status sent = co_await stream->write_all(request, patience);
+  Pace pace(
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()));
+  const Status sent = co_await stream->write_all(request, pace);
   if (!sent.ok()) co_return Error{sent.error().code, "egress proxy: " + sent.error().message};
   const Status answered = co_await read_answer(*stream, deadline);
   if (!answered.ok()) co_return answered.error();

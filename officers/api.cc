@@ -52,26 +52,54 @@ class Api final : public http::Handler {
   explicit Api(const ApiServices& services) : services_(services) {}
 
   Task<http::Response> handle(http::Request request) override {
+    http::Response response = co_await answer(request);
+    services_.metrics.answered(request.head.target.starts_with("/api/"), response.status);
+    co_return response;
+  }
+
+  Task<http::Response> refuse(http::Unreadable request) override {
+    services_.metrics.answered(false, request.status);
+    co_return problem(request.status, request.why);
+  }
+
+ private:
+  Task<http::Response> answer(const http::Request& request) {
     const std::optional<Target> target = parse_target(request.head.target);
     if (!target) co_return problem(400, "the target has a % without two hex digits after it");
     if (target->path.starts_with("/api/")) co_return co_await api(request, *target);
     if (target->path.starts_with(kLog)) co_return co_await log_resource(request, *target);
-    if (target->path != "/" && target->path != "/livez" && target->path != "/readyz") {
+    const bool is_metrics = target->path == "/metrics" && is_for_operators(request);
+    if (target->path != "/" && target->path != "/livez" && target->path != "/readyz" &&
+        !is_metrics) {
       co_return problem(404, "there is nothing here; records are at " + std::string(kRecords));
     }
     if (!is_read(request)) co_return not_allowed();
+    if (is_metrics) co_return co_await metrics();
     if (target->path == "/readyz") co_return co_await readyz();
     if (target->path == "/livez") co_return json_response(200, R"({"status":"alive"})");
     co_return welcome();
   }
 
-  Task<http::Response> refuse(http::Unreadable request) override {
-    co_return problem(request.status, request.why);
-  }
-
- private:
   static bool is_read(const http::Request& request) {
     return request.head.method == "GET" || request.head.method == "HEAD";
+  }
+
+  // Who came through a balancer may be anybody, whatever the balancer's own address is.
+  bool is_for_operators(const http::Request& request) const {
+    const http::Headers& headers = request.head.headers;
+    for (const char* name : {"X-Forwarded-For", "Forwarded", "Via"}) {
+      if (headers.find(name) != nullptr) return false;
+    }
+    return approval::is_in_any(request.peer.address, services_.metrics_from);
+  }
+
+  Task<http::Response> metrics() {
+    const Result<audit::LogState> state = co_await services_.records.state();
+    if (state.ok()) services_.metrics.observe(*state);
+    http::Response answer;
+    answer.headers = {{"Content-Type", kMetricsContentType}};
+    answer.content = services_.metrics.all().text();
+    co_return answer;
   }
 
   static http::Response not_allowed() {
@@ -261,7 +289,7 @@ std::unique_ptr<http::Handler> make_api(const ApiServices& services) {
 
 const std::vector<std::string>& api_paths() {
   static const std::vector<std::string> paths = [] {
-    std::vector<std::string> made = {"/", "/livez", "/readyz"};
+    std::vector<std::string> made = {"/", "/livez", "/readyz", "/metrics"};
     for (const std::string_view path :
          {kRecords, kOneRecord, kProof, kIntegrity, kApprovals, kOneApproval, kApprove, kReject,
           kRevoke, kCheckpointPath, kTilePath, kEntriesPath, kEvidencePath}) {

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "approval/approval_source.h"
+#include "approval/network.h"
 #include "audit/audit_log.h"
 #include "audit/queries.h"
 #include "audit/tree_source.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "http/server.h"
 #include "identity/sign_in_verifier.h"
+#include "officers/api_metrics.h"
 #include "officers/tokens.h"
 
 namespace holdfast::officers {
@@ -46,6 +49,8 @@ struct ApiServices {
   const Tokens& tokens;
   identity::SignInVerifier* sign_in;  // Null: officers have API tokens only.
   const Clock& clock;
+  ApiMetrics& metrics;
+  std::vector<approval::Network> metrics_from;  // Who /metrics is for.
   // What keeps the service from being ready besides database and log; one line each.
   std::function<std::vector<std::string>()> problems;
   std::function<TreeRole()> tree_role;

@@ -33,6 +33,8 @@ class Loop {
   // Interrupts the step that runs, and joins. From one thread.
   void stop();
 
+  const std::string& name() const { return work_.name; }
+
   // Why the last step failed, one line; empty when it did not.
   std::optional<std::string> problem() const;
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "audit/log_metrics.h"
 #include "audit/settle_postgres.h"
 #include "audit/unsettled_postgres.h"
 #include "base/clock.h"
@@ -134,6 +135,8 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
     service->keeper_ = *std::move(keeper);
   }
   service->start_loops(options);
+  service->expose_loops();
+  audit::expose_health(*service->log_, service->metrics_);
   if (options.credential) service->start_reconciling(options);
   const ApiServices services{
       .records = *service->records_,
@@ -143,11 +146,14 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .tokens = service->tokens_,
       .sign_in = service->sign_in_.get(),
       .clock = system_clock(),
+      .metrics = service->api_metrics_,
+      .metrics_from = std::move(options.metrics_from),
       .problems = [self = service.get()] { return self->loop_problems(); },
       .tree_role = [self = service.get()] { return self->tree_role(); },
       .entry_readers = options.entry_readers,
       .reconcile_role = [self = service.get()] { return self->reconcile_role(); },
       .token_approvals = options.token_approvals};
+  options.server.metrics = &service->metrics_;
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server),
                           [services](boost::asio::any_io_executor) { return make_api(services); });
@@ -188,6 +194,14 @@ TreeRole Service::tree_role() const {
   for (const audit::VerifierKey& key : keeper_->keys()) role.keys.push_back(key.text());
   role.status = keeper_->status();
   return role;
+}
+
+void Service::expose_loops() {
+  for (const auto& loop : loops_) {
+    metrics_.gauge_from("holdfast_loop_ok", "1 while a background task does its work, else 0.",
+                        {{"loop", loop->name()}},
+                        [task = loop.get()] { return task->problem() ? 0.0 : 1.0; });
+  }
 }
 
 std::vector<std::string> Service::loop_problems() const {

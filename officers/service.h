@@ -39,6 +39,7 @@ struct ServiceOptions {
   std::unique_ptr<identity::GraphCredential> credential;
   ReconcileOptions reconcile;
   approval::TokenApprovals token_approvals = approval::TokenApprovals::kRefused;
+  std::vector<approval::Network> metrics_from;  // Who /metrics is for.
 };
 
 class Service {
@@ -62,6 +63,7 @@ class Service {
  private:
   explicit Service(Tokens tokens, std::unique_ptr<identity::SignInVerifier> sign_in)
       : tokens_(std::move(tokens)), sign_in_(std::move(sign_in)) {}
+  void expose_loops();
   void start_loops(const ServiceOptions& options);
   void start_reconciling(ServiceOptions& options);
   std::vector<std::string> loop_problems() const;
@@ -70,6 +72,8 @@ class Service {
 
   const Tokens tokens_;
   const std::unique_ptr<identity::SignInVerifier> sign_in_;
+  Metrics metrics_;  // What reads the members below is asked only while the server runs.
+  ApiMetrics api_metrics_{metrics_};
   std::unique_ptr<audit::LogPostgres> log_;
   std::unique_ptr<audit::PostgresRecordSource> records_;
   std::unique_ptr<audit::PostgresTreeSource> tree_;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/uuid.h"
 #include "http/message.h"
+#include "proxy/pipeline_metrics.h"
 
 namespace holdfast::proxy {
 
@@ -19,6 +20,7 @@ struct Call {
   std::string client_request_id;  // The client's, where usable; else request_id.
   bool client_sent_request_id = false;
   WallTime received;
+  RequestKind kind = RequestKind::kLocal;  // As classified last.
 };
 
 Call begin_call(http::Request request, std::string source_ip, WallTime now);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "graph/batch.h"
 #include "proxy/forwarding.h"
+#include "proxy/held_body.h"
 #include "proxy/preimage.h"
 #include "proxy/source_address.h"
 
@@ -20,35 +21,9 @@ constexpr std::string_view kLocalPrefix = "/holdfast/";
 constexpr std::string_view kProofRelation = "https://c2sp.org/tlog-proof";
 // Guarded actions take no body; what a client sends all the same is forwarded, within reason.
 constexpr std::size_t kGuardedBodyBytesMax = 64 * 1024;
+constexpr int kTooBusy = 503;
 
-// For a body that did not come whole.
-Refusal unreadable_body(const Error& error) {
-  const int status = error.code == ErrorCode::kLimit     ? 413
-                     : error.code == ErrorCode::kTimeout ? 408
-                                                         : 400;
-  return bad_request("The request's body could not be read: " + error.message + ".", status);
-}
-
-// Passes a body on and remembers why it broke off, so that this is not blamed on Graph.
-class WatchedBody final : public http::Body {
- public:
-  explicit WatchedBody(http::Body& body) : body_(body) {}
-
-  Task<Result<std::size_t>> read(std::span<char> buffer) override {
-    Result<std::size_t> count = co_await body_.read(buffer);
-    if (!count.ok()) failure_ = count.error();
-    co_return count;
-  }
-  std::optional<std::uint64_t> remaining() const override { return body_.remaining(); }
-
-  const std::optional<Error>& failure() const { return failure_; }
-
- private:
-  http::Body& body_;
-  std::optional<Error> failure_;
-};
-
-graph::Classification classify_call(const Call& call) {
+graph::Classification classify_call(Call& call) {
   const http::RequestHead& head = call.request.head;
   std::vector<graph::HeaderView> headers;
   headers.reserve(head.headers.size());
@@ -56,7 +31,9 @@ graph::Classification classify_call(const Call& call) {
   graph::RequestView view{
       .method = head.method, .target = head.target, .headers = headers, .body = std::nullopt};
   if (call.content) view.body = *call.content;
-  return graph::classify(view);
+  graph::Classification what = graph::classify(view);
+  call.kind = kind_of(what.request_class);
+  return what;
 }
 
 std::string budget_key(const std::optional<identity::Actor>& actor) {
@@ -88,14 +65,33 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
 
 Pipeline::Pipeline(PipelineParts parts, std::unique_ptr<Upstream> upstream,
                    std::unique_ptr<identity::GraphLookup> lookup)
-    : parts_(parts),
+    : parts_(std::move(parts)),
+      metrics_(parts_.metrics),
+      open_(std::make_shared<OpenOperations>()),
       upstream_(std::move(upstream)),
       lookup_(std::move(lookup)),
-      desk_(parts_.approvals, parts_.log, parts_.clock) {}
+      desk_(parts_.approvals, parts_.log, parts_.clock),
+      callers_(parts_.verifier, parts_.probes, *lookup_, metrics_) {
+  parts_.metrics.gauge_from(
+      "holdfast_oldest_open_operation_seconds",
+      "Age of the oldest guarded call whose intent is recorded and whose outcome is not; 0: none.",
+      {{"worker", std::to_string(parts_.worker)}}, [open = open_, &clock = parts_.clock] {
+        const SteadyTime oldest = open->oldest();
+        if (oldest == SteadyTime::max()) return 0.0;
+        return std::chrono::duration<double>(clock.steady_now() - oldest).count();
+      });
+}
 
 Task<http::Response> Pipeline::handle(http::Request request) {
+  const SteadyTime begun = parts_.clock.steady_now();
   std::string source = source_address(request.peer, request.head.headers, parts_.trusted_proxies);
   Call call = begin_call(std::move(request), std::move(source), parts_.clock.now());
+  http::Response response = co_await handle(call);
+  metrics_.answered(call.kind, response.status, parts_.clock.steady_now() - begun);
+  co_return response;
+}
+
+Task<http::Response> Pipeline::handle(Call& call) {
   if (call.request.head.target.starts_with(kApprovalsPrefix)) co_return co_await own_approval(call);
   if (call.request.head.target.starts_with(kLocalPrefix)) co_return local_endpoint(call);
 
@@ -103,7 +99,7 @@ Task<http::Response> Pipeline::handle(http::Request request) {
   if (what.request_class == RequestClass::kPassThrough) co_return co_await pass_through(call);
   Subject subject{
       .call = call, .operation = what.operation, .actor = std::nullopt, .mailbox_names = {}};
-  std::variant<Caller, Refusal> named = named_caller(call);
+  std::variant<Caller, Refusal> named = callers_.named_in(call);
   if (const Caller* caller = std::get_if<Caller>(&named)) subject.actor = caller->actor;
   if (what.request_class == RequestClass::kRejected) {
     co_return co_await refuse_call(subject, bad_request(what.reason));
@@ -113,9 +109,10 @@ Task<http::Response> Pipeline::handle(http::Request request) {
     co_return co_await refuse_call(subject, std::move(*refusal));
   }
   Caller caller = std::get<Caller>(std::move(named));
+  Budget::Share memory(parts_.buffered_bodies);
   const bool may_be_long = what.needs_body || what.request_class == RequestClass::kBatch;
   std::optional<Refusal> refusal = co_await read_content(
-      call, may_be_long ? parts_.buffered_body_bytes_max : kGuardedBodyBytesMax);
+      call, may_be_long ? parts_.buffered_body_bytes_max : kGuardedBodyBytesMax, memory);
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   if (what.request_class == RequestClass::kBatch) {
     co_return co_await pass_batch(call, subject, what.version);
@@ -129,25 +126,35 @@ Task<http::Response> Pipeline::handle(http::Request request) {
     }
   }
 
+  Budget::Share place(parts_.guarded_in_flight);
+  if (!place.take(1)) {
+    metrics_.over_guarded_in_flight.add();
+    co_return error_response(too_busy(call.kind), call, parts_.clock.now());
+  }
   if (!parts_.log.health().ready) co_return audit_unavailable(call);
-  refusal = co_await verify(caller, call);
+  refusal = co_await callers_.verify(caller, call);
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   subject.actor = caller.actor;
 
   DecisionBasis basis = co_await decide_call(subject, caller);
   CallMembers members = call_members(subject);
-  std::variant<audit::Receipt, http::Response> begun =
+  const SteadyTime decided = parts_.clock.steady_now();
+  std::variant<audit::Receipt, http::Response> committed =
       co_await commit_intent(subject, members, basis);
-  if (auto* answer = std::get_if<http::Response>(&begun)) co_return std::move(*answer);
-  audit::Receipt receipt = std::get<audit::Receipt>(std::move(begun));
+  if (auto* answer = std::get_if<http::Response>(&committed)) co_return std::move(*answer);
+  audit::Receipt receipt = std::get<audit::Receipt>(std::move(committed));
   // From here on the intent is durable, and exactly one terminal record must follow.
   const audit::RecordRef intent = receipt.intent();
-  const SteadyTime sent_at = parts_.clock.steady_now();
+  const SteadyTime begun = parts_.clock.steady_now();
+  metrics_.intent_commit.observe(begun - decided);
+  const OpenOperations::Entry open(*open_, begun);
   ForwardResult result = co_await upstream_->forward(std::move(receipt));
   const auto duration =
-      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.steady_now() - sent_at);
+      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.steady_now() - begun);
+  metrics_.forwarded(result.result, duration);
   const Result<audit::RecordRef> ended = co_await parts_.log.append_outcome(
       outcome_record(subject, std::move(members), result, duration));
+  metrics_.outcome_commit.observe(parts_.clock.steady_now() - begun - duration);
   co_return answer_forwarded(subject, intent, std::move(result), ended);
 }
 
@@ -181,61 +188,50 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_intent(
 }
 
 Task<http::Response> Pipeline::refuse(http::Unreadable request) {
+  const SteadyTime begun = parts_.clock.steady_now();
+  const int status = request.status;
+  const Refusal refusal =
+      bad_request("The request could not be read: " + request.why + ".", status);
   http::Request seen{
       .head = std::move(request.head), .peer = std::move(request.peer), .body = http::empty_body()};
+  // Not what a half-read head says of it.
   std::string source = seen.peer.address;
-  const Call call = begin_call(std::move(seen), std::move(source), parts_.clock.now());
-  const Refusal refusal =
-      bad_request("The request could not be read: " + request.why + ".", request.status);
-  if (!call.request.head.target.empty()) {
-    const graph::Classification what = classify_call(call);
-    if (what.request_class != RequestClass::kPassThrough) {
-      Subject subject{
-          .call = call, .operation = what.operation, .actor = std::nullopt, .mailbox_names = {}};
-      const std::variant<Caller, Refusal> named = named_caller(call);
-      if (const Caller* caller = std::get_if<Caller>(&named)) subject.actor = caller->actor;
-      co_return co_await refuse_call(subject, refusal);
-    }
-  }
-  co_return error_response(refusal.answer, call, parts_.clock.now());
+  Call call = begin_call(std::move(seen), std::move(source), parts_.clock.now());
+  http::Response response = co_await refuse(call, refusal);
+  if (status != kTooBusy) call.kind = RequestKind::kUnreadable;
+  metrics_.answered(call.kind, response.status, parts_.clock.steady_now() - begun);
+  co_return response;
 }
 
-std::variant<Pipeline::Caller, Refusal> Pipeline::named_caller(const Call& call) {
-  const auto token = identity::bearer_token(call.request.head);
-  if (!token.ok()) return bad_request(token.error().message);
-  if (!token->has_value()) return unauthenticated("A bearer token is required.");
-  if (std::optional<identity::Actor> known = parts_.verifier.remembered(**token)) {
-    return Caller{.token = **token, .actor = *std::move(known)};
+Task<http::Response> Pipeline::refuse(Call& call, const Refusal& refusal) {
+  const bool has_line = !call.request.head.target.empty();
+  const graph::Classification what = has_line ? classify_call(call) : graph::Classification();
+  if (refusal.answer.status == kTooBusy) {
+    co_return error_response(too_busy(call.kind), call, parts_.clock.now());
   }
-  Result<identity::Actor> claims = identity::read_claims(**token);
-  if (!claims.ok()) return unauthenticated(claims.error().message);
-  return Caller{.token = **token, .actor = *std::move(claims)};
+  if (what.request_class == RequestClass::kPassThrough) {
+    co_return error_response(refusal.answer, call, parts_.clock.now());
+  }
+  Subject subject{
+      .call = call, .operation = what.operation, .actor = std::nullopt, .mailbox_names = {}};
+  const std::variant<Caller, Refusal> named = callers_.named_in(call);
+  if (const Caller* caller = std::get_if<Caller>(&named)) subject.actor = caller->actor;
+  co_return co_await refuse_call(subject, refusal);
 }
 
-Task<std::optional<Refusal>> Pipeline::verify(Caller& caller, const Call& call) {
-  if (caller.actor.verified()) co_return std::nullopt;
-  Result<identity::Verdict> verdict =
-      co_await parts_.verifier.verify(*lookup_, caller.token, caller.actor);
-  if (!verdict.ok()) {
-    if (verdict.error().code != ErrorCode::kRefused) {
-      co_return identity_unavailable(verdict.error().message);
-    }
-    log_error("forged token", {{"token_sha256", caller.actor.token_sha256},
-                               {"source_ip", call.source_ip},
-                               {"reason", verdict.error().message}});
-    co_return unauthenticated(verdict.error().message);
-  }
-  if (verdict->refusal) co_return rejected_by_graph(*verdict->refusal);
-  caller.actor = std::move(verdict->actor);
-  co_return std::nullopt;
-}
-
-Task<std::optional<Refusal>> Pipeline::read_content(Call& call, std::size_t bytes_max) {
-  Result<std::string> content = co_await http::read_all(*call.request.body, bytes_max);
+Task<std::optional<Refusal>> Pipeline::read_content(Call& call, std::size_t bytes_max,
+                                                    Budget::Share& memory) {
+  MeteredBody body(*call.request.body, memory);
+  Result<std::string> content = co_await http::read_all(body, bytes_max);
   if (content.ok()) {
     call.content = *std::move(content);
     co_return std::nullopt;
   }
+  if (body.out_of_memory()) {
+    metrics_.over_buffered_bodies.add();
+    co_return Refusal{.answer = too_busy(call.kind), .effect = {}};
+  }
+  if (content.error().code == ErrorCode::kLimit) metrics_.over_buffered_body.add();
   co_return unreadable_body(content.error());
 }
 
@@ -326,6 +322,8 @@ Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refus
                                            const DecisionBasis* basis) {
   const Call& call = subject.call;
   http::Response response = error_response(refusal.answer, call, parts_.clock.now());
+  // Nothing is recorded when there is too much to do: the log is the last thing to load further.
+  if (refusal.answer.status == kTooBusy) co_return response;
   if (!parts_.refusals.admit(budget_key(subject.actor))) {
     const bool files = refusal.approval && refusal.approval->step == audit::ApprovalStep::kFile;
     if (!files) co_return response;
@@ -358,12 +356,12 @@ Task<http::Response> Pipeline::refuse_overtaken(const Subject& subject,
 }
 
 Task<http::Response> Pipeline::own_approval(Call& call) {
-  std::variant<Caller, Refusal> named = named_caller(call);
+  std::variant<Caller, Refusal> named = callers_.named_in(call);
   if (const auto* refusal = std::get_if<Refusal>(&named)) {
     co_return error_response(refusal->answer, call, parts_.clock.now());
   }
   Caller caller = std::get<Caller>(std::move(named));
-  const std::optional<Refusal> refusal = co_await verify(caller, call);
+  const std::optional<Refusal> refusal = co_await callers_.verify(caller, call);
   if (refusal) co_return error_response(refusal->answer, call, parts_.clock.now());
   co_return co_await desk_.own_approval(call, caller.actor);
 }
@@ -421,6 +419,12 @@ http::Response Pipeline::audit_unavailable(const Call& call) const {
 http::Response Pipeline::local_endpoint(const Call& call) const {
   const std::string& target = call.request.head.target;
   if (target == "/holdfast/livez") return json_response(200, {{"status", "alive"}});
+  if (target == "/holdfast/metrics" &&
+      is_for_operators(call.request, call.source_ip, parts_.metrics_from, parts_.trusted_proxies)) {
+    return {.status = 200,
+            .headers = {{"Content-Type", kMetricsContentType}},
+            .content = parts_.metrics.text()};
+  }
   if (target == "/holdfast/readyz") {
     if (parts_.draining) return json_response(503, {{"status", "draining"}});
     const audit::LogHealth health = parts_.log.health();

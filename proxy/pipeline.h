@@ -21,14 +21,19 @@
 #include "approval/network.h"
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
+#include "base/budget.h"
 #include "graph/classify.h"
 #include "http/server.h"
 #include "identity/graph_lookup.h"
 #include "identity/mailboxes.h"
+#include "identity/probe_budget.h"
 #include "identity/verifier.h"
 #include "proxy/approval_desk.h"
 #include "proxy/call.h"
+#include "proxy/callers.h"
 #include "proxy/inside_links.h"
+#include "proxy/open_operations.h"
+#include "proxy/pipeline_metrics.h"
 #include "proxy/record_content.h"
 #include "proxy/refusal.h"
 #include "proxy/refusal_budget.h"
@@ -44,13 +49,19 @@ struct PipelineParts {
   identity::Verifier& verifier;
   identity::MailboxDirectory& mailboxes;
   RefusalBudget& refusals;
+  identity::ProbeBudget& probes;
+  Budget& guarded_in_flight;
+  Budget& buffered_bodies;  // Bytes.
+  Metrics& metrics;
   const Clock& clock;
   const std::atomic<bool>& draining;  // Balancers are to turn away.
   std::vector<approval::Network> trusted_proxies;
+  std::vector<approval::Network> metrics_from;  // Who /holdfast/metrics is for.
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
   std::chrono::milliseconds facts_timeout{5'000};  // See ItemReader.
   std::string audit_url;  // Of the audit service, as clients reach it; empty: not told.
   LinkSettings links;
+  std::size_t worker = 0;  // Which one this pipeline is for, in metrics.
 };
 
 class Pipeline final : public http::Handler {
@@ -59,21 +70,17 @@ class Pipeline final : public http::Handler {
            std::unique_ptr<identity::GraphLookup> lookup);
 
   Task<http::Response> handle(http::Request request) override;
-  // Recorded where what was asked for, by any reading of what could be read, may have been guarded.
+  // Recorded where what was asked for, by any reading of what could be read, may have been guarded;
+  // not where there were too many requests, because nobody may flood the log.
   Task<http::Response> refuse(http::Unreadable request) override;
 
  private:
-  struct Caller {
-    identity::BearerToken token;
-    identity::Actor actor;
-  };
-
-  // Who a call names as its caller: verified where Graph has accepted the token before.
-  std::variant<Caller, Refusal> named_caller(const Call& call);
-  // nullopt once the caller is verified.
-  Task<std::optional<Refusal>> verify(Caller& caller, const Call& call);
+  // The life of the call itself.
+  Task<http::Response> handle(Call& call);
+  Task<http::Response> refuse(Call& call, const Refusal& refusal);
   // nullopt once the call's content is read.
-  Task<std::optional<Refusal>> read_content(Call& call, std::size_t bytes_max);
+  Task<std::optional<Refusal>> read_content(Call& call, std::size_t bytes_max,
+                                            Budget::Share& memory);
   // Adds the mailbox's names to the subject.
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
@@ -99,9 +106,12 @@ class Pipeline final : public http::Handler {
   http::Response local_endpoint(const Call& call) const;
 
   PipelineParts parts_;
+  const PipelineMetrics metrics_;
+  const std::shared_ptr<OpenOperations> open_;  // Shared with the metrics, which live longer.
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<identity::GraphLookup> lookup_;
   ApprovalDesk desk_;
+  Callers callers_;
 };
 
 }  // namespace holdfast::proxy

@@ -140,6 +140,30 @@ Refusal identity_unavailable(const std::string& why) {
       .effect = "unavailable"};
 }
 
+Refusal too_many_unknown_callers() {
+  return {.answer = {.status = 403,
+                     .code = "HoldfastLimitExceeded",
+                     .message = "Too many tokens from your address were not accepted by Microsoft "
+                                "Graph, so no further unknown one is tried now, and nothing was "
+                                "forwarded. Wait a minute, then send the call again."},
+          .effect = "unauthenticated"};
+}
+
+ErrorAnswer too_busy(RequestKind kind) {
+  if (kind == RequestKind::kGuarded) {
+    return {.status = 503,
+            .code = "HoldfastAuditUnavailable",
+            .message =
+                "More guarded calls are under way than can be recorded, so nothing was "
+                "recorded or forwarded."};
+  }
+  ErrorAnswer answer{.status = 503,
+                     .code = "HoldfastOverloaded",
+                     .message = "Holdfast has too much to do, so nothing was forwarded."};
+  if (kind == RequestKind::kPassThrough) answer.headers.push_back({"Retry-After", "1"});
+  return answer;
+}
+
 ErrorAnswer audit_unavailable() {
   return {.status = 503,
           .code = "HoldfastAuditUnavailable",

@@ -32,6 +32,12 @@ Refusal unauthenticated(const std::string& why);
 // them.
 Refusal rejected_by_graph(const identity::GraphAnswer& graph);
 Refusal identity_unavailable(const std::string& why);
+// Too many tokens that Graph had not accepted before came from there, and were not accepted.
+Refusal too_many_unknown_callers();
+
+// What is answered, and not recorded, when there is more to do than may be: 503. Only a request
+// that is not guarded is told when to come again.
+ErrorAnswer too_busy(RequestKind kind);
 
 Refusal limit_exceeded(const approval::TakenLimit& spent);
 

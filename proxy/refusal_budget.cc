@@ -9,40 +9,32 @@ constexpr std::size_t kCallersMax = 10'000;
 
 }  // namespace
 
+BucketRate RefusalBudget::rate_of(const std::string& caller_key) const {
+  const double per_second =
+      caller_key.empty() ? rates_.unverified_per_second : rates_.verified_per_second;
+  return {.per_second = per_second, .burst = per_second * rates_.burst_seconds};
+}
+
 bool RefusalBudget::admit(const std::string& caller_key) {
-  const bool verified = !caller_key.empty();
-  const double per_second = verified ? rates_.verified_per_second : rates_.unverified_per_second;
-  const WallTime now = clock_.now();
+  const BucketRate rate = rate_of(caller_key);
+  const SteadyTime steady_now = clock_.steady_now();
   MutexLock lock(mutex_);
   if (buckets_.size() >= kCallersMax) forget_idle_callers();
   if (buckets_.size() < kCallersMax || buckets_.contains(caller_key)) {
-    const auto [bucket, is_new] = buckets_.try_emplace(caller_key);
-    if (is_new) {
-      bucket->second = {.tokens = per_second * rates_.burst_seconds, .filled = clock_.steady_now()};
-    }
-    if (take_token(bucket->second, per_second)) return true;
+    const auto bucket = buckets_.try_emplace(caller_key, rate, steady_now).first;
+    if (bucket->second.take(rate, steady_now)) return true;
   }
-  if (!unrecorded_) unrecorded_ = UnrecordedRefusals{.since = now};
-  ++(verified ? unrecorded_->verified : unrecorded_->unverified);
+  if (!unrecorded_) unrecorded_ = UnrecordedRefusals{.since = clock_.now()};
+  ++(caller_key.empty() ? unrecorded_->unverified : unrecorded_->verified);
   return false;
-}
-
-bool RefusalBudget::take_token(Bucket& bucket, double per_second) {
-  const SteadyTime now = clock_.steady_now();
-  const std::chrono::duration<double> elapsed = now - bucket.filled;
-  bucket.filled = now;
-  bucket.tokens =
-      std::min(bucket.tokens + elapsed.count() * per_second, per_second * rates_.burst_seconds);
-  if (bucket.tokens < 1) return false;
-  bucket.tokens -= 1;
-  return true;
 }
 
 // A caller that was quiet for a whole burst has a full budget again, which is what a new one gets.
 void RefusalBudget::forget_idle_callers() {
   const SteadyTime now = clock_.steady_now();
-  const std::chrono::duration<double> burst(rates_.burst_seconds);
-  std::erase_if(buckets_, [&](const auto& entry) { return now - entry.second.filled >= burst; });
+  std::erase_if(buckets_, [&](const auto& entry) {
+    return entry.second.is_full_again(rate_of(entry.first), now);
+  });
 }
 
 std::optional<UnrecordedRefusals> RefusalBudget::take_unrecorded() {

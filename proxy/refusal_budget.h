@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/token_bucket.h"
 
 namespace holdfast::proxy {
 
@@ -43,18 +44,13 @@ class RefusalBudget {
   void restore(const UnrecordedRefusals& count) HOLDFAST_EXCLUDES(mutex_);
 
  private:
-  struct Bucket {
-    double tokens = 0;
-    SteadyTime filled;
-  };
-
-  bool take_token(Bucket& bucket, double per_second) HOLDFAST_REQUIRES(mutex_);
+  BucketRate rate_of(const std::string& caller_key) const;
   void forget_idle_callers() HOLDFAST_REQUIRES(mutex_);
 
   const RefusalRates rates_;
   const Clock& clock_;
   Mutex mutex_;
-  std::unordered_map<std::string, Bucket> buckets_ HOLDFAST_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, TokenBucket> buckets_ HOLDFAST_GUARDED_BY(mutex_);
   std::optional<UnrecordedRefusals> unrecorded_ HOLDFAST_GUARDED_BY(mutex_);
 };
 

@@ -1,5 +1,6 @@
 #include "proxy/service.h"
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -17,6 +18,16 @@ namespace {
 
 constexpr std::chrono::seconds kCountedRefusalsEvery{10};
 constexpr std::chrono::milliseconds kUrgencyAskedEvery{20};
+// The database's connection, the spool, certificates, event loops and the program's own files.
+constexpr std::size_t kOwnDescriptors = 128;
+
+// What everything but clients may open.
+std::size_t descriptors_needed(const ServiceOptions& options) {
+  const auto workers = static_cast<std::size_t>(std::max(1, options.server.threads));
+  const http::ClientOptions& upstream = options.upstream;
+  return kOwnDescriptors +
+         workers * (upstream.connections_max + upstream.guarded_connections_max + 8);
+}
 
 Task<void> record_counted_refusals(PipelineParts parts) {
   const std::optional<UnrecordedRefusals> count = parts.refusals.take_unrecorded();
@@ -39,9 +50,10 @@ Task<void> record_counted_refusals_regularly(PipelineParts parts) {
 class Worker final : public http::Handler {
  public:
   Worker(const boost::asio::any_io_executor& executor, const http::ClientOptions& upstream,
-         std::chrono::milliseconds probe_timeout, PipelineParts parts)
+         std::chrono::milliseconds probe_timeout, std::chrono::milliseconds answer_timeout,
+         const PipelineParts& parts)
       : client_(executor, upstream),
-        pipeline_(std::move(parts), std::make_unique<GraphUpstream>(client_),
+        pipeline_(parts, std::make_unique<GraphUpstream>(client_, answer_timeout, parts.metrics),
                   std::make_unique<identity::HttpGraphLookup>(client_, probe_timeout)) {}
 
   Task<http::Response> handle(http::Request request) override {
@@ -63,12 +75,26 @@ struct Service::Shared {
   Shared(const Clock& clock, const ServiceOptions& options)
       : verifier(clock),
         mailboxes(clock, options.mailbox_names_age_max),
-        refusals(options.refusal_rates, clock) {}
+        refusals(options.refusal_rates, clock),
+        probes(options.probe_rates, clock),
+        guarded_in_flight(options.guarded_in_flight_max),
+        buffered_bodies(options.buffered_bodies_bytes_max) {}
+
+  // While this lives.
+  void expose(Metrics& metrics) const {
+    metrics.gauge_from("holdfast_guarded_in_flight", "Guarded calls being answered.", {},
+                       [this] { return static_cast<double>(guarded_in_flight.used()); });
+    metrics.gauge_from("holdfast_buffered_body_bytes", "Request bodies held in memory.", {},
+                       [this] { return static_cast<double>(buffered_bodies.used()); });
+  }
 
   identity::Verifier verifier;
   identity::MailboxDirectory mailboxes;
   RefusalBudget refusals;
   std::atomic<bool> draining{false};
+  identity::ProbeBudget probes;
+  Budget guarded_in_flight;
+  Budget buffered_bodies;
   std::optional<PipelineParts> parts;
 };
 
@@ -81,38 +107,55 @@ Service::~Service() = default;
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::AuditLog& log,
                                                 const approval::RuleStore& rules,
                                                 approval::ApprovalSource& approvals,
-                                                const Clock& clock) {
+                                                Metrics& metrics, const Clock& clock) {
   Result<LinkSettings> links = link_settings(options.upstream.origin, options.public_origin);
   if (!links.ok()) return links.error();
   auto shared = std::make_unique<Shared>(clock, options);
+  shared->expose(metrics);
   shared->parts.emplace(PipelineParts{.log = log,
                                       .rules = rules,
                                       .approvals = approvals,
                                       .verifier = shared->verifier,
                                       .mailboxes = shared->mailboxes,
                                       .refusals = shared->refusals,
+                                      .probes = shared->probes,
+                                      .guarded_in_flight = shared->guarded_in_flight,
+                                      .buffered_bodies = shared->buffered_bodies,
+                                      .metrics = metrics,
                                       .clock = clock,
                                       .draining = shared->draining,
                                       .trusted_proxies = options.trusted_proxies,
+                                      .metrics_from = options.metrics_from,
                                       .buffered_body_bytes_max = options.buffered_body_bytes_max,
                                       .facts_timeout = options.facts_timeout,
                                       .audit_url = options.audit_url,
                                       .links = *std::move(links)});
+  options.upstream.connections_open =
+      &metrics.gauge("holdfast_upstream_connections", "Connections to Graph that are open.");
   const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
                             probe_timeout = options.probe_timeout,
-                            first = true](const boost::asio::any_io_executor& executor) mutable {
-    if (std::exchange(first, false)) {
+                            answer_timeout = options.guarded_answer_timeout](
+                               const boost::asio::any_io_executor& executor) mutable {
+    if (parts.worker == 0) {
       boost::asio::co_spawn(executor, record_counted_refusals_regularly(parts),
                             boost::asio::detached);
     }
-    return std::make_unique<Worker>(executor, upstream, probe_timeout, parts);
+    auto worker =
+        std::make_unique<Worker>(executor, upstream, probe_timeout, answer_timeout, parts);
+    ++parts.worker;
+    return worker;
   };
   if (options.proxy_protocol) {
     options.server.sends_proxy_header = [trusted =
                                              options.trusted_proxies](const std::string& address) {
-      return is_trusted(address, trusted);
+      return approval::is_in_any(address, trusted);
     };
   }
+  options.server.metrics = &metrics;
+  options.server.shares_address = [trusted = options.trusted_proxies](const std::string& address) {
+    return approval::is_in_any(address, trusted);
+  };
+  options.server.descriptors_reserved = descriptors_needed(options);
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server), make_worker);
   if (!server.ok()) return server.error();

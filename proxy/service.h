@@ -15,9 +15,11 @@
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "base/result.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "identity/probe_budget.h"
 #include "proxy/refusal_budget.h"
 
 namespace holdfast::proxy {
@@ -27,7 +29,12 @@ struct ServiceOptions {
   http::ClientOptions upstream;
   std::vector<approval::Network> trusted_proxies;  // See proxy/source_address.h.
   bool proxy_protocol = false;  // The trusted ones send PROXY headers, see http/server.h.
+  std::vector<approval::Network> metrics_from;  // Who /holdfast/metrics is for.
+  std::size_t guarded_in_flight_max = 1'024;
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
+  std::size_t buffered_bodies_bytes_max = 256 * 1024 * 1024;
+  std::chrono::milliseconds guarded_answer_timeout{30'000};
+  identity::ProbeRates probe_rates;
   std::chrono::milliseconds probe_timeout{10'000};  // Each of Holdfast's own questions to Graph.
   std::chrono::milliseconds facts_timeout{5'000};   // See proxy/preimage.h.
   std::chrono::milliseconds mailbox_names_age_max{600'000};
@@ -43,11 +50,11 @@ struct ServiceOptions {
 class Service {
  public:
   // Listens when it returns; errors are those of http::Server::start. The log, the rules, the
-  // approvals and the clock must outlive the service.
+  // approvals, the metrics and the clock must outlive the service.
   static Result<std::unique_ptr<Service>> start(ServiceOptions options, audit::AuditLog& log,
                                                 const approval::RuleStore& rules,
                                                 approval::ApprovalSource& approvals,
-                                                const Clock& clock);
+                                                Metrics& metrics, const Clock& clock);
 
   // Closes what is still open; a guarded call in flight is left to be settled as unknown.
   ~Service();

@@ -55,24 +55,27 @@ std::string address_of(std::string_view entry) {
 
 }  // namespace
 
-bool is_trusted(std::string_view address, const std::vector<approval::Network>& trusted) {
-  const std::optional<approval::IpAddress> ip = approval::parse_ip(address);
-  return ip && std::any_of(trusted.begin(), trusted.end(), [&](const approval::Network& network) {
-           return approval::contains(network, *ip);
-         });
-}
-
 std::string source_address(const http::Peer& peer, const http::Headers& headers,
                            const std::vector<approval::Network>& trusted) {
   std::string source = peer.address;
   const std::string forwarded = headers.joined("X-Forwarded-For");
   std::string_view hops = forwarded;
   bool is_last = headers.count("X-Forwarded-For") == 0;
-  while (!is_last && is_trusted(source, trusted)) {
+  while (!is_last && approval::is_in_any(source, trusted)) {
     is_last = hops.find(',') == std::string_view::npos;
     source = address_of(take_last(hops));
   }
   return source;
+}
+
+bool is_for_operators(const http::Request& request, std::string_view source,
+                      const std::vector<approval::Network>& allowed,
+                      const std::vector<approval::Network>& trusted) {
+  const http::Headers& headers = request.head.headers;
+  const bool forwarded = headers.find("X-Forwarded-For") != nullptr ||
+                         headers.find("Forwarded") != nullptr || headers.find("Via") != nullptr;
+  if (forwarded && !approval::is_in_any(request.peer.address, trusted)) return false;
+  return approval::is_in_any(source, allowed);
 }
 
 }  // namespace holdfast::proxy

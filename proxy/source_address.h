@@ -10,9 +10,6 @@
 
 namespace holdfast::proxy {
 
-// Whether an address, in text, is in one of the networks.
-bool is_trusted(std::string_view address, const std::vector<approval::Network>& trusted);
-
 // The peer's address; or, where the peer is in `trusted`, the rightmost address of X-Forwarded-For
 // that is not, over all headers of that name. What stands left of that anybody could have written.
 // Where every hop is trusted, the first one counts; without the header, the peer.
@@ -22,5 +19,12 @@ bool is_trusted(std::string_view address, const std::vector<approval::Network>& 
 // does not know who its client is, and its own address must not pass for the client's.
 std::string source_address(const http::Peer& peer, const http::Headers& headers,
                            const std::vector<approval::Network>& trusted);
+
+// Whether what is for operators only may be answered to a request from `source`, its
+// source_address(): one in `allowed`, whose way here is known. Behind a balancer that is not
+// trusted, every client seems to come from the balancer.
+bool is_for_operators(const http::Request& request, std::string_view source,
+                      const std::vector<approval::Network>& allowed,
+                      const std::vector<approval::Network>& trusted);
 
 }  // namespace holdfast::proxy

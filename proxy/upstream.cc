@@ -44,13 +44,15 @@ Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
                                 .body = body.get(),
                                 .traffic = http::Traffic::kGuarded,
                                 .response_timeout = {},
-                                .send_before = send_before};
+                                .send_before = send_before,
+                                .answer_timeout = answer_timeout_};
   http::SendResult sent = co_await client_.send(outgoing);
   if (!sent.response.ok()) co_return without_answer(sent.progress, sent.response.error());
   http::Response response = std::move(*sent.response);
   if (response.stream) {
     Result<std::string> content = co_await http::read_all(*response.stream, kAnswerBytesMax);
     response.stream.reset();
+    if (!content.ok() && content.error().code == ErrorCode::kTimeout) over_answer_timeout_.add();
     if (!content.ok()) co_return without_answer(http::Progress::kSomeSent, content.error());
     response.content = std::move(*content);
   }

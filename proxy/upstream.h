@@ -2,11 +2,13 @@
 // one for everything else.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "audit/audit_log.h"
+#include "base/metrics.h"
 #include "base/task.h"
 #include "http/client.h"
 
@@ -40,8 +42,12 @@ audit::CallResult result_of_status(int status);
 
 class GraphUpstream final : public Upstream {
  public:
-  // `client` must outlive this.
-  explicit GraphUpstream(http::Client& client) : client_(client) {}
+  // A guarded call whose answer is not complete `answer_timeout` after its head is unknown, and
+  // counted by that limit's name. `client` and `metrics` must outlive this.
+  GraphUpstream(http::Client& client, std::chrono::milliseconds answer_timeout, Metrics& metrics)
+      : client_(client),
+        answer_timeout_(answer_timeout),
+        over_answer_timeout_(metrics.refused_by("guarded_answer_timeout")) {}
 
   Task<ForwardResult> forward(audit::Receipt receipt) override;
   Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override;
@@ -50,6 +56,8 @@ class GraphUpstream final : public Upstream {
   Task<ForwardResult> send_once(audit::Receipt receipt);
 
   http::Client& client_;
+  const std::chrono::milliseconds answer_timeout_;
+  Counter& over_answer_timeout_;
 };
 
 }  // namespace holdfast::proxy

@@ -31,6 +31,7 @@ ADAPTERS = {
     "boost/asio/ssl": re.compile(r".*_tls\.(cc|h)$"),
     "boost/beast": re.compile(r".*_beast\.(cc|h)$"),
     "yaml-cpp/": re.compile(r"config/yaml\.cc$"),
+    "prometheus/": re.compile(r".*_prometheus\.(cc|h)$"),
     "spdlog/": re.compile(r"base/log\.cc$"),
     "date/": re.compile(r"approval/.*_tz\.cc$"),
     "CLI/": re.compile(r"cli/.*\.(cc|h)$"),

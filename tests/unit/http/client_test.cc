@@ -386,7 +386,8 @@ TEST(Client, TakesNoTruncatedTlsForAnEnd) {
             EXPECT_TRUE((co_await stream->handshake(deadline)).ok());
             char bytes[1024];
             EXPECT_TRUE((co_await stream->read_some(bytes, deadline)).ok());
-            EXPECT_TRUE((co_await stream->write_all("HTTP/1.1 200 OK\r\n\r\nabc", 10s)).ok());
+            Pace pace(10s);
+            EXPECT_TRUE((co_await stream->write_all("HTTP/1.1 200 OK\r\n\r\nabc", pace)).ok());
             if (in_order) stream->finish_writing();
             boost::system::error_code ignored;
             stream->socket().shutdown(tcp::socket::shutdown_send, ignored);

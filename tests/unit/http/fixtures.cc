@@ -132,6 +132,13 @@ std::string Raw::read_all() {
   return read_until("");
 }
 
+std::size_t Raw::receive_room() const {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  ::getsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+  return static_cast<std::size_t>(bytes);
+}
+
 void Raw::finish() {
   ::shutdown(descriptor_, SHUT_WR);
 }

@@ -10,8 +10,10 @@
 #include <future>
 #include <mutex>
 #include <semaphore>
+#include <thread>
 #include <utility>
 
+#include "http/admission.h"
 #include "tests/unit/http/fixtures.h"
 
 namespace holdfast::http::test {
@@ -55,12 +57,28 @@ class Handed {
   T value_;
 };
 
+// Content without an end; counts what it was asked for.
+class Endless : public Body {
+ public:
+  explicit Endless(std::atomic<std::size_t>& bytes) : bytes_(bytes) {}
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    std::ranges::fill(buffer, 'e');
+    bytes_ += buffer.size();
+    co_return buffer.size();
+  }
+  std::optional<std::uint64_t> remaining() const override { return std::nullopt; }
+
+ private:
+  std::atomic<std::size_t>& bytes_;
+};
+
 // What the tests see of the handlers.
 struct Seen {
   std::atomic<int> handled{0};
   std::counting_semaphore<> entered{0};
   std::counting_semaphore<> ended{0};
   Handed<std::string> refused_target;
+  std::atomic<std::size_t> endless_bytes{0};
   std::function<void()> release;  // Lets what waits at /wait go on. Set before `entered`.
 };
 
@@ -90,6 +108,8 @@ class TestHandler : public Handler {
       seen_.entered.release();
       co_await gate.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
       seen_.ended.release();
+    } else if (target == "/endless") {
+      response.stream = std::make_unique<Endless>(seen_.endless_bytes);
     } else if (target == "/none") {
       response.status = 204;
     } else {
@@ -339,28 +359,35 @@ TEST_F(ServerTest, ClosesIdleConnectionsWithoutAWord) {
 }
 
 TEST_F(ServerTest, GivesUpOnABodyThatDoesNotCome) {
-  start({.body_timeout = 50ms});
+  Metrics metrics;
+  start({.body_timeout = 50ms, .metrics = &metrics});
   const std::string answer = exchange(post("/echo", "Content-Length: 9\r\n", "abc"));
   EXPECT_EQ(count(answer, "error: the peer was too slow"), 1u) << answer;
   EXPECT_EQ(count(answer, "Connection: close"), 1u);
+  EXPECT_EQ(metrics.refused_by("body").value(), 1u);
 }
 
 TEST_F(ServerTest, GivesUpOnASilentHandshake) {
   const Certificate& own = certificate_for_loopback();
+  Metrics metrics;
   start({.tls = {.certificate_file = own.certificate_file, .key_file = own.key_file},
-         .handshake_timeout = 50ms});
+         .handshake_timeout = 50ms,
+         .metrics = &metrics});
   Raw raw = connect();
   EXPECT_EQ(raw.read_all(), "");
+  EXPECT_EQ(metrics.refused_by("handshake").value(), 1u);
 }
 
 TEST_F(ServerTest, GivesUpOnAClientThatDoesNotRead) {
-  start({.write_timeout = 50ms});
+  Metrics metrics;
+  start({.write_timeout = 50ms, .metrics = &metrics});
   const std::string large(9'000'000, 'x');
   Raw raw = connect();
   raw.send(post("/echo", "Content-Length: 9000000\r\n", large));
   // Only now, after the server has given up, is the answer read.
   EXPECT_TRUE(server_->drain(60s));
   EXPECT_TRUE(raw.read_all().ends_with("<reset>"));
+  EXPECT_EQ(metrics.refused_by("write").value(), 1u);
 }
 
 TEST_F(ServerTest, FinishesARequestWhoseClientIsGone) {
@@ -484,6 +511,141 @@ TEST_F(ServerTest, RefusesConnectionsBeyondTheLimit) {
   EXPECT_EQ(second.read_until("x").find("200"), std::string::npos);
   first.send(get("/a"));
   EXPECT_NE(first.read_until("hello").find("200 OK"), std::string::npos);
+}
+
+TEST_F(ServerTest, RefusesConnectionsOfOneAddressBeyondTheLimit) {
+  Metrics metrics;
+  start({.connections_per_address_max = 1, .metrics = &metrics});
+  Raw first = connect();
+  first.send(get("/a"));
+  first.read_until("hello");
+  Raw second = connect();
+  EXPECT_EQ(second.read_until("x").find("200"), std::string::npos);
+  EXPECT_EQ(metrics.refused_by("connections_per_address").value(), 1u);
+  EXPECT_EQ(metrics.gauge("holdfast_connections", "").value(), 1);
+}
+
+TEST_F(ServerTest, AConnectionThatEndsMakesRoomForAnother) {
+  start({.connections_max = 1, .connections_per_address_max = 1});
+  for (int each = 0; each < 20; ++each) {
+    // The next may come before the server has seen the end of the last.
+    std::string answer;
+    for (int attempt = 0; attempt < 1'000 && answer.empty(); ++attempt) {
+      Raw raw = connect();
+      raw.send(last("/a"));
+      answer = raw.read_all();
+      if (!answer.starts_with("HTTP")) answer.clear();
+    }
+    ASSERT_TRUE(answer.ends_with("hello"));
+  }
+}
+
+TEST_F(ServerTest, DoesNotCountAddressesThatManyShare) {
+  start({.connections_per_address_max = 1,
+         .shares_address = [](const std::string& address) { return address == "127.0.0.1"; }});
+  Raw first = connect();
+  first.send(get("/a"));
+  first.read_until("hello");
+  Raw second = connect();
+  second.send(get("/a"));
+  EXPECT_NE(second.read_until("hello").find("200 OK"), std::string::npos);
+}
+
+TEST(AddressGroup, IsAnAddressOrAnIpv6Network) {
+  EXPECT_EQ(address_group("192.0.2.1"), "192.0.2.1");
+  EXPECT_EQ(address_group("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+  EXPECT_EQ(address_group("nonsense"), "nonsense");
+}
+
+TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
+  Metrics metrics;
+  start({.requests_in_flight_max = 1, .metrics = &metrics});
+  Raw busy = connect();
+  busy.send(get("/wait"));
+  seen_.entered.acquire();
+  Raw other = connect();
+  other.send(get("/a"));
+  EXPECT_TRUE(other.read_until("answered").starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(seen_.refused_target.take(), "/a");
+  EXPECT_EQ(metrics.refused_by("requests_in_flight").value(), 1u);
+  seen_.release();
+  EXPECT_NE(busy.read_until("\r\n\r\n").find("200 OK"), std::string::npos);
+  EXPECT_TRUE(seen_.ended.try_acquire_for(10s));
+  // The same connection is served once there is room.
+  std::string answer;
+  for (int attempt = 0; attempt < 1'000 && answer.find("200 OK") == std::string::npos; ++attempt) {
+    other.send(get("/a"));
+    answer = other.read_until("\r\n\r\n");
+    answer += other.read_until(answer.find("200 OK") == std::string::npos ? "answered" : "hello");
+  }
+  EXPECT_NE(answer.find("hello"), std::string::npos) << answer;
+}
+
+TEST_F(ServerTest, RefusesBodiesBeyondTheLimit) {
+  Metrics metrics;
+  start({.body_bytes_max = 10, .metrics = &metrics});
+  EXPECT_TRUE(exchange(post("/echo", "Content-Length: 10\r\nConnection: close\r\n", "0123456789"))
+                  .ends_with("0123456789"));
+  const std::string long_body = exchange(post("/echo", "Content-Length: 11\r\n", "0123456789x"));
+  EXPECT_TRUE(long_body.starts_with("HTTP/1.1 413 ")) << long_body;
+  EXPECT_EQ(count(long_body, "Connection: close"), 1u);
+  const std::string chunked = exchange(
+      post("/echo", "Transfer-Encoding: chunked\r\n", "6\r\n012345\r\n6\r\n012345\r\n0\r\n\r\n"));
+  EXPECT_EQ(count(chunked, "error: the body is too large"), 1u) << chunked;
+  EXPECT_EQ(metrics.refused_by("body_bytes").value(), 2u);
+}
+
+TEST_F(ServerTest, GivesUpOnABodyThatDrips) {
+  Metrics metrics;
+  start({.transfer_bytes_per_second_min = 1'000, .body_timeout = 200ms, .metrics = &metrics});
+  Raw raw = connect();
+  raw.send(post("/echo", "Content-Length: 1000\r\n", ""));
+  const auto begun = std::chrono::steady_clock::now();
+  std::thread dripping([&] {
+    for (int each = 0; each < 100 && metrics.refused_by("transfer_bytes_per_second").value() == 0;
+         ++each) {
+      raw.send("x");
+      std::this_thread::sleep_for(20ms);  // A slow client is what this is about.
+    }
+  });
+  const std::string answer = raw.read_until("too slow");
+  EXPECT_EQ(count(answer, "error: the peer was too slow"), 1u) << answer;
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, 200ms);
+  dripping.join();
+  EXPECT_EQ(metrics.refused_by("transfer_bytes_per_second").value(), 1u);
+}
+
+TEST_F(ServerTest, KeepsLittleOfAnAnswerThatIsNotTaken) {
+  Metrics metrics;
+  start({.queued_answer_bytes_max = 32 * 1024, .metrics = &metrics});
+  Raw raw = connect();
+  raw.send(get("/endless"));
+  raw.read_until("\r\n\r\n");
+  // It is asked for more only while somebody takes it.
+  std::size_t produced = 0;
+  for (int same = 0; same < 10;) {
+    std::this_thread::sleep_for(20ms);
+    const std::size_t now = seen_.endless_bytes;
+    same = now == produced ? same + 1 : 0;
+    produced = now;
+  }
+  EXPECT_LT(produced, raw.receive_room() + 512 * 1024);
+}
+
+TEST_F(ServerTest, CountsWhatItCutsOff) {
+  Metrics metrics;
+  start({.header_bytes_max = 1'000,
+         .header_count_max = 3,
+         .target_bytes_max = 100,
+         .header_timeout = 50ms,
+         .metrics = &metrics});
+  exchange("GET /" + std::string(200, 'a') + " HTTP/1.1\r\nHost: h\r\n\r\n");
+  exchange(get("/a", "A: " + std::string(2'000, 'a') + "\r\n"));
+  exchange(get("/a", "A: a\r\nB: b\r\nC: c\r\n"));
+  exchange("GET /a HT");
+  for (const char* limit : {"target_bytes", "header_bytes", "header_count", "header"}) {
+    EXPECT_EQ(metrics.refused_by(limit).value(), 1u) << limit;
+  }
 }
 
 TEST_F(ServerTest, NamesWhatItCannotUse) {

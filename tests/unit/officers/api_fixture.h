@@ -47,6 +47,8 @@ class ApiTest : public ::testing::Test {
                   .tokens = tokens_,
                   .sign_in = sign_in_.get(),
                   .clock = clock_,
+                  .metrics = api_metrics_,
+                  .metrics_from = {*approval::parse_network("10.1.0.0/16")},
                   .problems = [this] { return problems_; },
                   .tree_role = [this] { return tree_role_; },
                   .entry_readers = entry_readers_,
@@ -54,7 +56,7 @@ class ApiTest : public ::testing::Test {
                   .token_approvals = token_approvals_});
     http::Request request;
     request.head = std::move(head);
-    request.peer = {.address = "10.1.2.3", .port = 4711, .tls = true};
+    request.peer = {.address = peer_address_, .port = 4711, .tls = true};
     request.body = http::string_body(content);
     boost::asio::io_context context;
     http::Response answer;
@@ -79,6 +81,9 @@ class ApiTest : public ::testing::Test {
     return nlohmann::json::parse(response.content);
   }
 
+  std::string peer_address_ = "10.1.2.3";
+  Metrics metrics_;
+  ApiMetrics api_metrics_{metrics_};
   testing::FakeClock clock_;
   audit::FakeRecordSource records_;
   audit::FakeTreeSource tree_;

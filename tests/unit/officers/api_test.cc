@@ -148,5 +148,37 @@ TEST_F(ApiTest, the_root_points_the_way) {
   EXPECT_THAT(answer.content, HasSubstr("/api/v1/records"));
 }
 
+TEST_F(ApiTest, MetricsAreForTheirNetworksOnly) {
+  records_.page.log_size = 3;
+  const http::Response seen = get("/metrics", "");
+  EXPECT_EQ(seen.status, 200);
+  EXPECT_EQ(seen.headers.get("Content-Type"), kMetricsContentType);
+  EXPECT_NE(seen.content.find("holdfast_search_lag_records"), std::string::npos);
+  peer_address_ = "192.0.2.1";
+  const http::Response elsewhere = get("/metrics", "");
+  EXPECT_EQ(elsewhere.status, 404);
+  EXPECT_EQ(elsewhere.content, get("/metricz", "").content);
+}
+
+TEST_F(ApiTest, MetricsAreNotForWhoeverIsBehindABalancer) {
+  for (const char* name : {"X-Forwarded-For", "Forwarded", "Via"}) {
+    http::RequestHead head{.method = "GET", .target = "/metrics"};
+    head.headers.add(name, "10.1.2.3");
+    EXPECT_EQ(send(std::move(head)).status, 404) << name;
+  }
+}
+
+TEST_F(ApiTest, AnswersAreCountedByClassAndStatus) {
+  EXPECT_EQ(get("/api/v1/records").status, 200);
+  EXPECT_EQ(get("/api/v1/records", "wrong").status, 401);
+  EXPECT_EQ(get("/nothing").status, 404);
+  const std::string page = metrics_.text();
+  for (const char* line : {R"(holdfast_requests_total{class="api",status="2xx"} 1)",
+                           R"(holdfast_requests_total{class="api",status="4xx"} 1)",
+                           R"(holdfast_requests_total{class="local",status="4xx"} 1)"}) {
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
+  }
+}
+
 }  // namespace
 }  // namespace holdfast::officers

@@ -21,6 +21,7 @@ namespace {
 using audit::CallResult;
 using audit::Kind;
 using nlohmann::json;
+using namespace std::chrono_literals;
 
 constexpr const char* kTenant = "11111111-0000-4000-8000-000000000001";
 constexpr const char* kAlex = "11111111-0000-4000-8000-0000000000a1";
@@ -150,18 +151,24 @@ class PipelineTest : public ::testing::Test {
     know_mailbox("/v1.0/me", kAlex, "alex@contoso.com");
     know_mailbox("/v1.0/users/held%40contoso.com", "11111111-0000-4000-8000-0000000000b1",
                  "held@contoso.com");
-    pipeline_ = std::make_unique<Pipeline>(PipelineParts{.log = log_,
-                                                         .rules = rules_,
-                                                         .approvals = approvals_,
-                                                         .verifier = verifier_,
-                                                         .mailboxes = mailboxes_,
-                                                         .refusals = refusals_,
-                                                         .clock = clock_,
-                                                         .draining = draining_,
-                                                         .buffered_body_bytes_max = 1000,
-                                                         .audit_url = "https://audit.example",
-                                                         .links = kLinks},
-                                           std::move(upstream), std::move(graph));
+    pipeline_ = std::make_unique<Pipeline>(
+        PipelineParts{.log = log_,
+                      .rules = rules_,
+                      .approvals = approvals_,
+                      .verifier = verifier_,
+                      .mailboxes = mailboxes_,
+                      .refusals = refusals_,
+                      .probes = probes_,
+                      .guarded_in_flight = guarded_in_flight_,
+                      .buffered_bodies = buffered_bodies_,
+                      .metrics = metrics_,
+                      .clock = clock_,
+                      .draining = draining_,
+                      .metrics_from = {*approval::parse_network("198.51.100.0/24")},
+                      .buffered_body_bytes_max = 1000,
+                      .audit_url = "https://audit.example",
+                      .links = kLinks},
+        std::move(upstream), std::move(graph));
   }
 
   void know_mailbox(const std::string& path, const std::string& id, const std::string& upn) {
@@ -179,9 +186,16 @@ class PipelineTest : public ::testing::Test {
                                    .target = target,
                                    .minor_version = 1,
                                    .headers = std::move(headers)},
-                          .peer = {.address = "192.0.2.1", .port = 1, .tls = true},
+                          .peer = {.address = peer_address_, .port = 1, .tls = true},
                           .body = http::string_body(body)};
     return testing::run(pipeline_->handle(std::move(request)));
+  }
+  http::Response refuse_busy(const std::string& method, const std::string& target) {
+    http::Unreadable busy{.status = 503,
+                          .why = "busy",
+                          .head = {.method = method, .target = target},
+                          .peer = {.address = peer_address_}};
+    return testing::run(pipeline_->refuse(std::move(busy)));
   }
   http::Response refuse(const std::string& target) {
     http::Unreadable unreadable{.status = 400,
@@ -219,6 +233,7 @@ class PipelineTest : public ::testing::Test {
   Kind kind(std::size_t i) const { return log_.entries().at(i).record.kind; }
 
   bool authorized_ = true;
+  std::string peer_address_ = "192.0.2.1";
   testing::FakeClock clock_;
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
@@ -228,6 +243,11 @@ class PipelineTest : public ::testing::Test {
   std::atomic<bool> draining_{false};
   RefusalBudget refusals_{
       {.unverified_per_second = 1, .verified_per_second = 1, .burst_seconds = 3}, clock_};
+  identity::ProbeBudget probes_{{.failed_per_minute_and_address = 3, .failed_per_minute = 4},
+                                clock_};
+  Budget guarded_in_flight_{2};
+  Budget buffered_bodies_{1500};
+  Metrics metrics_;
   FakeUpstream* upstream_ = nullptr;
   // Where the answer says that the proof of its record is.
   static std::string proof_link(const http::Response& response) {
@@ -936,6 +956,138 @@ TEST_F(PipelineTest, UnreadableOrdinaryRequestIsNot) {
 TEST_F(PipelineTest, HoldfastsOwnPathsNeverReachGraph) {
   EXPECT_EQ(send("GET", "/holdfast/nothing").status, 404);
   EXPECT_TRUE(upstream_->passed.empty());
+}
+
+// Occupies a budget while a test looks at what happens then.
+class Occupied {
+ public:
+  Occupied(Budget& budget, std::size_t amount) : share_(budget) {
+    EXPECT_TRUE(share_.take(amount));
+  }
+
+ private:
+  Budget::Share share_;
+};
+
+void expect_untouched(const http::Response& response) {
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
+  EXPECT_EQ(response.headers.count("Retry-After"), 0U);
+}
+
+TEST_F(PipelineTest, GuardedCallsBeyondTheirNumberLeaveNothingBehind) {
+  {
+    const Occupied places(guarded_in_flight_, 2);
+    const http::Response response = purge();
+    expect_untouched(response);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastAuditUnavailable");
+    EXPECT_EQ(send("GET", "/v1.0/me").status, 200) << "others pass";
+  }
+  EXPECT_TRUE(log_.entries().empty());
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  EXPECT_TRUE(graph_->asked().empty());
+  EXPECT_EQ(metrics_.refused_by("guarded_in_flight").value(), 1u);
+  for (int each = 0; each < 5; ++each) EXPECT_EQ(purge().status, 204) << "places are given back";
+}
+
+TEST_F(PipelineTest, TooManyRequestsAreRefusedByWhatTheyAre) {
+  http::Response guarded = refuse_busy("POST", "/v1.0/me/messages/m1/permanentDelete");
+  expect_untouched(guarded);
+  EXPECT_EQ(error_of(guarded)["code"], "HoldfastAuditUnavailable");
+  http::Response batch = refuse_busy("POST", "/v1.0/$batch");
+  expect_untouched(batch);
+  EXPECT_EQ(error_of(batch)["code"], "HoldfastOverloaded");
+  http::Response other = refuse_busy("GET", "/v1.0/me");
+  EXPECT_EQ(other.status, 503);
+  EXPECT_EQ(error_of(other)["code"], "HoldfastOverloaded");
+  EXPECT_EQ(other.headers.get("Retry-After"), "1");
+  EXPECT_TRUE(log_.entries().empty());
+}
+
+TEST_F(PipelineTest, BodiesInMemoryAreBoundedTogether) {
+  const std::string batch = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
+  const http::Headers json_type{{"Content-Type", "application/json"}};
+  {
+    const Occupied memory(buffered_bodies_, 1500 - batch.size() + 1);
+    const http::Response response = send("POST", "/v1.0/$batch", json_type, batch);
+    expect_untouched(response);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastOverloaded");
+  }
+  EXPECT_TRUE(log_.entries().empty());
+  EXPECT_EQ(metrics_.refused_by("buffered_bodies_bytes").value(), 1u);
+  EXPECT_EQ(send("POST", "/v1.0/$batch", json_type, batch).status, 200);
+  EXPECT_EQ(buffered_bodies_.used(), 0u);
+}
+
+TEST_F(PipelineTest, TokensGraphTurnsDownAreTriedOnlySoOften) {
+  graph_->answer("/v1.0/me?$select=id", 401, R"({"error":{"code":"InvalidAuthenticationToken"}})");
+  for (int each = 0; each < 3; ++each) EXPECT_EQ(purge().status, 401);
+  const std::size_t asked = graph_->asked().size();
+  const http::Response response = purge();
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastLimitExceeded");
+  EXPECT_EQ(response.headers.count("Retry-After"), 0U);
+  EXPECT_EQ(graph_->asked().size(), asked);
+  EXPECT_EQ(metrics_.refused_by("failed_probes_per_address").value(), 1u);
+  clock_.advance(std::chrono::minutes(1));
+  EXPECT_EQ(purge().status, 401);
+}
+
+TEST_F(PipelineTest, CallersWhoAreWhoTheySayAreNeverOverTheProbeRate) {
+  for (int each = 0; each < 10; ++each) {
+    std::string token = token_for(kAlex);
+    token.replace(token.rfind('.') + 1, std::string::npos, to_base64url(std::to_string(each)));
+    EXPECT_EQ(purge({{"Authorization", "Bearer " + token}}).status, 204) << each;
+  }
+}
+
+TEST_F(PipelineTest, MetricsAreForOperatorsOnly) {
+  const http::Response hidden = send("GET", "/holdfast/metrics");
+  EXPECT_EQ(hidden.status, 404);
+  EXPECT_EQ(error_of(hidden)["code"], "HoldfastNotFound");
+  peer_address_ = "198.51.100.7";
+  const http::Response shown = send("GET", "/holdfast/metrics");
+  EXPECT_EQ(shown.status, 200);
+  EXPECT_EQ(shown.headers.get("Content-Type"), kMetricsContentType);
+  for (const char* name : {"X-Forwarded-For", "Forwarded", "Via"}) {
+    EXPECT_EQ(send("GET", "/holdfast/metrics", {{name, "198.51.100.8"}}).status, 404) << name;
+  }
+}
+
+TEST_F(PipelineTest, CountsWhatItAnswers) {
+  purge();
+  upstream_->next_status = 0;
+  purge();
+  send("GET", "/v1.0/me");
+  send("GET", "/holdfast/livez");
+  send("POST", "/v1.0/me/messages/m1%5CpermanentDelete");
+  refuse("/v1.0/me");
+  const std::string page = metrics_.text();
+  for (const char* line :
+       {R"(holdfast_requests_total{class="guarded",status="2xx"} 1)",
+        R"(holdfast_requests_total{class="guarded",status="5xx"} 1)",
+        R"(holdfast_requests_total{class="passthrough",status="2xx"} 1)",
+        R"(holdfast_requests_total{class="local",status="2xx"} 1)",
+        R"(holdfast_requests_total{class="rejected",status="4xx"} 1)",
+        R"(holdfast_requests_total{class="unreadable",status="4xx"} 1)",
+        R"(holdfast_guarded_results_total{result="executed"} 1)",
+        R"(holdfast_guarded_results_total{result="unknown"} 1)",
+        R"(holdfast_identity_probes_total{result="accepted"} 1)",
+        "holdfast_guarded_seconds_count 2", "holdfast_intent_commit_seconds_count 2",
+        "holdfast_outcome_commit_seconds_count 2",
+        R"(holdfast_oldest_open_operation_seconds{worker="0"} 0)"}) {
+    EXPECT_NE(page.find(line), std::string::npos) << line << "\n" << page;
+  }
+}
+
+TEST(OpenOperations, TheOldestIsTheOneStillOpen) {
+  OpenOperations operations;
+  EXPECT_EQ(operations.oldest(), SteadyTime::max());
+  auto first = std::make_unique<OpenOperations::Entry>(operations, SteadyTime(1s));
+  const OpenOperations::Entry second(operations, SteadyTime(2s));
+  EXPECT_EQ(operations.oldest(), SteadyTime(1s));
+  first.reset();
+  EXPECT_EQ(operations.oldest(), SteadyTime(2s));
 }
 
 }  // namespace

@@ -1,0 +1,40 @@
+#include "officers/api_metrics.h"
+
+namespace holdfast::officers {
+namespace {
+
+constexpr std::array<const char*, 2> kClasses{"local", "api"};
+constexpr std::array<const char*, 6> kStatusNames{"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+}  // namespace
+
+ApiMetrics::ApiMetrics(Metrics& metrics) : metrics_(metrics) {
+  for (std::size_t each = 0; each < kClasses.size(); ++each) {
+    for (std::size_t status = 0; status < kStatusNames.size(); ++status) {
+      requests_[each][status] =
+          &metrics.counter("holdfast_requests_total", "Requests answered, by class and status.",
+                           {{"class", kClasses[each]}, {"status", kStatusNames[status]}});
+    }
+  }
+  metrics.gauge_from("holdfast_log_records", "Records in the log.", {},
+                     [this] { return static_cast<double>(log_size_); });
+  metrics.gauge_from("holdfast_search_lag_records", "Records that search is behind the log.", {},
+                     [this] { return static_cast<double>(log_size_ - derived_); });
+  metrics.gauge_from("holdfast_log_capacity_records",
+                     "Records that the log's partitions can still take.", {},
+                     [this] { return static_cast<double>(partitions_ - log_size_); });
+}
+
+void ApiMetrics::answered(bool is_api, int status) const {
+  const std::size_t status_class =
+      status >= 100 && status < 600 ? static_cast<std::size_t>(status / 100) : 0;
+  requests_[is_api ? 1 : 0][status_class]->add();
+}
+
+void ApiMetrics::observe(const audit::LogState& state) {
+  log_size_ = state.log_size;
+  derived_ = state.derived;
+  partitions_ = state.partitions;
+}
+
+}  // namespace holdfast::officers

@@ -1,4 +1,8 @@
 """Guarded calls, both records durable: the work that Holdfast exists for."""
+import re
+import statistics
+import urllib.request
+
 import gateways
 import holdfast
 import load
@@ -16,6 +20,7 @@ TARGETS = {
     "nginx": rounds.Target(ratio_min=0.30),  # Which only passes them on, and records nothing.
 }
 WARM_UP_SECONDS = 2
+COMMIT_P99_MS_MAX = 10
 
 
 def run(bed, count: int, seconds: float) -> list[report.Row]:
@@ -28,11 +33,20 @@ def run(bed, count: int, seconds: float) -> list[report.Row]:
         origins = {rounds.OURS: ours, "fastify-pg": by_fastify, "mitmproxy": by_mitmproxy,
                    "nginx": by_nginx}
 
+        commits = []  # What each turn of ours at TARGET_CONNECTIONS added to the buckets.
+
         def measure(address: str, connections: int, length: float) -> load.Measured:
             cluster.sql("CHECKPOINT")  # So that nobody pays for the other's writes.
-            return load.run(address, upstream.GUARDED, connections, length)
+            counted = address == ours and connections == TARGET_CONNECTIONS
+            before = _commit_buckets(ours) if counted else {}
+            measured = load.run(address, upstream.GUARDED, connections, length)
+            if counted:
+                commits.append({bound: number - before[bound]
+                                for bound, number in _commit_buckets(ours).items()})
+            return measured
         for address in origins.values():
             measure(address, TARGET_CONNECTIONS, WARM_UP_SECONDS)
+        commits.clear()
         rows = []
         for connections in CONNECTIONS:
             at_target = connections == TARGET_CONNECTIONS
@@ -42,7 +56,28 @@ def run(bed, count: int, seconds: float) -> list[report.Row]:
             rows += rounds.compare("guarded", CASE, connections, measured,
                                    TARGETS if at_target else None)
         _check_records(cluster)
-        return rows
+        p99 = statistics.median(_p99_ms(buckets) for buckets in commits)
+        return rows + [report.Row("guarded", "intent commit, p99", TARGET_CONNECTIONS, p99, unit="ms",
+                                  target=f"< {COMMIT_P99_MS_MAX} ms", met=p99 < COMMIT_P99_MS_MAX)]
+
+
+def _commit_buckets(address: str) -> dict[float, float]:
+    """How many intents took at most so many seconds to be durable, by that bound."""
+    with urllib.request.urlopen(address + "/holdfast/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'^holdfast_intent_commit_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.M)
+    return {float(bound): float(number) for bound, number in found}
+
+
+def _p99_ms(buckets: dict[float, float]) -> float:
+    """Between two bounds, as Prometheus' histogram_quantile() has it."""
+    wanted = 0.99 * max(buckets.values())
+    below, fewer = 0.0, 0.0
+    for bound, number in sorted(buckets.items()):
+        if number >= wanted:
+            return 1000 * (below + (bound - below) * (wanted - fewer) / (number - fewer))
+        below, fewer = bound, number
+    raise AssertionError("the last bucket holds all")
 
 
 def _check_records(cluster) -> None:

@@ -61,7 +61,8 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     certificate = nginx.make_certificate(bed.root)
-    limits = {"connections": 2 * (CONNECTIONS + ADDED)}
+    most_of_all = 2 * (CONNECTIONS + ADDED)
+    limits = {"connections": most_of_all, "connections_per_address": most_of_all}
     with upstream.graph(bed.root / "graph") as origin, bed.cluster() as cluster, \
          holdfast.proxy(bed, cluster, origin, certificate=certificate,
                         limits=limits) as (address, process), \

@@ -177,6 +177,7 @@ BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& pro
     }
   }
   data.asks_about_items = conditions.any_about_items();
+  data.list_files = conditions.list_files();
   data.lists = conditions.take_lists();
   built.list_file_digests = conditions.file_digests();
   return built;

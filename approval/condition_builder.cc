@@ -363,6 +363,14 @@ Condition ConditionBuilder::time_condition(const json& value, const std::string&
   return {"time", "during " + calendars.wants, std::move(test)};
 }
 
+std::vector<std::string> ConditionBuilder::list_files() const {
+  std::vector<std::string> files;
+  for (const SourceList& source : lists_) {
+    if (!source.file.empty()) files.push_back(source.file);
+  }
+  return files;
+}
+
 std::vector<RuleList> ConditionBuilder::take_lists() {
   std::vector<RuleList> lists;
   for (SourceList& source : lists_) {

@@ -28,6 +28,8 @@ class ConditionBuilder {
   // The condition that a rule's valid_from and valid_to are; nullopt where it has neither.
   std::optional<Condition> validity(const nlohmann::json& rule, const std::string& pointer);
 
+  std::vector<std::string> list_files() const;
+
   // Whether what was built hangs on the item at all, or on whom it reaches.
   bool any_about_items() const { return any_about_items_; }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "approval/evaluate.h"
+#include "approval/rule_index.h"
 #include "approval/rule_model.h"
 
 namespace holdfast::approval {
@@ -68,6 +69,18 @@ void settle_limits(Decision& decision) {
                     [](const TakenLimit& taken) -> const std::string& { return taken.rule.id; });
 }
 
+// Every rule but those that plainly do not match.
+template <class Visit>
+void visit_rules(const RuleSetData& data, const Facts& facts, const Visit& visit) {
+  if (data.index == nullptr) {
+    for (const Rule& rule : data.rules) visit(rule);
+    return;
+  }
+  for (const std::uint32_t position : data.index->candidates(data, facts)) {
+    visit(data.rules[position]);
+  }
+}
+
 bool is_item_fact(std::string_view fact) {
   static constexpr std::array<std::string_view, 7> kFacts = {
       "affected_mailboxes", "categories", "folder", "message_age", "recipients", "sender", "size"};
@@ -92,11 +105,11 @@ Effect strictest_effect(const std::vector<RuleMatch>& matched) {
 std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& facts) {
   std::vector<std::string> in_doubt;
   if (!rules.data().asks_about_items) return in_doubt;
-  for (const Rule& rule : rules.data().rules) {
+  visit_rules(rules.data(), facts, [&](const Rule& rule) {
     for (std::string& fact : evaluate(rule, rules.data(), facts).unknown_facts) {
       if (is_item_fact(fact)) in_doubt.push_back(std::move(fact));
     }
-  }
+  });
   std::ranges::sort(in_doubt);
   const auto repeats = std::ranges::unique(in_doubt);
   in_doubt.erase(repeats.begin(), repeats.end());
@@ -105,25 +118,25 @@ std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& 
 
 Decision decide(const RuleSet& rules, const Facts& facts) {
   Decision decision;
-  for (const Rule& rule : rules.data().rules) {
+  visit_rules(rules.data(), facts, [&](const Rule& rule) {
     RuleResult result = evaluate(rule, rules.data(), facts);
     const bool takes_limit = rule.limit && rule.mode == Mode::kEnforce && may_be_about(result);
-    if (!result.matched && !takes_limit) continue;
+    if (!result.matched && !takes_limit) return;
     RuleMatch match{rule.id, rule.title, rule.effect, std::move(result.unknown_facts)};
     // Not knowing whether a rule is about a call frees the call from no limit.
     if (takes_limit) {
       decision.limits.push_back({match, *rule.limit, rule.require, rule.approve});
     }
-    if (!result.matched) continue;
+    if (!result.matched) return;
     if (rule.mode == Mode::kMonitor) {
       decision.monitored.push_back(std::move(match));
-      continue;
+      return;
     }
     decision.matched.push_back(std::move(match));
     if (rule.effect == Effect::kRequireApproval) {
       add_requirements(decision, rule.require, rule.approve);
     }
-  }
+  });
   sort_by_id(decision.matched);
   sort_by_id(decision.monitored);
 

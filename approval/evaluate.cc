@@ -26,11 +26,6 @@ bool is_one_of(const std::vector<std::string>& sorted, const std::string& value)
   return std::binary_search(sorted.begin(), sorted.end(), value);
 }
 
-// A caller that left `now` at the epoch knows nothing about time.
-bool is_stale(const RuleList& list, WallTime now) {
-  return list.stale_from && (now == WallTime{} || now >= *list.stale_from);
-}
-
 ConditionResult settle(Truth truth, std::string_view fact) {
   return {truth, truth == Truth::kUnknown ? std::string(fact) : std::string()};
 }
@@ -50,52 +45,6 @@ ConditionResult any_list(const std::vector<std::size_t>& lists, const RuleSetDat
     }
   }
   return result;
-}
-
-// The names a fact has; nullopt: unknown. A known fact may have none.
-std::optional<std::vector<std::string>> names_of(NamedFact fact, const Facts& facts) {
-  const auto one =
-      [](const std::optional<std::string>& name) -> std::optional<std::vector<std::string>> {
-    if (!name || name->empty()) return std::nullopt;
-    return std::vector{ascii_lower(*name)};
-  };
-  const auto several = [](const std::optional<std::vector<std::string>>& names) {
-    std::optional<std::vector<std::string>> lower = names;
-    for (std::size_t i = 0; lower && i < lower->size(); ++i) (*lower)[i] = ascii_lower((*lower)[i]);
-    return lower;
-  };
-  switch (fact) {
-    case NamedFact::kAction:
-      return one(facts.action);
-    case NamedFact::kResource:
-      return one(facts.resource);
-    case NamedFact::kUser:
-      // An app calling for itself is known not to be any user.
-      if (facts.actor_kind == ActorKind::kApp) return std::vector<std::string>{};
-      return facts.actor_kind == ActorKind::kUser ? one(facts.user) : std::nullopt;
-    case NamedFact::kApp:
-      return one(facts.app);
-    case NamedFact::kGroup:
-      return several(facts.groups);
-    case NamedFact::kRole:
-      return several(facts.roles);
-    case NamedFact::kKind:
-      if (facts.actor_kind == ActorKind::kUnknown) return std::nullopt;
-      return std::vector{std::string(identity::to_string(facts.actor_kind))};
-    case NamedFact::kMailbox:
-      // A mailbox without names cannot be told from those on a list.
-      if (!facts.mailbox || facts.mailbox->names.empty()) return std::nullopt;
-      return several(facts.mailbox->names);
-    case NamedFact::kFolder:
-      return one(facts.folder);
-    case NamedFact::kSender:
-      return several(facts.item.sender);
-    case NamedFact::kRecipients:
-      return several(facts.item.recipients);
-    case NamedFact::kCategories:
-      return several(facts.item.categories);
-  }
-  return std::nullopt;
 }
 
 std::string_view name_of(NamedFact fact) {
@@ -277,6 +226,55 @@ Truth evaluate_all(const std::vector<Condition>& conditions, const RuleSetData& 
 }
 
 }  // namespace
+
+bool is_stale(const RuleList& list, WallTime now) {
+  return list.stale_from && (now == WallTime{} || now >= *list.stale_from);
+}
+
+std::optional<std::vector<std::string>> names_of(NamedFact fact, const Facts& facts) {
+  const auto one =
+      [](const std::optional<std::string>& name) -> std::optional<std::vector<std::string>> {
+    if (!name || name->empty()) return std::nullopt;
+    return std::vector{ascii_lower(*name)};
+  };
+  const auto several = [](const std::optional<std::vector<std::string>>& names) {
+    std::optional<std::vector<std::string>> lower = names;
+    for (std::size_t i = 0; lower && i < lower->size(); ++i) (*lower)[i] = ascii_lower((*lower)[i]);
+    return lower;
+  };
+  switch (fact) {
+    case NamedFact::kAction:
+      return one(facts.action);
+    case NamedFact::kResource:
+      return one(facts.resource);
+    case NamedFact::kUser:
+      // An app calling for itself is known not to be any user.
+      if (facts.actor_kind == ActorKind::kApp) return std::vector<std::string>{};
+      return facts.actor_kind == ActorKind::kUser ? one(facts.user) : std::nullopt;
+    case NamedFact::kApp:
+      return one(facts.app);
+    case NamedFact::kGroup:
+      return several(facts.groups);
+    case NamedFact::kRole:
+      return several(facts.roles);
+    case NamedFact::kKind:
+      if (facts.actor_kind == ActorKind::kUnknown) return std::nullopt;
+      return std::vector{std::string(identity::to_string(facts.actor_kind))};
+    case NamedFact::kMailbox:
+      // A mailbox without names cannot be told from those on a list.
+      if (!facts.mailbox || facts.mailbox->names.empty()) return std::nullopt;
+      return several(facts.mailbox->names);
+    case NamedFact::kFolder:
+      return one(facts.folder);
+    case NamedFact::kSender:
+      return several(facts.item.sender);
+    case NamedFact::kRecipients:
+      return several(facts.item.recipients);
+    case NamedFact::kCategories:
+      return several(facts.item.categories);
+  }
+  return std::nullopt;
+}
 
 std::string_view to_string(Truth truth) {
   switch (truth) {

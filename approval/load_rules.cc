@@ -2,6 +2,7 @@
 
 #include "approval/build_rules.h"
 #include "approval/list_file.h"
+#include "approval/rule_index.h"
 #include "approval/rule_model.h"
 #include "approval/rule_tests.h"
 #include "approval/rules.h"
@@ -41,6 +42,7 @@ Result<RuleSet> load_rules(const std::string& path, WallTime now) {
   BuiltRules built = build_rules(document, now, problems);
   if (!problems.empty()) return invalid(problems);
   built.data.sha256 = digest_of_all(file->bytes, built);
+  built.data.index = std::make_shared<const RuleIndex>(built.data);
   built.data.tests = run_rule_tests(document, built.data, problems);
   if (!problems.empty()) return invalid(problems);
   return RuleSet(std::make_shared<const RuleSetData>(std::move(built.data)));

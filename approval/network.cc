@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstring>
 
@@ -70,6 +71,15 @@ Result<Network> parse_network(std::string_view text) {
     return wrong("has bits set after its prefix");
   }
   return network;
+}
+
+std::string to_string(const Network& network) {
+  const bool is_ipv4 = is_mapped(network.address) && network.prefix_bits >= kMappedPrefixBits;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  inet_ntop(is_ipv4 ? AF_INET : AF_INET6,
+            network.address.data() + (is_ipv4 ? kMappedPrefixBytes : 0), text.data(), text.size());
+  return std::string(text.data()) + "/" +
+         std::to_string(network.prefix_bits - (is_ipv4 ? kMappedPrefixBits : 0));
 }
 
 bool contains(const Network& network, const IpAddress& address) {

@@ -27,6 +27,9 @@ std::optional<IpAddress> parse_ip(std::string_view text);
 // for bits set after the prefix: those are nearly always a slip.
 Result<Network> parse_network(std::string_view text);
 
+// In CIDR form, an IPv4 network as such.
+std::string to_string(const Network& network);
+
 // IPv6 networks never hold IPv4 addresses: ::/0 means all of IPv6.
 bool contains(const Network& network, const IpAddress& address);
 

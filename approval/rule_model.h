@@ -47,6 +47,7 @@ enum class NamedFact {
   kRecipients,
   kCategories
 };
+inline constexpr std::size_t kNamedFacts = static_cast<std::size_t>(NamedFact::kCategories) + 1;
 
 // True when the fact is one of the values or of the lists' entries (indexes into
 // RuleSetData::lists).
@@ -82,10 +83,12 @@ struct Schedule {
   std::chrono::minutes from{0};
   std::chrono::minutes to{24 * 60};
   Zone zone;
+  bool operator==(const Schedule&) const = default;
 };
 
 struct TimeTest {
   std::vector<Schedule> any_of;
+  bool operator==(const TimeTest&) const = default;
 };
 
 enum class MeasuredFact { kMessageAge, kSize };
@@ -101,6 +104,7 @@ struct RangeTest {
 struct ValidityTest {
   std::optional<WallTime> from;
   std::optional<WallTime> to;
+  bool operator==(const ValidityTest&) const = default;
 };
 
 struct Condition {
@@ -110,6 +114,8 @@ struct Condition {
                ValidityTest>
       test;
 };
+
+class RuleIndex;  // approval/rule_index.h
 
 enum class Mode { kEnforce, kMonitor };
 
@@ -130,6 +136,9 @@ struct RuleSetData {
   std::string sha256;
   std::vector<Rule> rules;  // In the order of the file, which means nothing.
   std::vector<RuleList> lists;
+  std::vector<std::string> list_files;  // Those that lists are read from.
+  // Of rules and lists; nullptr: every rule is looked at.
+  std::shared_ptr<const RuleIndex> index;
   bool asks_about_items = false;  // Whether any condition can take reading the item to settle.
   std::size_t tests = 0;          // How many tests of the file passed.
 };

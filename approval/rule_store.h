@@ -20,6 +20,8 @@ class RuleStore {
  public:
   RuleStore(std::string path, RuleSet initial);
 
+  const std::string& path() const { return path_; }
+
   // A snapshot; it stays valid and unchanged for as long as it is held. Costs a shared_ptr copy.
   RuleSet current() const;
 

@@ -17,6 +17,7 @@ namespace holdfast::approval {
 // the program.
 struct Zone {
   const date::time_zone* zone = nullptr;
+  bool operator==(const Zone&) const = default;
 };
 
 struct LocalTime {

@@ -77,6 +77,64 @@ void decide_many_rules(benchmark::State& state) {
 }
 BENCHMARK(decide_many_rules)->Arg(10)->Arg(100);
 
+// A thousand rules about as many apps, mailboxes and lists, three of which hold a hundred thousand
+// names each; some rules are about every call.
+class LargeRules {
+ public:
+  LargeRules() {
+    std::filesystem::create_directory(directory_);
+    for (const char* list : {"hold", "board", "leavers"}) {
+      std::ofstream text(directory_ / (std::string(list) + ".csv"));
+      for (int i = 0; i < 100'000; ++i) text << list << i << "@contoso.com\n";
+    }
+    std::ofstream text(path());
+    text << "schema: 1\nrevision: bench\nlists:\n";
+    for (const char* list : {"hold", "board", "leavers"}) {
+      text << "  " << list << ": { file: " << list << ".csv, max_age: 24h }\n";
+    }
+    text << "calendars: { office: { days: [mon, tue, wed, thu, fri], from: '08:00', to: '18:00' } "
+            "}\n"
+         << "rules:\n"
+         << "  - { id: hold, effect: deny, when: { affected_mailboxes: { any_in: hold } } }\n"
+         << "  - { id: bot, effect: allow, when: { actor: { app: " << kBot << " } } }\n";
+    for (int i = 0; i < 333; ++i) {
+      text << "  - { id: app" << i
+           << ", effect: allow, when: { action: permanentDelete, actor: { app: "
+           << to_string(make_uuid_v4()) << " }, time: { during: office } } }\n"
+           << "  - { id: box" << i << ", effect: require_approval, when: { mailbox: m" << i
+           << "@contoso.com } }\n"
+           << "  - { id: list" << i
+           << ", effect: deny, when: { action: permanentDelete, mailbox: { in: "
+           << (i % 2 == 0 ? "board" : "leavers") << " } } }\n";
+    }
+  }
+  ~LargeRules() { std::filesystem::remove_all(directory_); }
+  LargeRules(const LargeRules&) = delete;
+  LargeRules& operator=(const LargeRules&) = delete;
+  std::string path() const { return (directory_ / "rules.yaml").string(); }
+
+ private:
+  const std::filesystem::path directory_ =
+      std::filesystem::temp_directory_path() / ("decide-bench-" + to_string(make_uuid_v4()));
+};
+
+void decide_large(benchmark::State& state) {
+  const LargeRules files;
+  const RuleSet rules = load_or_exit(files.path());
+  Facts facts = purge_by_bot();
+  facts.now = system_clock().now();
+  if (decide(rules, facts).effect != Effect::kAllow) state.SkipWithError("not allowed");
+  for (auto _ : state) benchmark::DoNotOptimize(decide(rules, facts));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(decide_large);
+
+void reload_large(benchmark::State& state) {
+  const LargeRules files;
+  for (auto _ : state) benchmark::DoNotOptimize(load_or_exit(files.path()));
+}
+BENCHMARK(reload_large)->Unit(benchmark::kMillisecond);
+
 }  // namespace
 }  // namespace holdfast::approval
 

@@ -32,6 +32,7 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_check(app, invocation);
   add_classify(app, invocation);
   add_explain(app, invocation);
+  add_rules(app, invocation);
   add_migrate(app, invocation);
   add_records(app, invocation);
   add_verify(app, invocation);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <fstream>
+#include <tuple>
 
 #include "approval/approvals_postgres.h"
 #include "approval/rule_store.h"
+#include "approval/rule_watcher.h"
 #include "audit/log_metrics.h"
 #include "audit/log_postgres.h"
 #include "base/log.h"
@@ -114,16 +116,6 @@ audit::RecordSourceOptions approval_queries(const config::Config& config,
           .answer_timeout = config.audit_log.append_timeout};
 }
 
-void reload_rules(approval::RuleStore& rules) {
-  const Status reloaded = rules.reload(system_clock().now());
-  if (!reloaded.ok()) {
-    log_error("rules not reloaded, the old ones stay", {{"reason", reloaded.error().message}});
-    return;
-  }
-  const approval::RuleSet current = rules.current();
-  log_info("rules reloaded", {{"revision", current.revision()}, {"sha256", current.sha256()}});
-}
-
 // user:password; empty where none are wanted.
 Result<std::string> egress_credentials(const config::Upstream& upstream) {
   std::string credentials;
@@ -167,8 +159,9 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
     print_error(service.error().message);
     return kUsageError;
   }
+  approval::RuleWatcher watcher(rules, system_clock(), config.rules.watch_interval);
   serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), [&] {
-    reload_rules(rules);
+    std::ignore = watcher.reload();
     log_tls_reload(config.proxy.tls, (*service)->reload_tls());
   });
   (*service)->announce_drain();

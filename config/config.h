@@ -119,6 +119,7 @@ struct Identity {
 struct Rules {
   std::string file;
   milliseconds facts_timeout{5'000};
+  milliseconds watch_interval{5'000};
 };
 
 // Who may read the log's entries in bulk.

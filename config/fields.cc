@@ -226,6 +226,9 @@ void add_audit(std::vector<Field>& table) {
       {"rules.facts_timeout",
        DurationKind{[](Config& c) -> auto& { return c.rules.facts_timeout; }, 1ms, 10min},
        "How long to go on asking Graph about an item and its recipients where a rule hangs on it."},
+      {"rules.watch_interval",
+       DurationKind{[](Config& c) -> auto& { return c.rules.watch_interval; }, 0ms, 1h},
+       "How often to look whether the rules or their lists have changed; 0s: on SIGHUP only."},
       {"audit_log.lease",
        DurationKind{[](Config& c) -> auto& { return c.audit_log.lease; }, 1s, 10min},
        "How long a silent process keeps its unfinished calls before others settle them as "

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "approval/decide.h"
+#include "approval/rule_index.h"
 #include "approval/rule_model.h"
 
 namespace holdfast::approval {
@@ -190,6 +191,21 @@ RC_GTEST_PROP(DecideProperty, MakingAnyFactUnknownNeverLoosens, ()) {
     losses[i](less);
     RC_ASSERT(std::make_pair(i, decide(data, less).effect >= before) == std::make_pair(i, true));
   }
+}
+
+// Which rules are looked at is nobody's business but the clock's.
+RC_GTEST_PROP(DecideProperty, TheIndexChangesNothing, ()) {
+  RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Decision before = decide(data, facts);
+  data.index = std::make_shared<const RuleIndex>(data);
+  const Decision after = decide(data, facts);
+  const auto same = [](const RuleMatch& a, const RuleMatch& b) {
+    return a.id == b.id && a.unknown_facts == b.unknown_facts;
+  };
+  RC_ASSERT(before.effect == after.effect);
+  RC_ASSERT(std::ranges::equal(before.matched, after.matched, same));
+  RC_ASSERT(std::ranges::equal(before.monitored, after.monitored, same));
 }
 
 RC_GTEST_PROP(DecideProperty, AListGoingStaleNeverLoosens, ()) {

@@ -1,0 +1,114 @@
+#include "approval/rule_diff.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/approval/rule_files.h"
+
+namespace holdfast::approval {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::string_view kBefore = R"(schema: 1
+revision: "1"
+lists:
+  hold: { values: [held@contoso.com, gone@contoso.com] }
+  networks: { values: [10.0.0.0/8] }
+calendars:
+  office: { days: [mon], from: "08:00", to: "18:00" }
+approvers:
+  compliance: { group: 3f2c0a52-0000-4000-8000-000000000001 }
+rules:
+  - { id: hold, effect: deny, when: { mailbox: { in: hold } } }
+  - { id: home, effect: deny, unless: { source_ip: { in: networks } } }
+  - id: bot
+    effect: allow
+    when: { actor: { app: 6a1e55aa-0000-4000-8000-000000000004 }, time: { during: office } }
+    limit: { count: 200, per: 1h, distinct_mailboxes: 20 }
+  - id: recall
+    effect: require_approval
+    when: { action: recall }
+    approve: { stages: [ { from: compliance } ], decide_within: 4h }
+)";
+
+std::vector<std::string> changes(const std::vector<std::pair<std::string, std::string>>& edits) {
+  std::string after(kBefore);
+  for (const auto& [from, to] : edits) {
+    const std::size_t at = after.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    after.replace(at, from.size(), to);
+  }
+  const RuleFiles files;
+  const Result<RuleSet> old = files.load(kBefore);
+  const Result<RuleSet> changed = files.load(after);
+  if (!old.ok() || !changed.ok()) return {changed.ok() ? "" : changed.error().message};
+  return describe_changes(*old, *changed);
+}
+
+TEST(RuleDiff, NothingChangesWhereOnlyWordsDo) {
+  EXPECT_THAT(changes({}), IsEmpty());
+  EXPECT_THAT(changes({{"revision: \"1\"", "revision: \"2\""}}), IsEmpty());
+}
+
+TEST(RuleDiff, NewAndGoneRulesAreToldWhole) {
+  EXPECT_THAT(changes({{"id: hold,", "id: holds,"}}),
+              ElementsAre("rule holds is new: it denies calls where mailbox is in hold",
+                          "rule hold is gone: it denies calls where mailbox is in hold before"));
+}
+
+TEST(RuleDiff, EveryPartOfARuleIsCompared) {
+  EXPECT_THAT(changes({{"id: hold, effect: deny", "id: hold, effect: allow, mode: monitor"}}),
+              ElementsAre("rule hold: now allows calls; it denies them before",
+                          "rule hold: is only monitored now, and has no effect"));
+  EXPECT_THAT(
+      changes({{"count: 200", "count: 300"}}),
+      ElementsAre("rule bot: its limit is 300 calls on 20 mailboxes in 1h for each actor, "
+                  "none beyond; it was 200 calls on 20 mailboxes in 1h for each actor, none "
+                  "beyond"));
+  EXPECT_THAT(changes({{"{ from: compliance }", "{ from: compliance, count: 2 }"},
+                       {"decide_within: 4h", "decide_within: 90m, use_within: 1h"}}),
+              ElementsAre("rule recall: who approves is 2 of compliance "
+                          "(3f2c0a52-0000-4000-8000-000000000001); it was 1 of compliance "
+                          "(3f2c0a52-0000-4000-8000-000000000001)",
+                          "rule recall: the time to decide is 90m; it was 4h",
+                          "rule recall: the time to use an approval is 1h; it was the default"));
+  EXPECT_THAT(
+      changes({{"when: { action: recall }", "when: { action: recall, resource: message }"}}),
+      ElementsAre("rule recall: holds only where resource is message, which is new"));
+  EXPECT_THAT(changes({{"unless: { source_ip: { in: networks } }", "when: { action: recall }"}}),
+              ElementsAre("rule home: holds only where action is recall, which is new",
+                          "rule home: no longer exempts by source_ip is in networks",
+                          "list networks: nothing is compared with it any more; it had 1 entry "
+                          "(10.0.0.0/8)"));
+}
+
+TEST(RuleDiff, OtherHoursUnderTheSameNameAreAChange) {
+  EXPECT_THAT(changes({{"to: \"18:00\"", "to: \"20:00\""}}),
+              ElementsAre("rule bot: holds only where time is during office, which is new",
+                          "rule bot: no longer asks that time is during office"));
+}
+
+TEST(RuleDiff, ListsAreComparedEntryByEntry) {
+  EXPECT_THAT(changes({{"gone@contoso.com", "new@contoso.com"}, {"10.0.0.0/8", "10.0.0.0/9"}}),
+              ElementsAre("list hold: gained 1 entry (new@contoso.com)",
+                          "list hold: lost 1 entry (gone@contoso.com)",
+                          "list networks: gained 1 entry (10.0.0.0/9)",
+                          "list networks: lost 1 entry (10.0.0.0/8)"));
+}
+
+TEST(RuleDiff, AListThatARuleBeginsToNameIsTold) {
+  const RuleFiles files;
+  std::string without(kBefore);
+  const std::string unless = ", unless: { source_ip: { in: networks } }";
+  without.erase(without.find(unless), unless.size());
+  const RuleSet before = files.load(without).value();
+  const RuleSet after = files.load(kBefore).value();
+  EXPECT_THAT(describe_changes(before, after),
+              Contains("list networks: calls are compared with it now, 1 entry (10.0.0.0/8)"));
+}
+
+}  // namespace
+}  // namespace holdfast::approval

@@ -50,10 +50,47 @@ void add_evidence(pqxx::transaction_base& transaction, const Evidence& evidence)
 }
 
 std::optional<SignedCheckpoint> newest_cosigned_checkpoint(pqxx::transaction_base& transaction) {
-  return checkpoint_in(transaction.exec(std::string(kCheckpointColumns) +
-                                        " WHERE size = (SELECT max(size) FROM "
-                                        "holdfast.anchor_evidence WHERE kind = 'cosignature') "
-                                        "ORDER BY ordinal DESC LIMIT 1"));
+  return first_checkpoint_in(
+      transaction.exec(std::string(kCheckpointColumns) +
+                       " WHERE size = (SELECT max(size) FROM "
+                       "holdfast.anchor_evidence WHERE kind = 'cosignature') "
+                       "ORDER BY ordinal DESC LIMIT 1"));
+}
+
+std::optional<AnchorPosition> anchor_position(pqxx::transaction_base& transaction,
+                                              EvidenceKind kind, const std::string& anchor) {
+  const pqxx::result rows = transaction.exec_params(
+      "SELECT e.size, e.root, (SELECT (extract(epoch FROM min(c.signed)) * 1000000)::bigint FROM "
+      "holdfast.tree_checkpoints c WHERE c.size = e.size) FROM holdfast.anchor_evidence e WHERE "
+      "e.anchor = $1 AND e.kind = $2 ORDER BY e.ordinal DESC LIMIT 1",
+      anchor, std::string(to_text(kind)));
+  if (rows.empty()) return std::nullopt;
+  AnchorPosition position;
+  position.head.size = rows[0][0].as<std::uint64_t>();
+  std::ranges::copy(pqxx::binarystring(rows[0][1]).str(), position.head.root.begin());
+  if (!rows[0][2].is_null()) {
+    position.signed_at = WallTime(std::chrono::microseconds(rows[0][2].as<std::int64_t>()));
+  }
+  return position;
+}
+
+std::vector<SignedCheckpoint> checkpoints_after(pqxx::transaction_base& transaction,
+                                                const std::optional<std::uint64_t>& size,
+                                                std::uint64_t count) {
+  const std::string from = std::to_string(size.value_or(0));
+  const std::string behind =
+      size ? " WHERE ordinal > coalesce((SELECT min(ordinal) FROM holdfast.tree_checkpoints WHERE "
+             "size = " +
+                 from +
+                 "), (SELECT max(ordinal) FROM holdfast.tree_checkpoints WHERE size "
+                 "< " +
+                 from + "), -1)"
+           : "";
+  std::vector<SignedCheckpoint> found;
+  const pqxx::result rows = transaction.exec(std::string(kCheckpointColumns) + behind +
+                                             " ORDER BY ordinal LIMIT " + std::to_string(count));
+  for (const pqxx::row& row : rows) found.push_back(checkpoint_in(row));
+  return found;
 }
 
 std::string cosigned_note(pqxx::transaction_base& transaction, const SignedCheckpoint& checkpoint) {

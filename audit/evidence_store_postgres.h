@@ -25,6 +25,20 @@ void add_evidence(pqxx::transaction_base& transaction, const Evidence& evidence)
 // The newest one that a witness has cosigned.
 std::optional<SignedCheckpoint> newest_cosigned_checkpoint(pqxx::transaction_base& transaction);
 
+// Where an anchor has got to: the newest checkpoint that it has said something of.
+struct AnchorPosition {
+  TreeHead head;
+  WallTime signed_at;
+};
+std::optional<AnchorPosition> anchor_position(pqxx::transaction_base& transaction,
+                                              EvidenceKind kind, const std::string& anchor);
+
+// Checkpoints in the order of signing, behind the first one over `size` records; all where there is
+// no such size. So what was signed again over as many records, with another key, comes again too.
+std::vector<SignedCheckpoint> checkpoints_after(pqxx::transaction_base& transaction,
+                                                const std::optional<std::uint64_t>& size,
+                                                std::uint64_t count);
+
 // The checkpoint's note with the cosignatures that have arrived for it behind the log's own
 // signatures.
 std::string cosigned_note(pqxx::transaction_base& transaction, const SignedCheckpoint& checkpoint);

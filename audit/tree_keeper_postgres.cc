@@ -115,6 +115,7 @@ void TreeKeeper::abandon(const Error& error) {
   session_->close();
   prepared_ = false;
   checked_ = false;
+  outside_checked_ = false;
   builder_.reset();
   published_.reset();
   signed_note_.reset();
@@ -137,6 +138,7 @@ Result<bool> TreeKeeper::take_part(Transaction& transaction) {
   Result<TreeBuilder> builder = load_builder(transaction);
   if (!builder.ok()) return frozen("the tree's tiles: " + builder.error().message);
   builder_ = *std::move(builder);
+  ++leadership_;
   log_info("keeping the log's tree", {{"leaves", builder_->size()}, {"log_size", log_size_}});
   return lead(transaction);
 }
@@ -159,8 +161,9 @@ Result<bool> TreeKeeper::lead(Transaction& transaction) {
     }
     checked_ = true;
   }
+  if (Status same = check_held_outside(transaction); !same.ok()) return same.error();
   if (Status same = scrub_if_due(transaction); !same.ok()) return same.error();
-  if (checked_) {
+  if (checked_ && outside_checked_) {
     if (Status done = sign_if_due(transaction); !done.ok()) return done.error();
   }
   return builder_->size() < log_size_;
@@ -215,6 +218,21 @@ Status TreeKeeper::check_head(Transaction& transaction, const TreeHead& head) {
                 " records are not those that a checkpoint was signed over");
 }
 
+// Once in each session, as soon as the tree is as large as what others hold.
+Status TreeKeeper::check_held_outside(Transaction& transaction) {
+  for (const TreeHead& held : options_.held_outside) {
+    if (outside_checked_) return {};
+    if (log_size_ < held.size) {
+      return frozen("the log has gone back: it holds " + text(log_size_) +
+                    " records and the anchor file has a checkpoint over " + text(held.size));
+    }
+    if (builder_->size() < held.size) return {};
+    if (Status same = check_head(transaction, held); !same.ok()) return same;
+  }
+  outside_checked_ = true;
+  return {};
+}
+
 Status TreeKeeper::add_leaves(Transaction& transaction, std::uint64_t until) {
   const std::vector<Sha256> tail = builder_->tail();
   const std::uint64_t begin = builder_->size() - tail.size();
@@ -245,10 +263,19 @@ Status TreeKeeper::scrub_if_due(Transaction& transaction) {
 
 Status TreeKeeper::sign_if_due(Transaction& transaction) {
   const bool current = published_ && published_->size == builder_->size();
+  Status opinion = options_.opinion ? options_.opinion(leadership_) : Status{};
+  if (!opinion.ok() && opinion.error().code == ErrorCode::kRefused) return opinion;
+  if (!opinion.ok()) {
+    // A witness can only be asked with a checkpoint.
+    if (published_ || seen_size() > 0) return {};
+    return sign(transaction, {.size = 0, .root = tree_hash({})});
+  }
   if ((current && published_by_all_keys_) || clock_.steady_now() < sign_at_) return {};
-  const Checkpoint checkpoint{.origin = options_.origin,
-                              .head = {.size = builder_->size(), .root = builder_->root()},
-                              .extensions = {}};
+  return sign(transaction, {.size = builder_->size(), .root = builder_->root()});
+}
+
+Status TreeKeeper::sign(Transaction& transaction, const TreeHead& head) {
+  const Checkpoint checkpoint{.origin = options_.origin, .head = head, .extensions = {}};
   std::string note = sign_checkpoint(checkpoint, options_.signers);
   // On this machine's disk before anybody can see it: whatever becomes of the database, this
   // process never signs anything that contradicts it.
@@ -281,6 +308,7 @@ void TreeKeeper::report(const std::string& frozen_why) {
   frozen_ = frozen_why;
   MutexLock lock(mutex_);
   status_.leading = builder_.has_value();
+  status_.leadership = leadership_;
   status_.frozen = frozen_why;
   status_.seen.reset();
   if (file_->checkpoint()) status_.seen = file_->checkpoint()->head;

@@ -5,8 +5,9 @@
 // What is never signed: a tree that contradicts a checkpoint seen before. Every process keeps the
 // newest one it has seen in a file of its own, synced before a checkpoint of its own becomes
 // visible. Where the database holds fewer records than that, or others, the process is frozen: it
-// signs nothing and says why, until the database agrees with the file again. A lost connection is
-// lost leadership: the next one begins with checking everything again.
+// signs nothing and says why, until the database agrees with the file again. So it is with what
+// others hold and say, an anchor file and witnesses, which a new leader asks before it signs. A
+// lost connection is lost leadership: the next one begins with checking everything again.
 //
 // The leader also looks at all records of full tiles again and again, some of them each second, and
 // freezes when one is not as it was.
@@ -16,6 +17,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +46,12 @@ struct TreeKeeperOptions {
   std::vector<NoteSigner> signers;  // One at least. All of them sign.
   std::string checkpoint_file;
   std::string name = "holdfast audit";  // As leader, to others.
+  // What others hold that the database must hold too, such as the newest line of an anchor file.
+  std::vector<TreeHead> held_outside;
+  // What those say who have to be asked, such as witnesses, of the leadership of that number. Must
+  // not wait. kRefused: freezes. Other errors: not known yet; nothing is signed before it is but
+  // the empty tree, which contradicts nothing. Empty: nobody has to be asked.
+  std::function<Status(std::uint64_t leadership)> opinion;
   std::chrono::milliseconds sign_interval{500};
   // How long one step may take before the database counts as hung, and how long a silent session
   // keeps its lock: a process that is stopped loses it.
@@ -83,9 +91,11 @@ class TreeKeeper {
   Result<bool> lead(Transaction& transaction);
   Status check_newest(Transaction& transaction);
   Status check_head(Transaction& transaction, const TreeHead& head);
+  Status check_held_outside(Transaction& transaction);
   Status add_leaves(Transaction& transaction, std::uint64_t until);
   Status scrub_if_due(Transaction& transaction);
   Status sign_if_due(Transaction& transaction);
+  Status sign(Transaction& transaction, const TreeHead& head);
 
   std::uint64_t seen_size() const;
   void note_published(const TreeHead& head, const Note& note);
@@ -99,8 +109,10 @@ class TreeKeeper {
   std::unique_ptr<CheckpointFile> file_;
   std::unique_ptr<DatabaseSession> session_;
   SocketWatchdog watchdog_;
-  bool prepared_ = false;               // The session has its settings.
-  bool checked_ = false;                // The file agrees with this session's database.
+  bool prepared_ = false;         // The session has its settings.
+  bool checked_ = false;          // The file agrees with this session's database.
+  bool outside_checked_ = false;  // So does what others hold.
+  std::uint64_t leadership_ = 0;
   std::optional<TreeBuilder> builder_;  // While leading.
   std::optional<TreeHead> published_;   // The newest checkpoint in the database.
   bool published_by_all_keys_ = false;

@@ -25,6 +25,7 @@ struct SignedCheckpoint {
 // How the process stands that keeps the tree, or would (audit/tree_keeper_postgres.h).
 struct TreeStatus {
   bool leading = false;
+  std::uint64_t leadership = 0;  // Counts the times that this process began to lead.
   std::string frozen;            // Why nothing is signed; empty: it is not frozen.
   std::optional<TreeHead> seen;  // The newest checkpoint seen.
   std::uint64_t leaves = 0;      // In the tree, while leading.

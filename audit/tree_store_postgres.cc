@@ -65,17 +65,19 @@ const char* const kCheckpointColumns =
     "FROM holdfast.tree_checkpoints";
 
 std::optional<SignedCheckpoint> newest_checkpoint(pqxx::transaction_base& transaction) {
-  return checkpoint_in(
+  return first_checkpoint_in(
       transaction.exec(std::string(kCheckpointColumns) + " ORDER BY ordinal DESC LIMIT 1"));
 }
 
-std::optional<SignedCheckpoint> checkpoint_in(const pqxx::result& rows) {
+std::optional<SignedCheckpoint> first_checkpoint_in(const pqxx::result& rows) {
   if (rows.empty()) return std::nullopt;
-  const pqxx::row row = rows.front();
-  return SignedCheckpoint{
-      .note = row[0].c_str(),
-      .head = {.size = row[1].as<std::uint64_t>(), .root = hash_in(row[2])},
-      .signed_at = WallTime(std::chrono::microseconds(row[3].as<std::int64_t>()))};
+  return checkpoint_in(rows.front());
+}
+
+SignedCheckpoint checkpoint_in(const pqxx::row& row) {
+  return {.note = row[0].c_str(),
+          .head = {.size = row[1].as<std::uint64_t>(), .root = hash_in(row[2])},
+          .signed_at = WallTime(std::chrono::microseconds(row[3].as<std::int64_t>()))};
 }
 
 std::vector<Sha256> leaf_hashes(pqxx::transaction_base& transaction, std::uint64_t begin,

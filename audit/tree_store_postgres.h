@@ -16,9 +16,10 @@ namespace holdfast::audit {
 
 std::uint64_t log_size(pqxx::transaction_base& transaction);
 
-// "SELECT … FROM holdfast.tree_checkpoints", and the first row of what it gives.
+// "SELECT … FROM holdfast.tree_checkpoints", and what it gives.
 extern const char* const kCheckpointColumns;
-std::optional<SignedCheckpoint> checkpoint_in(const pqxx::result& rows);
+SignedCheckpoint checkpoint_in(const pqxx::row& row);
+std::optional<SignedCheckpoint> first_checkpoint_in(const pqxx::result& rows);
 
 std::optional<SignedCheckpoint> newest_checkpoint(pqxx::transaction_base& transaction);
 

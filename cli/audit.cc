@@ -61,6 +61,7 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.credential = graph_credential(config);
   options.reconcile.graph = graph_client(config, config.upstream.origin);
   options.reconcile.after = audit.reconcile.after;
+  options.anchors = audit.anchors;
   options.entry_readers = audit.log.entries == config::EntryReaders::kAnyone
                               ? officers::EntryReaders::kAnyone
                               : officers::EntryReaders::kOfficers;

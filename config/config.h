@@ -158,6 +158,20 @@ struct SignIn {
   std::string ca_file;  // Empty: the system's certificates.
 };
 
+// Who holds the log's checkpoints outside the database; what is empty is not used.
+struct Anchors {
+  std::string file;
+  std::string policy_file;  // The witnesses.
+  milliseconds witness_interval{1'000};
+  std::string timestamp_url;
+  std::string timestamp_ca_file;
+  milliseconds timestamp_interval{60'000};
+  std::string sink_url;
+  std::string sink_token_file;
+  std::string ca_file;  // For all of them; empty: the system's certificates.
+  milliseconds timeout{10'000};
+};
+
 struct Audit {
   Endpoint listen{"127.0.0.1", 8444};
   std::string public_url;  // Scheme, host and port only.
@@ -170,6 +184,7 @@ struct Audit {
   Database database;
   LogTree log;
   Reconcile reconcile;
+  Anchors anchors;
   milliseconds drain_timeout{10'000};
 };
 

@@ -95,6 +95,17 @@ Status set(const HttpProxyKind& kind, Config& config, const json& value) {
   return {};
 }
 
+Status set(const UrlKind& kind, Config& config, const json& value) {
+  const std::string* text = text_of(value);
+  const std::size_t scheme = text == nullptr ? std::string::npos : text->find("://");
+  if (scheme == std::string::npos || !is_origin(text->substr(0, text->find('/', scheme + 3))) ||
+      text->find_first_of(" \t\r\n#") != std::string::npos) {
+    return must("be a URL such as https://host/path; http only to localhost");
+  }
+  kind.at(config) = *text;
+  return {};
+}
+
 Status set(const EndpointKind& kind, Config& config, const json& value) {
   const std::string* text = text_of(value);
   const auto endpoint = text == nullptr ? std::nullopt : parse_endpoint(*text);
@@ -225,6 +236,7 @@ ordered_json value_schema(const Field& field) {
   return std::visit(
       Overloaded{
           [](const EndpointKind&) { return text_schema("^.+:[0-9]+$"); },
+          [](const UrlKind&) { return text_schema("^https?://[^# ]+$"); },
           [](const OriginKind&) { return text_schema("^https?://[^/]+$"); },
           [](const HttpProxyKind&) { return text_schema("^http://[^/@]+:[0-9]+$"); },
           [](const BytesKind&) { return text_schema("^[0-9]+(B|KiB|MiB|GiB)$"); },

@@ -351,6 +351,52 @@ void add_reconcile(std::vector<Field>& table) {
   table.insert(table.end(), rows.begin(), rows.end());
 }
 
+void add_anchors(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"audit.anchors.file", StateFileKind{[](Config& c) -> auto& { return c.audit.anchors.file; }},
+       "File of this process alone that every checkpoint is appended to, best on a disk that "
+       "nobody "
+       "who can change the database can change. Nothing is signed that contradicts it.",
+       "/var/lib/holdfast/anchors/checkpoints.ndjson"},
+      {"audit.anchors.policy_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.anchors.policy_file; }},
+       "C2SP tlog-policy file: its witnesses that have a URL cosign the checkpoints. A witness "
+       "that "
+       "has seen another or a larger log stops the signing.",
+       "/etc/holdfast/witnesses.policy"},
+      {"audit.anchors.witness_interval",
+       DurationKind{[](Config& c) -> auto& { return c.audit.anchors.witness_interval; }, 0ms, 24h},
+       "The least between two questions to one witness; each is about the newest checkpoint."},
+      {"audit.anchors.timestamp_url",
+       UrlKind{[](Config& c) -> auto& { return c.audit.anchors.timestamp_url; }},
+       "RFC 3161 service that time-stamps checkpoints.", "https://tsa.example.com/"},
+      {"audit.anchors.timestamp_ca_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.anchors.timestamp_ca_file; }},
+       "PEM certificates that its time stamps must lead to; needed with it.",
+       "/etc/holdfast/tsa-root.crt"},
+      {"audit.anchors.timestamp_interval",
+       DurationKind{[](Config& c) -> auto& { return c.audit.anchors.timestamp_interval; }, 0ms,
+                    24h},
+       "The least between two time stamps; each is of the newest checkpoint."},
+      {"audit.anchors.sink_url",
+       UrlKind{[](Config& c) -> auto& { return c.audit.anchors.sink_url; }},
+       "Where every checkpoint is POSTed to, as lines of JSON, such as a SIEM's collector.",
+       "https://siem.example.com/holdfast"},
+      {"audit.anchors.sink_token_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.anchors.sink_token_file; }},
+       "File that holds the bearer token for it.", "/etc/holdfast/sink.token"},
+      {"audit.anchors.ca_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.anchors.ca_file; }},
+       "PEM certificates that vouch for all of these over HTTPS, instead of the system's.",
+       "/etc/holdfast/ca.crt"},
+      {"audit.anchors.timeout",
+       DurationKind{[](Config& c) -> auto& { return c.audit.anchors.timeout; }, 100ms, 5min},
+       "How long one of them may take to answer. A new leader waits so long for its witnesses "
+       "before it signs without having heard them."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
 void add_tools(std::vector<Field>& table) {
   const std::vector<Field> rows = {
       {"migrate.database.url",
@@ -388,6 +434,7 @@ std::vector<Field> make_fields() {
   add_audit(table);
   add_log_tree(table);
   add_reconcile(table);
+  add_anchors(table);
   add_tools(table);
   return table;
 }

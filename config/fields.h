@@ -35,6 +35,10 @@ struct FileListKind {
 struct DatabaseUrlKind {
   std::string& (*at)(Config&);
 };
+// With a path, if it is to have one.
+struct UrlKind {
+  std::string& (*at)(Config&);
+};
 struct OriginKind {
   std::string& (*at)(Config&);
 };
@@ -75,8 +79,8 @@ struct ChoiceKind {
 };
 
 using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
-                          DatabaseUrlKind, OriginKind, HttpProxyKind, EndpointKind, CidrListKind,
-                          CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
+                          DatabaseUrlKind, UrlKind, OriginKind, HttpProxyKind, EndpointKind,
+                          CidrListKind, CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
 
 struct Field {
   std::string path;

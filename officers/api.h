@@ -9,6 +9,7 @@
 
 #include "approval/approval_source.h"
 #include "approval/network.h"
+#include "audit/anchors_postgres.h"
 #include "audit/audit_log.h"
 #include "audit/queries.h"
 #include "audit/tree_source.h"
@@ -29,6 +30,7 @@ struct TreeRole {
   std::string origin;             // Empty: none configured.
   std::vector<std::string> keys;  // Verifier keys that it signs with; empty: it signs nothing.
   audit::TreeStatus status;
+  std::vector<audit::AnchorStatus> anchors;
 };
 
 // How operations whose outcome is unknown are settled.

@@ -47,6 +47,7 @@ std::optional<http::Response> frozen_answer(const ApiServices& services) {
   return problem(503, "the log's tree is frozen: " + why);
 }
 
+// Clocks of two machines may differ.
 std::int64_t milliseconds_since(const Clock& clock, WallTime then) {
   const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - then);
   return std::max<std::int64_t>(age.count(), 0);
@@ -82,6 +83,26 @@ Task<http::Response> answer_evidence(const ApiServices& services, std::uint64_t 
   for (const audit::Evidence& piece : *found) lines += evidence_line(piece);
   const bool full = found->size() == audit::kEvidenceInFile;
   co_return answer(kLines, full ? kForever : "no-cache", std::move(lines));
+}
+
+json anchors_json(const std::vector<audit::AnchorStatus>& anchors, const Clock& clock) {
+  json list = json::array();
+  for (const audit::AnchorStatus& anchor : anchors) {
+    json item = {{"kind", anchor.kind}, {"name", anchor.name},  {"size", nullptr},
+                 {"root", nullptr},     {"signed_at", nullptr}, {"age_ms", nullptr},
+                 {"problem", nullptr}};
+    if (anchor.head) {
+      item["size"] = anchor.head->size;
+      item["root"] = to_base64(bytes_of(anchor.head->root));
+    }
+    if (anchor.signed_at) {
+      item["signed_at"] = to_rfc3339(*anchor.signed_at);
+      item["age_ms"] = milliseconds_since(clock, *anchor.signed_at);
+    }
+    if (!anchor.problem.empty()) item["problem"] = anchor.problem;
+    list.push_back(std::move(item));
+  }
+  return list;
 }
 
 }  // namespace
@@ -153,7 +174,8 @@ Task<http::Response> answer_integrity(const ApiServices& services) {
                {"leading_here", role.status.leading},
                {"origin", nullptr},
                {"keys", role.keys},
-               {"frozen", nullptr}};
+               {"frozen", nullptr},
+               {"anchors", anchors_json(role.anchors, services.clock)}};
   add_unsettled(body, *log, services);
   if (state->checkpoint) {
     const audit::SignedCheckpoint& newest = *state->checkpoint;

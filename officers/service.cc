@@ -124,13 +124,22 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->approvals_ =
       std::make_unique<approval::PostgresApprovalSource>(service->records_->workers());
   service->origin_ = options.origin;
+  Result<std::unique_ptr<Anchors>> anchors =
+      Anchors::open(options.anchors, options.database, options.origin,
+                    [self = service.get()] { return self->tree_role().status; });
+  if (!anchors.ok()) return anchors.error();
+  service->anchors_ = *std::move(anchors);
   if (!options.signers.empty()) {
-    Result<std::unique_ptr<audit::TreeKeeper>> keeper =
-        audit::TreeKeeper::open({.database = options.database,
-                                 .origin = options.origin,
-                                 .signers = std::move(options.signers),
-                                 .checkpoint_file = options.checkpoint_file,
-                                 .name = process_name()});
+    Result<std::unique_ptr<audit::TreeKeeper>> keeper = audit::TreeKeeper::open(
+        {.database = options.database,
+         .origin = options.origin,
+         .signers = std::move(options.signers),
+         .checkpoint_file = options.checkpoint_file,
+         .name = process_name(),
+         .held_outside = service->anchors_->held(),
+         .opinion = [anchors = service->anchors_.get()](std::uint64_t leadership) {
+           return anchors->opinion(leadership);
+         }});
     if (!keeper.ok()) return keeper.error();
     service->keeper_ = *std::move(keeper);
   }
@@ -173,6 +182,7 @@ void Service::start_loops(const ServiceOptions& options) {
   loops_.push_back(settling_loop(options));
   loops_.push_back(expiry_loop(options));
   if (keeper_) loops_.push_back(tree_loop(*keeper_));
+  anchors_->start();
 }
 
 void Service::start_reconciling(ServiceOptions& options) {
@@ -189,7 +199,7 @@ ReconcileRole Service::reconcile_role() const {
 }
 
 TreeRole Service::tree_role() const {
-  TreeRole role{.origin = origin_, .keys = {}, .status = {}};
+  TreeRole role{.origin = origin_, .keys = {}, .status = {}, .anchors = anchors_->status()};
   if (!keeper_) return role;
   for (const audit::VerifierKey& key : keeper_->keys()) role.keys.push_back(key.text());
   role.status = keeper_->status();
@@ -219,6 +229,7 @@ bool Service::drain(milliseconds timeout) {
 Service::~Service() {
   // Whoever still waits is answered while its worker exists; only then do the workers end.
   for (const auto& loop : loops_) loop->stop();
+  if (anchors_) anchors_->stop();
   if (records_) records_->stop();
   if (log_) log_->stop();
   server_.reset();

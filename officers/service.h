@@ -15,6 +15,7 @@
 #include "audit/tree_source_postgres.h"
 #include "base/result.h"
 #include "http/server.h"
+#include "officers/anchors.h"
 #include "officers/api.h"
 #include "officers/loops.h"
 #include "officers/reconciler.h"
@@ -34,6 +35,7 @@ struct ServiceOptions {
   std::string origin;
   std::vector<audit::NoteSigner> signers;
   std::string checkpoint_file;
+  config::Anchors anchors;
   EntryReaders entry_readers = EntryReaders::kOfficers;
   // What Graph is asked with about operations whose outcome is unknown; null: it is not asked.
   std::unique_ptr<identity::GraphCredential> credential;
@@ -79,6 +81,7 @@ class Service {
   std::unique_ptr<audit::PostgresTreeSource> tree_;
   std::unique_ptr<approval::PostgresApprovalSource> approvals_;
   std::string origin_;
+  std::unique_ptr<Anchors> anchors_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
   std::unique_ptr<Reconciler> reconciler_;     // Null: it asks nobody.
   std::vector<std::unique_ptr<Loop>> loops_;   // Complete before the server starts.

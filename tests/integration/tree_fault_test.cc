@@ -277,6 +277,53 @@ TEST_F(TreeTest, fault_the_database_goes_away_and_comes_back) {
   EXPECT_EQ(newest("a"), true_head());
 }
 
+TEST_F(TreeTest, fault_what_others_hold_must_be_in_the_database) {
+  fill(300);
+  ASSERT_TRUE(run(*keeper("a")).ok());
+  const TreeHead held = newest("a");
+  for (const TreeHead& other : {TreeHead{held.size, sha256("other")}, TreeHead{299, held.root}}) {
+    TreeKeeperOptions options = keeper_options("b");
+    options.held_outside = {other};
+    auto b = keeper(std::move(options));
+    expect_frozen(*b, "not those that a checkpoint was signed over");
+  }
+  TreeKeeperOptions options = keeper_options("c");
+  options.held_outside = {{.size = 400, .root = held.root}};
+  auto c = keeper(std::move(options));
+  expect_frozen(*c, "the anchor file has a checkpoint over 400");
+  c.reset();
+  // Signed elsewhere and lost before it was published: the log holds it, so all is well.
+  fill(400);
+  const TreeHead lost = true_head();
+  TreeKeeperOptions well = keeper_options("d");
+  well.held_outside = {lost};
+  auto d = keeper(std::move(well));
+  ASSERT_TRUE(eventually([&] { return run(*d).ok() && d->status().leading; }));
+  ASSERT_TRUE(run(*d).ok());
+  EXPECT_EQ(newest("d"), lost);
+}
+
+TEST_F(TreeTest, fault_who_has_to_be_asked_is_waited_for_and_heard) {
+  fill(300);
+  Status opinion = Error{ErrorCode::kUnavailable, "being asked"};
+  TreeKeeperOptions options = keeper_options("a");
+  options.opinion = [&](std::uint64_t) { return opinion; };
+  auto a = keeper(std::move(options));
+  // Something must be signed to ask with, and the empty tree contradicts nothing.
+  ASSERT_TRUE(run(*a).ok());
+  ASSERT_TRUE(run(*a).ok());
+  EXPECT_EQ(checkpoints(), "0");
+  EXPECT_TRUE(a->status().leading);
+  opinion = Error{ErrorCode::kRefused, "the witness has seen more"};
+  EXPECT_EQ(run(*a).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(a->status().frozen, "the witness has seen more");
+  EXPECT_EQ(checkpoints(), "0");
+  opinion = Status{};
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
+  ASSERT_TRUE(run(*a).ok());
+  EXPECT_EQ(checkpoints(), "0,300");
+}
+
 TEST_F(TreeTest, race_of_many_keepers_leaves_one_growing_tree) {
   std::atomic<bool> done = false;
   std::vector<std::future<void>> threads;

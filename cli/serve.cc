@@ -56,6 +56,7 @@ bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patienc
 
 std::vector<approval::Network> networks_of(const std::vector<std::string>& blocks) {
   std::vector<approval::Network> networks;
+  networks.reserve(blocks.size());
   // The configuration has checked them.
   for (const std::string& block : blocks) networks.push_back(*approval::parse_network(block));
   return networks;

@@ -11,21 +11,26 @@ namespace holdfast::audit {
 namespace {
 
 // Which trigger each table needs, and that it fires in every session mode (tgenabled 'A'). In
-// tgtype 1 means for each row, 24 UPDATE and DELETE, 32 TRUNCATE. The partitioned table holds no
-// rows of its own.
+// tgtype 1 means for each row, 8 DELETE, 24 UPDATE and DELETE, 32 TRUNCATE. The partitioned table
+// holds no rows of its own; approvals are changed by the functions that decide them.
 constexpr const char* kMissingTriggers = R"(
 WITH kept AS (
   SELECT c.oid, c.relname, c.relkind = 'p' AS parted
     FROM pg_class c
     WHERE c.relnamespace = 'holdfast'::regnamespace
-      AND (c.relname IN ('log', 'tree_tiles', 'tree_checkpoints')
+      AND (c.relname IN ('log', 'tree_tiles', 'tree_checkpoints', 'anchor_evidence')
            OR EXISTS (SELECT FROM pg_inherits i
                       WHERE i.inhrelid = c.oid AND i.inhparent = 'holdfast.log'::regclass))),
 needed AS (
   SELECT k.oid, k.relname, n.mask, n.bits, n.name
     FROM kept k, (VALUES (25, 24, 'UPDATE and DELETE'), (25, 25, 'UPDATE and DELETE of a row'),
                          (32, 32, 'TRUNCATE')) AS n (mask, bits, name)
-    WHERE NOT (k.parted AND n.bits = 25))
+    WHERE NOT (k.parted AND n.bits = 25)
+  UNION ALL
+  SELECT to_regclass(format('holdfast.%I', n.relname)), n.relname, n.mask, n.bits, n.name
+    FROM (VALUES ('approval_history', 25, 24, 'UPDATE and DELETE'),
+                 ('approval_history', 32, 32, 'TRUNCATE'), ('approvals', 9, 8, 'DELETE'),
+                 ('approvals', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
 SELECT n.relname, n.name FROM needed n
   WHERE NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kNoteBytesMax = 1024 * 1024;
 constexpr std::size_t kTileBytesMax = kTileWidth * sizeof(Sha256);
+constexpr std::size_t kEvidenceBytesMax = 32 * 1024 * 1024;
 constexpr std::size_t kBundleBytesMax = kTileWidth * (2 + kEntryBytesMax);
 
 std::string tile_path(const TileId& id) {
@@ -23,6 +24,10 @@ std::string bundle_path(std::uint64_t index) {
 
 std::string partial_path(const std::string& path, std::uint64_t width) {
   return width == kTileWidth ? path : path + ".p/" + std::to_string(width);
+}
+
+std::string evidence_path(std::uint64_t number) {
+  return "/evidence/" + tile_index_path(number);
 }
 
 // What cannot be written is no finding.
@@ -42,6 +47,15 @@ Result<std::string> read_checkpoint_note(const std::string& directory) {
 
 Status save_checkpoint_note(const std::string& directory, const std::string& note) {
   return write(directory + "/checkpoint", note);
+}
+
+Result<std::string> read_evidence_file(const std::string& directory, std::uint64_t number) {
+  return read_file(directory + evidence_path(number), kEvidenceBytesMax, Readers::kAnyone);
+}
+
+Status save_evidence_file(const std::string& directory, std::uint64_t number,
+                          std::string_view bytes) {
+  return write(directory + evidence_path(number), bytes);
 }
 
 // `whole`: it is the file of the full tile.

@@ -1,6 +1,6 @@
 // A log as files, under the names that C2SP tlog-tiles gives its resources: DIR/checkpoint,
-// DIR/tile/<L>/<N>[.p/<W>] and DIR/tile/entries/<N>[.p/<W>]. What was downloaded from any such log
-// can be read; what is written can be served as one.
+// DIR/tile/<L>/<N>[.p/<W>] and DIR/tile/entries/<N>[.p/<W>]; beside them DIR/evidence/<N>. What was
+// downloaded from any such log can be read; what is written can be served as one.
 #pragma once
 
 #include <memory>
@@ -12,6 +12,12 @@ namespace holdfast::audit {
 
 // DIR/checkpoint. kNotFound, kInvalid.
 Result<std::string> read_checkpoint_note(const std::string& directory);
+
+// DIR/evidence/<N>; see EvidenceReader.
+Result<std::string> read_evidence_file(const std::string& directory, std::uint64_t number);
+// kUnavailable.
+Status save_evidence_file(const std::string& directory, std::uint64_t number,
+                          std::string_view bytes);
 
 // Where a partial tile is missing, the full one of the same index is read instead, as the
 // specification allows.

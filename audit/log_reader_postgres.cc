@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 
+#include "audit/evidence_store_postgres.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/shipped_functions.h"
 #include "audit/tree_store_postgres.h"
@@ -166,6 +167,22 @@ class DatabaseSource final : public LogSource {
   std::string search_row_ = "holdfast.search_row";
 };
 
+// An empty line for each piece that is missing.
+std::string evidence_file(pqxx::transaction_base& transaction, std::uint64_t number) {
+  const std::uint64_t first = number * kEvidenceInFile;
+  const std::vector<Evidence> pieces = read_evidence(transaction, first, kEvidenceInFile);
+  std::string lines;
+  auto piece = pieces.begin();
+  for (const pqxx::row& row : transaction.exec_params(
+           "SELECT e.ordinal IS NOT NULL FROM generate_series($1::bigint, least($1::bigint + "
+           "$2::bigint - 1, coalesce((SELECT max(ordinal) FROM holdfast.anchor_evidence), -1))) AS "
+           "place LEFT JOIN holdfast.anchor_evidence e ON e.ordinal = place ORDER BY place",
+           first, kEvidenceInFile)) {
+    lines += row[0].as<bool>() ? evidence_line(*piece++) : "\n";
+  }
+  return lines;
+}
+
 }  // namespace
 
 Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
@@ -185,6 +202,21 @@ Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& ac
   auto source = std::make_unique<DatabaseSource>(access);
   if (Status prepared = source->prepare(); !prepared.ok()) return prepared.error();
   return std::unique_ptr<LogSource>(std::move(source));
+}
+
+EvidenceReader open_database_evidence(const DatabaseAccess& access) {
+  const auto session =
+      std::make_shared<DatabaseSession>(access, DatabaseSession::WhenBroken::kReport);
+  return [session](std::uint64_t number) -> Result<std::string> {
+    std::string lines;
+    const Status status = session->run([&](pqxx::connection& connection) {
+      ReadOnly transaction(connection);
+      lines = evidence_file(transaction, number);
+    });
+    if (!status.ok()) return status.error();
+    if (lines.empty()) return Error{ErrorCode::kNotFound, "no more evidence"};
+    return lines;
+  };
 }
 
 }  // namespace holdfast::audit

@@ -33,6 +33,9 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
 // One for each thread. Entries come with what the database says beside them.
 Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& access);
 
+// On a connection of its own. In the place of a piece that is missing stands an empty line.
+EvidenceReader open_database_evidence(const DatabaseAccess& access);
+
 // Whether the database still is what the migrations made of it: triggers that refuse changes, roles
 // that may write no table, functions as they were shipped. What is not so, as faults.
 Result<Faults> check_database_guards(const DatabaseAccess& access);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,6 +63,10 @@ class LogSource {
   // position.width entries from position.index * 256 on.
   virtual Result<EntryBatch> entries(const TilePosition& position) = 0;
 };
+
+// The bytes of evidence/<N> (audit/evidence.h). kNotFound: there is no such file, and none after
+// it. Used by one thread.
+using EvidenceReader = std::function<Result<std::string>(std::uint64_t number)>;
 
 // Whether an error of a source is something wrong with the log.
 bool is_finding(const Error& error);

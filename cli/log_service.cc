@@ -4,6 +4,7 @@ namespace holdfast::cli {
 namespace {
 
 constexpr const char* kText = "text/plain";
+constexpr const char* kLines = "application/x-ndjson";
 constexpr const char* kBytes = "application/octet-stream";
 
 std::string position_path(std::uint64_t index, std::uint64_t width) {
@@ -53,6 +54,13 @@ Result<std::string> fetch_checkpoint_note(const ServiceAccess& access) {
 
 std::unique_ptr<audit::LogSource> open_service_source(const ServiceAccess& access) {
   return std::make_unique<ServiceSource>(access);
+}
+
+audit::EvidenceReader open_service_evidence(const ServiceAccess& access) {
+  const auto service = std::make_shared<AuditService>(access);
+  return [service](std::uint64_t number) {
+    return fetch(*service, "evidence/" + audit::tile_index_path(number), kLines);
+  };
 }
 
 }  // namespace holdfast::cli

@@ -16,4 +16,7 @@ Result<std::string> fetch_checkpoint_note(const ServiceAccess& access);
 // One for each thread.
 std::unique_ptr<audit::LogSource> open_service_source(const ServiceAccess& access);
 
+// On a connection of its own.
+audit::EvidenceReader open_service_evidence(const ServiceAccess& access);
+
 }  // namespace holdfast::cli

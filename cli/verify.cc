@@ -2,20 +2,23 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <thread>
 
+#include "audit/evidence.h"
 #include "audit/log_directory.h"
-#include "audit/log_key.h"
 #include "audit/log_reader_postgres.h"
 #include "audit/verify.h"
 #include "audit/verify_checkpoints.h"
+#include "audit/verify_evidence.h"
 #include "base/encoding.h"
 #include "base/files.h"
 #include "cli/load.h"
 #include "cli/log_service.h"
 #include "cli/progress.h"
+#include "cli/verify_trust.h"
 
 namespace holdfast::cli {
 namespace {
@@ -24,6 +27,7 @@ constexpr std::size_t kNoteBytesMax = 1024 * 1024;
 constexpr std::chrono::minutes kStatementTimeout{30};
 constexpr unsigned kThreadsMax = 16;
 constexpr std::size_t kOpenShown = 20;
+constexpr std::uint64_t kEvidenceFilesMax = 1 << 22;
 
 struct Options {
   std::string offline;
@@ -31,6 +35,8 @@ struct Options {
   std::string token_file;
   std::string ca_file;
   std::string save;
+  std::string policy;
+  std::string timestamp_ca;
   std::vector<std::string> keys;
   std::vector<std::string> checkpoints;
 };
@@ -40,9 +46,10 @@ using OpenSource = std::function<Result<std::unique_ptr<audit::LogSource>>()>;
 // What is to be verified, wherever it lies.
 struct Subject {
   std::string what;  // For the report.
-  std::string newest_checkpoint;
-  audit::VerifyPlan plan;
-  audit::Faults faults;  // Found while it was looked for.
+  std::string newest_checkpoint{};
+  audit::VerifyPlan plan{};
+  audit::Faults faults{};  // Found while it was looked for.
+  std::unique_ptr<audit::EvidenceCheck> evidence{};
 };
 
 unsigned threads() {
@@ -53,43 +60,34 @@ Error usage(std::string message) {
   return {ErrorCode::kInvalid, std::move(message)};
 }
 
-// A key as text, or a file with one on each line.
-Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) {
-  Result<audit::VerifierKey> key = audit::VerifierKey::parse(text);
-  if (key.ok()) {
-    keys.push_back(*std::move(key));
-    return {};
+// What others have said of the log, read and held against their keys. Before its checkpoint is
+// read, so that a log that grows meanwhile has the checkpoints that they speak of.
+Result<std::unique_ptr<audit::EvidenceCheck>> hear_evidence(const audit::EvidenceReader& read,
+                                                            VerifyTrust& trust,
+                                                            const std::string& save) {
+  audit::EvidenceTrust believed{.threads = threads()};
+  if (!trust.keys.empty()) {
+    believed.origin = trust.keys.front().name;
+    believed.policy = std::move(trust.policy);
+    believed.timestamps = std::move(trust.timestamps);
   }
-  const Result<std::string> lines = read_file(text, kNoteBytesMax, Readers::kAnyone);
-  if (!lines.ok()) return usage("--key " + text + ": neither a verifier key nor a file of them");
-  std::istringstream stream(*lines);
-  for (std::string line; std::getline(stream, line);) {
-    if (line.empty()) continue;
-    Result<audit::VerifierKey> in_file = audit::VerifierKey::parse(line);
-    if (!in_file.ok()) return usage("--key " + text + ": " + in_file.error().message);
-    keys.push_back(*std::move(in_file));
+  auto check = std::make_unique<audit::EvidenceCheck>(std::move(believed));
+  for (std::uint64_t number = 0; number < kEvidenceFilesMax; ++number) {
+    const Result<std::string> bytes = read(number);
+    if (!bytes.ok() && bytes.error().code == ErrorCode::kNotFound) break;
+    if (!bytes.ok()) return bytes.error();
+    check->add_file(number, *bytes);
+    if (save.empty()) continue;
+    Status saved = audit::save_evidence_file(save, number, *bytes);
+    if (!saved.ok()) return saved.error();
   }
-  return {};
-}
-
-// Those that were named; else those that this configuration's audit service signs with.
-Result<std::vector<audit::VerifierKey>> verifier_keys(const Options& options,
-                                                      const config::LogTree& log) {
-  std::vector<audit::VerifierKey> keys;
-  for (const std::string& text : options.keys) {
-    if (Status added = add_keys(text, keys); !added.ok()) return added.error();
-  }
-  if (!keys.empty() || log.key_files.empty()) return keys;
-  const auto signers = audit::load_log_keys(log.key_files, log.origin);
-  if (!signers.ok()) return signers.error();
-  for (const audit::NoteSigner& signer : *signers) keys.push_back(signer.verifier());
-  return keys;
+  return check;
 }
 
 // A tree that is read as far as its newest checkpoint goes.
 Subject subject_of(const std::string& what, const Result<std::string>& note,
                    std::span<const audit::VerifierKey> keys, OpenSource open) {
-  Subject subject{.what = what, .newest_checkpoint = {}, .plan = {}, .faults = {}};
+  Subject subject{.what = what};
   if (!note.ok()) {
     subject.faults.add_general(note.error().message);
     return subject;
@@ -106,34 +104,46 @@ Subject subject_of(const std::string& what, const Result<std::string>& note,
   return subject;
 }
 
-Result<Subject> offline_subject(const std::string& directory,
-                                std::span<const audit::VerifierKey> keys) {
+Result<Subject> offline_subject(const std::string& directory, VerifyTrust& trust) {
   if (::access(directory.c_str(), R_OK | X_OK) != 0) {
     return usage("--offline " + directory + ": no such directory, or it cannot be read");
   }
   const auto open = [directory]() -> Result<std::unique_ptr<audit::LogSource>> {
     return std::unique_ptr<audit::LogSource>(std::make_unique<audit::DirectorySource>(directory));
   };
-  return subject_of(directory, audit::read_checkpoint_note(directory), keys, open);
+  const auto read = [&directory](std::uint64_t number) {
+    return audit::read_evidence_file(directory, number);
+  };
+  auto evidence = hear_evidence(read, trust, {});
+  if (!evidence.ok()) return evidence.error();
+  Subject subject = subject_of(directory, audit::read_checkpoint_note(directory), trust.keys, open);
+  subject.evidence = *std::move(evidence);
+  return subject;
 }
 
-Result<Subject> service_subject(const ServiceAccess& access,
-                                std::span<const audit::VerifierKey> keys) {
+Result<Subject> service_subject(const ServiceAccess& access, VerifyTrust& trust,
+                                const std::string& save) {
+  auto evidence = hear_evidence(open_service_evidence(access), trust, save);
+  if (!evidence.ok()) return evidence.error();
   const Result<std::string> note = fetch_checkpoint_note(access);
   if (!note.ok() && !audit::is_finding(note.error())) return note.error();
   const auto open = [access]() -> Result<std::unique_ptr<audit::LogSource>> {
     return open_service_source(access);
   };
-  return subject_of(access.url, note, keys, open);
+  Subject subject = subject_of(access.url, note, trust.keys, open);
+  subject.evidence = *std::move(evidence);
+  return subject;
 }
 
-Result<Subject> database_subject(const config::Database& settings,
-                                 std::span<const audit::VerifierKey> keys) {
+Result<Subject> database_subject(const config::Database& settings, VerifyTrust& trust,
+                                 const std::string& save) {
   const Result<audit::Database> database =
       audit::read_database(settings.url, settings.password_file);
   if (!database.ok()) return database.error();
   const audit::DatabaseAccess access{.database = *database, .statement_timeout = kStatementTimeout};
-  Result<audit::DatabaseLog> log = audit::read_database_log(access, keys, threads());
+  auto evidence = hear_evidence(audit::open_database_evidence(access), trust, save);
+  if (!evidence.ok()) return evidence.error();
+  Result<audit::DatabaseLog> log = audit::read_database_log(access, trust.keys, threads());
   if (!log.ok()) return log.error();
   Result<audit::Faults> guards = audit::check_database_guards(access);
   if (!guards.ok()) return guards.error();
@@ -143,49 +153,78 @@ Result<Subject> database_subject(const config::Database& settings,
                            .tree_size = log->tree_size,
                            .roots = std::move(log->roots),
                            .open = [access] { return audit::open_database_source(access); }},
-                  .faults = std::move(log->faults)};
+                  .faults = std::move(log->faults),
+                  .evidence = *std::move(evidence)};
   subject.faults.add(*std::move(guards));
   return subject;
 }
 
 Result<Subject> find_subject(const Options& options, const config::Config& config,
-                             std::span<const audit::VerifierKey> keys) {
-  if (!options.offline.empty()) return offline_subject(options.offline, keys);
+                             VerifyTrust& trust) {
+  if (!options.offline.empty()) return offline_subject(options.offline, trust);
   if (!options.url.empty()) {
     return service_subject({.url = config.records.url,
                             .ca_file = config.records.ca_file,
                             .token = token_in(config.records.token_file)},
-                           keys);
+                           trust, options.save);
   }
   if (config.audit.database.url.empty()) {
     return usage(
         "which log? Give --offline DIR, --url URL, or audit.database.url in the "
         "configuration");
   }
-  return database_subject(config.audit.database, keys);
+  return database_subject(config.audit.database, trust, options.save);
 }
 
-// Checkpoints that somebody kept elsewhere, which the log must still agree with.
-Status add_kept_checkpoints(const Options& options, const config::LogTree& log,
-                            std::span<const audit::VerifierKey> keys, Subject& subject) {
+// A checkpoint, or the lines of an anchor file, of which the last may not be finished.
+Status add_kept_notes(const std::string& path, std::vector<audit::FoundNote>& notes) {
+  const std::string from = "the checkpoint in " + path;
+  std::ifstream file(path);
+  if (file.peek() != '{') {
+    Result<std::string> note = read_file(path, kNoteBytesMax, Readers::kAnyone);
+    if (!note.ok()) return usage(note.error().message);
+    notes.push_back({.note = *std::move(note), .from = from});
+    return {};
+  }
+  for (std::string line; std::getline(file, line) && !file.eof();) {
+    Result<audit::AnchoredCheckpoint> kept = audit::parse_anchor_line(line);
+    if (!kept.ok()) return usage(path + ": " + kept.error().message);
+    notes.push_back({.note = std::move(kept->note), .from = from});
+  }
+  return {};
+}
+
+// Checkpoints that somebody kept elsewhere, which the log must still agree with. Read before the
+// log, so that it has grown to them.
+Result<std::vector<audit::FoundNote>> kept_notes(const Options& options,
+                                                 const config::Audit& audit) {
   std::vector<audit::FoundNote> notes;
   for (const std::string& path : options.checkpoints) {
-    Result<std::string> note = read_file(path, kNoteBytesMax, Readers::kAnyone);
-    if (!note.ok()) return usage("--checkpoint: " + note.error().message);
-    notes.push_back({.note = *std::move(note), .from = "the checkpoint in " + path});
+    Status added = add_kept_notes(path, notes);
+    if (!added.ok()) return usage("--checkpoint: " + added.error().message);
   }
   const bool own_database = options.offline.empty() && options.url.empty();
-  if (own_database && !log.checkpoint_file.empty()) {
-    Result<std::string> note = read_file(log.checkpoint_file, kNoteBytesMax, Readers::kAnyone);
-    if (note.ok()) {
-      notes.push_back(
-          {.note = *std::move(note), .from = "the checkpoint in " + log.checkpoint_file});
-    }
+  for (const std::string& path : {audit.log.checkpoint_file, audit.anchors.file}) {
+    if (!own_database || path.empty() || ::access(path.c_str(), R_OK) != 0) continue;
+    if (Status added = add_kept_notes(path, notes); !added.ok()) return added.error();
   }
+  return notes;
+}
+
+void add_kept(std::span<const audit::FoundNote> notes, std::span<const audit::VerifierKey> keys,
+              Subject& subject) {
   audit::CheckedNotes checked = audit::check_notes(notes, keys, threads());
   subject.faults.add(std::move(checked.faults));
   std::ranges::move(checked.roots, std::back_inserter(subject.plan.roots));
-  return {};
+}
+
+// What others have said, as roots that the log must lead to.
+audit::EvidenceReport add_evidence(Subject& subject) {
+  subject.evidence->add_note(subject.newest_checkpoint);
+  audit::EvidenceReport report = std::move(*subject.evidence).finish(subject.plan.tree_size);
+  subject.faults.add(std::move(report.faults));
+  std::ranges::copy(report.roots, std::back_inserter(subject.plan.roots));
+  return report;
 }
 
 void save_what_is_read(const std::string& directory, audit::VerifyPlan& plan) {
@@ -205,8 +244,26 @@ std::string place_of(const audit::Fault& fault) {
   return fault.is_exact() ? first : first + " to " + std::to_string(fault.last);
 }
 
+void print_evidence(const audit::EvidenceReport& evidence) {
+  if (evidence.cosignatures > 0) {
+    std::cout << "witnesses    " << evidence.cosignatures << " cosignatures hold";
+    if (evidence.witnessed) {
+      std::cout << "; as the policy requires for the first " << evidence.witnessed->size
+                << " records";
+    }
+    std::cout << "\n";
+  }
+  if (evidence.timestamps > 0) {
+    std::cout << "time stamps  " << evidence.timestamps << " hold\n";
+  }
+  if (evidence.unknown > 0) {
+    std::cout << "not checked  " << evidence.unknown
+              << " cosignatures and time stamps of nobody that is known here\n";
+  }
+}
+
 void print_report(const Subject& subject, const audit::LogReport& report,
-                  const audit::Faults& faults) {
+                  const audit::EvidenceReport& evidence, const audit::Faults& faults) {
   const std::uint64_t beyond = subject.plan.entries - subject.plan.tree_size;
   std::cout << "log          " << subject.what << "\n"
             << "records      " << report.entries << " read";
@@ -214,8 +271,9 @@ void print_report(const Subject& subject, const audit::LogReport& report,
   std::cout << "\nroot         " << to_base64(bytes_of(report.root)) << " over "
             << subject.plan.tree_size << "\n"
             << "checkpoints  " << report.roots_agreed << " of " << subject.plan.roots.size()
-            << " with a good signature agree\n"
-            << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "
+            << " with a good signature agree\n";
+  print_evidence(evidence);
+  std::cout << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "
             << report.open.size() << " open\n";
   for (std::size_t i = 0; i < std::min(report.open.size(), kOpenShown); ++i) {
     std::cout << "open         " << to_string(report.open[i].operation_id) << ", intent at index "
@@ -267,14 +325,18 @@ int run_verify(const Invocation& invocation, const Options& options) {
   set("records.url", options.url);
   set("records.token_file", options.token_file);
   set("records.ca_file", options.ca_file);
+  set("audit.anchors.policy_file", options.policy);
+  set("audit.anchors.timestamp_ca_file", options.timestamp_ca);
   const auto config = load_config(with_flags);
   if (!config) return kUsageError;
-  const Result<std::vector<audit::VerifierKey>> keys = verifier_keys(options, config->audit.log);
-  if (!keys.ok()) return refuse(keys.error());
-  Result<Subject> subject = find_subject(options, *config, *keys);
-  if (!subject.ok()) return refuse(subject.error());
-  Status kept = add_kept_checkpoints(options, config->audit.log, *keys, *subject);
+  Result<VerifyTrust> trust = load_trust(options.keys, config->audit);
+  if (!trust.ok()) return refuse(trust.error());
+  const Result<std::vector<audit::FoundNote>> kept = kept_notes(options, config->audit);
   if (!kept.ok()) return refuse(kept.error());
+  Result<Subject> subject = find_subject(options, *config, *trust);
+  if (!subject.ok()) return refuse(subject.error());
+  add_kept(*kept, trust->keys, *subject);
+  const audit::EvidenceReport evidence = add_evidence(*subject);
 
   audit::LogReport report;
   if (subject->plan.open) {
@@ -293,8 +355,8 @@ int run_verify(const Invocation& invocation, const Options& options) {
   }
   audit::Faults faults = std::move(subject->faults);
   faults.add(std::move(report.faults));
-  print_report(*subject, report, faults);
-  return conclude(faults, !keys->empty());
+  print_report(*subject, report, evidence, faults);
+  return conclude(faults, !trust->keys.empty());
 }
 
 }  // namespace
@@ -324,14 +386,26 @@ void add_verify(CLI::App& app, Invocation& invocation) {
   command
       ->add_option("--key", options->keys,
                    "The key that verifies the log's checkpoints, or a file of such keys; without "
-                   "it, that of audit.log.key_files.")
+                   "it, that of audit.log.key_files, or else the policy's.")
       ->type_name("KEY|FILE")
       ->allow_extra_args(false);
   command
       ->add_option("--checkpoint", options->checkpoints,
-                   "A checkpoint that was kept elsewhere: the log must still agree with it.")
+                   "A checkpoint that was kept elsewhere, or an anchor file of them: the log must "
+                   "still agree with it.")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  command
+      ->add_option(
+          "--policy", options->policy,
+          "C2SP tlog-policy file: its witnesses' cosignatures must hold, and its quorum must "
+          "have cosigned a checkpoint (audit.anchors.policy_file).")
+      ->type_name("FILE");
+  command
+      ->add_option("--timestamp-ca", options->timestamp_ca,
+                   "Certificates that RFC 3161 time stamps must lead to "
+                   "(audit.anchors.timestamp_ca_file).")
+      ->type_name("FILE");
   command
       ->add_option("--save", options->save,
                    "Keep what is read as a copy that --offline can verify.")

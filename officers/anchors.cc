@@ -145,4 +145,10 @@ std::vector<audit::AnchorStatus> Anchors::status() const {
   return all;
 }
 
+void Anchors::expose(ApiMetrics& metrics) const {
+  for (const auto& anchor : anchors_) {
+    metrics.add_anchor([each = anchor.get()] { return each->status(); }, system_clock());
+  }
+}
+
 }  // namespace holdfast::officers

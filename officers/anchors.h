@@ -11,6 +11,7 @@
 #include "audit/conninfo.h"
 #include "base/result.h"
 #include "config/config.h"
+#include "officers/api_metrics.h"
 #include "officers/loops.h"
 
 namespace holdfast::officers {
@@ -34,6 +35,8 @@ class Anchors {
   Status opinion(std::uint64_t leadership) const;
 
   std::vector<audit::AnchorStatus> status() const;
+  // This must then outlive every later use of the metrics.
+  void expose(ApiMetrics& metrics) const;
 
  private:
   Anchors() = default;

@@ -1,5 +1,8 @@
 #include "officers/api_metrics.h"
 
+#include <algorithm>
+#include <chrono>
+
 namespace holdfast::officers {
 namespace {
 
@@ -35,6 +38,26 @@ void ApiMetrics::observe(const audit::LogState& state) {
   log_size_ = state.log_size;
   derived_ = state.derived;
   partitions_ = state.partitions;
+}
+
+void ApiMetrics::add_anchor(std::function<audit::AnchorStatus()> status, const Clock& clock) {
+  const audit::AnchorStatus made = status();
+  const MetricLabels labels = {{"kind", made.kind}, {"name", made.name}};
+  metrics_.gauge_from(
+      "holdfast_anchor_age_seconds",
+      "Since the newest checkpoint that the anchor has was signed; where it has none, since start.",
+      labels, [status, &clock, started = clock.now()] {
+        const WallTime since = status().signed_at.value_or(started);
+        const std::chrono::duration<double> age = clock.now() - since;
+        return std::max(age.count(), 0.0);
+      });
+  metrics_.gauge_from("holdfast_anchor_lag_records",
+                      "Records in the log that no checkpoint which the anchor has is over.", labels,
+                      [this, status] {
+                        const auto head = status().head;
+                        const auto held = static_cast<std::int64_t>(head ? head->size : 0);
+                        return static_cast<double>(std::max<std::int64_t>(log_size_ - held, 0));
+                      });
 }
 
 }  // namespace holdfast::officers

@@ -4,8 +4,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
+#include "audit/anchors_postgres.h"
 #include "audit/queries.h"
+#include "base/clock.h"
 #include "base/metrics.h"
 
 namespace holdfast::officers {
@@ -18,6 +21,10 @@ class ApiMetrics {
   void answered(bool is_api, int status) const;
   // What the database said last, for the next text().
   void observe(const audit::LogState& state);
+
+  // How far the anchor that `status` tells of is behind; asked on whatever thread asks for the
+  // text.
+  void add_anchor(std::function<audit::AnchorStatus()> status, const Clock& clock);
 
   const Metrics& all() const { return metrics_; }
 

@@ -145,6 +145,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   }
   service->start_loops(options);
   service->expose_loops();
+  service->anchors_->expose(service->api_metrics_);
   audit::expose_health(*service->log_, service->metrics_);
   if (options.credential) service->start_reconciling(options);
   const ApiServices services{

@@ -27,7 +27,8 @@ class Metrics(StackCase):
     def test_every_name_and_label_is_documented_and_every_documented_one_is_there(self):
         documented = {(name, role): set(re.findall(r"\w+", labels))
                       for name, roles, labels in ROW.findall(DOCUMENT.read_text())
-                      for role in (("proxy", "audit") if roles == "both" else (roles,))}
+                      for role in (("proxy", "audit") if roles == "both" else (roles,))
+                      if not name.startswith("holdfast_anchor_")}  # test_anchors.py sees those.
         seen = {}
         for role in ("proxy", "audit"):
             page = self.page(role)

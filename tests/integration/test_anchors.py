@@ -3,6 +3,7 @@ what becomes of a database that was restored from a backup."""
 import base64
 import json
 import pathlib
+import re
 import subprocess
 import time
 import unittest
@@ -108,6 +109,31 @@ class Anchored(AnchorCase):
             self.assertEqual(tlog.open_checkpoint(line["note"], self.stack.verifier_key),
                              (line["size"], base64.b64decode(line["root"])))
         self.check_timestamp(note)
+        self.check_metrics()
+        self.check_verify()
+
+    def check_verify(self):
+        copy = str(self.stack.folder / "copy")
+        for arguments in (("--set", f"audit.anchors.file={self.file}"),
+                          ("--url", self.stack.audit_url, "--save", copy), ("--offline", copy)):
+            status, output, errors = self.stack.run(
+                "verify", *arguments, "--policy", str(self.service.policy), "--timestamp-ca",
+                str(self.service.authority.ca_file), check=False)
+            # Of the records themselves it says the worst: they are none (fill).
+            self.assertEqual(status, 1, output + errors)
+            self.assertRegex(output, r"(?m)^checkpoints +(\d+) of \1 with a good signature agree$")
+            self.assertRegex(output, r"(?m)^witnesses +\d+ cosignatures hold; as the policy requires "
+                                     r"for the first \d+ records$")
+            self.assertRegex(output, r"(?m)^time stamps +\d+ hold$")
+
+    def check_metrics(self):
+        page = self.ask("/metrics")[2].decode()
+        for metric in ("age_seconds", "lag_records"):
+            found = re.findall(rf'^holdfast_anchor_{metric}{{kind="(\w+)",name="[^"]+"}} ([\d.e-]+)$',
+                               page, re.MULTILINE)
+            self.assertEqual({kind for kind, _ in found}, {"file", "sink", "witness", "timestamp"})
+            # An access record may have come since.
+            self.assertTrue(all(float(value) < 60 for _, value in found), page)
 
     def check_timestamp(self, note):
         size, _ = tlog.open_checkpoint(note, self.stack.verifier_key)

@@ -4,6 +4,7 @@ that somebody kept outside, the leader that freezes, or PostgreSQL, which refuse
 Each case has a database of its own, a copy of one log that Holdfast wrote."""
 import base64
 import hashlib
+import json
 import pathlib
 import re
 import subprocess
@@ -12,18 +13,20 @@ import unittest
 import uuid
 
 import tlog
+from anchors import Witness
 from service import Service, fetch
 from shared_log import Database, SharedLog, wait_until
 from stack import free_ports
+from timestamp_authority import TimestampAuthority
 
-GUARDED = ("log", "log_000000", "tree_tiles", "tree_checkpoints")
+GUARDED = ("log", "log_000000", "tree_tiles", "tree_checkpoints", "anchor_evidence")
 # Triggers off, and on again as they were, so that nothing but the change itself is there to be seen.
 OFF = "".join(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER;\n" for table in GUARDED)
 ON = """
 DO $$ DECLARE t record; BEGIN
   FOR t IN SELECT c.relname, g.tgname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
            WHERE NOT g.tgisinternal AND c.relname IN ('log', 'log_000000', 'tree_tiles',
-                                                      'tree_checkpoints')
+                                                      'tree_checkpoints', 'anchor_evidence')
              AND c.relnamespace = 'holdfast'::regnamespace LOOP
     EXECUTE format('ALTER TABLE holdfast.%I ENABLE ALWAYS TRIGGER %I', t.relname, t.tgname);
   END LOOP;
@@ -332,6 +335,13 @@ class Guards(Attack):
         self.sql("ALTER TABLE holdfast.log_000000 DISABLE TRIGGER ALL")
         self.seen_by_verify("nothing refuses UPDATE and DELETE on the table log_000000")
 
+    def test_attack_disable_the_triggers_of_approvals_and_evidence(self):
+        for table, what in (("approvals", "DELETE"), ("approval_history", "UPDATE and DELETE"),
+                            ("anchor_evidence", "UPDATE and DELETE of a row")):
+            self.sql(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER")
+            output = self.seen_by_verify(f"nothing refuses {what} on the table {table}\n")
+            self.assertIn(f"nothing refuses TRUNCATE on the table {table}\n", output)
+
     def test_attack_session_replication_role(self):
         """PostgreSQL refuses: the triggers fire in every session mode."""
         for statement in (CHANGE + "WHERE index = 7", "DELETE FROM holdfast.log WHERE index = 7",
@@ -477,6 +487,110 @@ class Histories(Attack):
                                          configured=False)
         self.assertEqual(status, 1)
         self.assertIn(f"first bad index {self.old_size()}\n", output)
+
+
+class Witnessed(Attack):
+    """Two checkpoints have been cosigned and time-stamped; whoever verifies knows by whom."""
+
+    def setUp(self):
+        super().setUp()
+        self.witness = Witness("witness.test/w1", self.log.verifier_key)
+        self.authority = TimestampAuthority(self.folder / "tsa")
+        self.policy = self.folder / "policy"
+        self.policy.write_text(f"log {self.log.verifier_key}\nwitness w {self.witness.vkey}\n"
+                               "quorum w\n")
+        self.arguments = ("--policy", str(self.policy), "--timestamp-ca",
+                          str(self.authority.ca_file))
+        self.notes = [pathlib.Path(path).read_text() for path in (self.log.old, self.log.newest)]
+        for note in self.notes:
+            self.add("cosignature", self.witness.name, note, self.witness.cosign(note).encode())
+            self.add("timestamp", "tsa.test", note, self.stamp(note))
+
+    def add(self, kind, anchor, note, content):
+        size, root = tlog.open_checkpoint(note, self.log.verifier_key)
+        self.sql(f"SELECT holdfast.add_evidence('{kind}', '{anchor}', {size}, {literal(root)}, "
+                 f"{literal(content)})")
+
+    def stamp(self, note):
+        text = self.folder / "stamped"
+        text.write_text(note.rpartition("\n\n")[0] + "\n")
+        return self.authority.token(text)
+
+    def replace(self, kind, content):
+        self.tamper(f"UPDATE holdfast.anchor_evidence SET content = {literal(content)} "
+                    f"WHERE kind = '{kind}' AND size = {self.log.size}")
+
+    def copy(self):
+        folder = self.folder / "copy"
+        self.database.verify("--save", str(folder), *self.arguments)
+        return folder
+
+    def seen(self, what):
+        """In the database and, by whoever has no key but the policy's, in a copy."""
+        self.seen_by_verify(what, arguments=self.arguments)
+        status, output, _ = self.log.run("verify", "--offline", str(self.copy()), *self.arguments,
+                                         configured=False)
+        self.assertEqual(status, 1, output)
+        self.assertRegex(output, what)
+
+    def test_attack_control_what_others_said_holds(self):
+        for arguments in (self.database.settings(), ("--offline", str(self.copy()))):
+            status, output, errors = self.log.run("verify", *arguments, *self.arguments)
+            self.assertEqual(status, 0, output + errors)
+            self.assertRegex(output, "(?m)^witnesses +2 cosignatures hold; as the policy requires "
+                                     f"for the first {self.log.size} records$")
+            self.assertRegex(output, "(?m)^time stamps +2 hold$")
+
+    def test_attack_forge_a_cosignature(self):
+        line = self.witness.cosign(self.notes[0])
+        self.replace("cosignature", line.encode())
+        self.seen(rf"cosignature of witness.test/w1 over {self.log.size} records: .* is wrong")
+
+    def test_attack_put_a_cosignature_of_another_witness_in_its_place(self):
+        other = Witness(self.witness.name, self.log.verifier_key)
+        self.replace("cosignature", other.cosign(self.notes[1]).encode())
+        self.seen(rf"over {self.log.size} records: not a signature of witness.test/w1")
+
+    def test_attack_remove_the_cosignatures(self):
+        self.tamper("DELETE FROM holdfast.anchor_evidence WHERE kind = 'cosignature'")
+        self.seen("no checkpoint has the cosignatures that the policy requires; the newest is over "
+                  f"{self.log.size} records")
+
+    def test_attack_remove_a_piece_of_evidence(self):
+        self.tamper(f"DELETE FROM holdfast.anchor_evidence WHERE size = {self.log.size} "
+                    "AND kind = 'cosignature'")
+        self.seen("evidence/000, line 3: is missing")
+
+    def test_attack_show_a_time_stamp_of_something_else(self):
+        self.replace("timestamp", self.stamp(self.notes[0]))
+        self.seen(rf"time stamp of tsa.test over {self.log.size} records: .* about something else")
+
+    def test_attack_show_a_time_stamp_of_nobody_who_is_trusted(self):
+        self.authority = TimestampAuthority(self.folder / "other-tsa")
+        self.replace("timestamp", self.stamp(self.notes[1]))
+        self.seen(rf"time stamp of tsa.test over {self.log.size} records: .* not to be trusted")
+
+    def test_attack_roll_back_past_what_a_witness_has_seen(self):
+        self.roll_back(self.old_size())
+        self.seen("the log ends here, with .* but the checkpoint that witness.test/w1 has cosigned "
+                  f"was signed over {self.log.size} records")
+
+    def test_attack_roll_back_and_forget_the_evidence(self):
+        """Then the anchor file knows."""
+        self.roll_back(self.old_size())
+        self.tamper(f"DELETE FROM holdfast.anchor_evidence WHERE size > {self.old_size()}")
+        self.not_seen_by_verify()
+        anchors = self.folder / "anchors"
+        with anchors.open("w") as file:
+            for note in self.notes:
+                size, root = tlog.open_checkpoint(note, self.log.verifier_key)
+                file.write(json.dumps({"note": note, "root": base64.b64encode(root).decode(),
+                                       "signed": "2026-10-05T08:00:00.000000Z", "size": size}))
+                file.write("\n")
+        for arguments in (("--checkpoint", str(anchors)),
+                          ("--set", f"audit.anchors.file={anchors}")):
+            self.seen_by_verify(f"the checkpoint in {anchors} was signed over {self.log.size} ",
+                                arguments=arguments)
 
 
 if __name__ == "__main__":

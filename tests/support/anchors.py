@@ -92,11 +92,14 @@ class Witness:
             if not verify_consistency(old, self.root, size, root, proof):
                 return 422, "text/plain", b"the proof does not verify"
             self.size, self.root = size, root
+        return 200, "text/plain", f"{self.cosign(note)}\n".encode()
+
+    def cosign(self, note):
+        """The signature line, whatever the note is."""
         text, now = note.rpartition("\n\n")[0] + "\n", int(time.time())
         signature = self.sign(f"cosignature/v1\ntime {now}\n{text}".encode())
         payload = self.key_id + now.to_bytes(8, "big") + signature
-        line = f"\u2014 {self.name} {base64.b64encode(payload).decode()}\n"
-        return 200, "text/plain", line.encode()
+        return f"\u2014 {self.name} {base64.b64encode(payload).decode()}"
 
     def check(self, note):
         """Whether the note has a valid cosignature of this witness."""

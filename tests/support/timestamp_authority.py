@@ -57,3 +57,11 @@ class TimestampAuthority:
         if done.returncode != 0:
             raise RuntimeError(f"openssl ts: {done.stderr.decode().strip()[-400:]}")
         return done.stdout
+
+    def token(self, path):
+        """The token over what a file holds."""
+        query, answer, token = (self.folder / name for name in ("own.tsq", "own.tsr", "own.token"))
+        openssl("ts", "-query", "-data", path, "-sha256", "-cert", "-out", query)
+        answer.write_bytes(self.reply(query.read_bytes()))
+        openssl("ts", "-reply", "-in", answer, "-token_out", "-out", token)
+        return token.read_bytes()

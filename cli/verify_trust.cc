@@ -1,0 +1,89 @@
+#include "cli/verify_trust.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "audit/log_key.h"
+#include "base/files.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr std::size_t kFileBytesMax = 1024 * 1024;
+
+Error usage(std::string message) {
+  return {ErrorCode::kInvalid, std::move(message)};
+}
+
+// A key as text, or a file with one on each line.
+Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) {
+  Result<audit::VerifierKey> key = audit::VerifierKey::parse(text);
+  if (key.ok()) {
+    keys.push_back(*std::move(key));
+    return {};
+  }
+  const Result<std::string> lines = read_file(text, kFileBytesMax, Readers::kAnyone);
+  if (!lines.ok()) return usage("--key " + text + ": neither a verifier key nor a file of them");
+  std::istringstream stream(*lines);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.empty()) continue;
+    Result<audit::VerifierKey> in_file = audit::VerifierKey::parse(line);
+    if (!in_file.ok()) return usage("--key " + text + ": " + in_file.error().message);
+    keys.push_back(*std::move(in_file));
+  }
+  return {};
+}
+
+Status add_policy(const std::string& path, VerifyTrust& trust) {
+  const Result<std::string> text = read_file(path, kFileBytesMax, Readers::kAnyone);
+  if (!text.ok()) return usage(text.error().message);
+  Result<audit::Policy> policy = audit::Policy::parse(*text);
+  if (!policy.ok()) return usage(path + ": " + policy.error().message);
+  trust.policy = *std::move(policy);
+  return {};
+}
+
+Status add_timestamps(const std::string& path, VerifyTrust& trust) {
+  const Result<std::string> pem = read_file(path, kFileBytesMax, Readers::kAnyone);
+  if (!pem.ok()) return usage(pem.error().message);
+  Result<TimestampTrust> timestamps = TimestampTrust::from_pem(*pem);
+  if (!timestamps.ok()) return usage(path + ": " + timestamps.error().message);
+  trust.timestamps = *std::move(timestamps);
+  return {};
+}
+
+Status find_keys(const config::LogTree& log, VerifyTrust& trust) {
+  if (!log.key_files.empty()) {
+    const auto signers = audit::load_log_keys(log.key_files, log.origin);
+    if (!signers.ok()) return signers.error();
+    for (const audit::NoteSigner& signer : *signers) trust.keys.push_back(signer.verifier());
+    return {};
+  }
+  if (!trust.policy) return {};
+  trust.keys = trust.policy->logs();
+  const auto is_other = [&](const audit::VerifierKey& key) {
+    return key.name != trust.keys.front().name;
+  };
+  if (std::ranges::none_of(trust.keys, is_other)) return {};
+  return usage("the policy names several logs: say which one with --key");
+}
+
+}  // namespace
+
+Result<VerifyTrust> load_trust(const std::vector<std::string>& named, const config::Audit& audit) {
+  VerifyTrust trust;
+  for (const std::string& text : named) {
+    if (Status added = add_keys(text, trust.keys); !added.ok()) return added.error();
+  }
+  const config::Anchors& anchors = audit.anchors;
+  Status added;
+  if (!anchors.policy_file.empty()) added = add_policy(anchors.policy_file, trust);
+  if (added.ok() && !anchors.timestamp_ca_file.empty()) {
+    added = add_timestamps(anchors.timestamp_ca_file, trust);
+  }
+  if (added.ok() && trust.keys.empty()) added = find_keys(audit.log, trust);
+  if (!added.ok()) return added.error();
+  return trust;
+}
+
+}  // namespace holdfast::cli

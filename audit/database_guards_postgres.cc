@@ -10,9 +10,10 @@
 namespace holdfast::audit {
 namespace {
 
-// Which trigger each table needs, and that it fires in every session mode (tgenabled 'A'). In
-// tgtype 1 means for each row, 8 DELETE, 24 UPDATE and DELETE, 32 TRUNCATE. The partitioned table
-// holds no rows of its own; approvals are changed by the functions that decide them.
+// Which trigger each table needs, and that it fires in every session mode (tgenabled 'A') whatever
+// the row and column. In tgtype 1 means for each row, 8 DELETE, 24 UPDATE and DELETE, 32 TRUNCATE.
+// The partitioned table holds no rows of its own; approvals are changed by the functions that
+// decide them.
 constexpr const char* kMissingTriggers = R"(
 WITH kept AS (
   SELECT c.oid, c.relname, c.relkind = 'p' AS parted
@@ -35,8 +36,8 @@ SELECT n.relname, n.name FROM needed n
   WHERE NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
       WHERE t.tgrelid = n.oid AND t.tgenabled = 'A' AND t.tgtype & n.mask = n.bits
-        AND t.tgtype & 2 = 2 AND p.proname = 'refuse_change'
-        AND p.pronamespace = 'holdfast'::regnamespace)
+        AND t.tgtype & 2 = 2 AND t.tgqual IS NULL AND t.tgattr::text = ''
+        AND p.proname = 'refuse_change' AND p.pronamespace = 'holdfast'::regnamespace)
   ORDER BY 1, 2)";
 
 constexpr const char* kWritable = R"(

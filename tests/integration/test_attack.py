@@ -342,6 +342,23 @@ class Guards(Attack):
             output = self.seen_by_verify(f"nothing refuses {what} on the table {table}\n")
             self.assertIn(f"nothing refuses TRUNCATE on the table {table}\n", output)
 
+    def test_attack_a_trigger_with_a_condition(self):
+        self.remake("approval_history", "approval_history_refuse_change",
+                    "BEFORE UPDATE OR DELETE OR TRUNCATE", "FOR EACH STATEMENT WHEN (false)")
+        self.seen_by_verify("nothing refuses TRUNCATE on the table approval_history")
+
+    def test_attack_a_trigger_of_one_column(self):
+        self.remake("log", "log_refuse_change", "BEFORE UPDATE OF kind OR DELETE",
+                    "FOR EACH STATEMENT")
+        self.seen_by_verify("nothing refuses UPDATE and DELETE on the table log")
+
+    def remake(self, table, trigger, events, how):
+        self.sql(f"""
+            DROP TRIGGER {trigger} ON holdfast.{table};
+            CREATE TRIGGER {trigger} {events} ON holdfast.{table} {how}
+              EXECUTE FUNCTION holdfast.refuse_change();
+            ALTER TABLE holdfast.{table} ENABLE ALWAYS TRIGGER {trigger}""")
+
     def test_attack_session_replication_role(self):
         """PostgreSQL refuses: the triggers fire in every session mode."""
         for statement in (CHANGE + "WHERE index = 7", "DELETE FROM holdfast.log WHERE index = 7",

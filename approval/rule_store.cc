@@ -18,11 +18,4 @@ void RuleStore::replace(RuleSet rules) {
   std::swap(rules_, rules);
 }
 
-Status RuleStore::reload(WallTime now) {
-  Result<RuleSet> rules = load_rules(path_, now);
-  if (!rules.ok()) return rules.error();
-  replace(*std::move(rules));
-  return {};
-}
-
 }  // namespace holdfast::approval

@@ -2,10 +2,9 @@
 //
 //   RuleStore store(path, *load_rules(path, clock.now()));
 //   Decision d = decide(store.current(), facts);      // any thread
-//   Status s = store.reload(clock.now());             // on a signal or a timer
+//   store.replace(*load_rules(path, clock.now()));    // rule_watcher.h does
 //
-// A reload takes effect whole or not at all: a file that does not load leaves the old rules in
-// force. Nothing is kept on disk.
+// Rules are replaced whole. Nothing is kept on disk.
 #pragma once
 
 #include <string>
@@ -26,10 +25,6 @@ class RuleStore {
   RuleSet current() const;
 
   void replace(RuleSet rules);
-
-  // Reads the rule file and its lists again. On failure: load_rules' error, and nothing changed.
-  // Two reloads at once are each correct; the one that finishes last stays.
-  Status reload(WallTime now);
 
  private:
   const std::string path_;

@@ -2,6 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <tuple>
 #include <utility>
 
@@ -26,10 +29,31 @@ std::string look_of_all(const RuleStore& store) {
   return all;
 }
 
+nlohmann::json naming(const RuleSet& rules) {
+  return {{"revision", rules.revision()}, {"sha256", rules.sha256()}};
+}
+
+// Durable when it returns well.
+Status record_change(audit::AuditLog& log, const RuleSet& before, const RuleSet& after) {
+  audit::Record record{.kind = audit::Kind::kRules};
+  record.content["rules"] = naming(after);
+  record.content["rules"]["before"] = naming(before);
+  Status recorded = Error{ErrorCode::kInternal, "nobody answered"};
+  boost::asio::io_context context;
+  const auto append = [&]() -> Task<void> {
+    const Result<audit::RecordRef> appended = co_await log.append(std::move(record));
+    recorded = appended.ok() ? Status{} : Status{appended.error()};
+  };
+  boost::asio::co_spawn(context, append, boost::asio::detached);
+  context.run();
+  return recorded;
+}
+
 }  // namespace
 
-RuleWatcher::RuleWatcher(RuleStore& store, const Clock& clock, std::chrono::milliseconds interval)
-    : store_(store), clock_(clock) {
+RuleWatcher::RuleWatcher(RuleStore& store, audit::AuditLog& log, const Clock& clock,
+                         std::chrono::milliseconds interval)
+    : store_(store), log_(log), clock_(clock) {
   {
     MutexLock lock(mutex_);
     seen_ = look_of_all(store_);
@@ -72,8 +96,8 @@ bool RuleWatcher::look() {
 Status RuleWatcher::reload_locked() {
   // Looked at before they are read: a change in between is seen next time.
   std::string seen = look_of_all(store_);
-  const std::string before = store_.current().sha256();
-  Status loaded = store_.reload(clock_.now());
+  Result<RuleSet> read = load_rules(store_.path(), clock_.now());
+  Status loaded = read.ok() ? take_in_force(*std::move(read)) : Status{read.error()};
   if (!loaded.ok()) {
     if (loaded.error().message != failure_) {
       log_error("rules not reloaded, the old ones stay", {{"reason", loaded.error().message}});
@@ -85,10 +109,24 @@ Status RuleWatcher::reload_locked() {
   failure_.clear();
   // The new rules may name other lists: those are looked at from now on, and read once more.
   seen_ = std::move(seen);
-  const RuleSet current = store_.current();
-  if (current.sha256() != before) {
-    log_info("rules reloaded",
-             {{"revision", current.revision()}, {"sha256", current.sha256()}, {"before", before}});
+  return {};
+}
+
+Status RuleWatcher::take_in_force(RuleSet rules) {
+  const RuleSet before = store_.current();
+  const bool changes = rules.sha256() != before.sha256();
+  if (changes) {
+    const Status recorded = record_change(log_, before, rules);
+    if (!recorded.ok()) {
+      return Error{recorded.error().code,
+                   "the audit log cannot take the record of it: " + recorded.error().message};
+    }
+  }
+  store_.replace(rules);
+  if (changes) {
+    log_info(
+        "rules reloaded",
+        {{"revision", rules.revision()}, {"sha256", rules.sha256()}, {"before", before.sha256()}});
   }
   return {};
 }

@@ -1,7 +1,10 @@
 // Keeps the rules in force up with their files.
 //
-//   RuleWatcher watcher(store, clock, std::chrono::seconds(5));   // looks from now on
-//   watcher.reload();                                             // now: on SIGHUP
+//   RuleWatcher watcher(store, log, clock, std::chrono::seconds(5));   // looks from now on
+//   watcher.reload();                                                  // now: on SIGHUP
+//
+// Other rules take effect once a `rules` record that names them is durable: where the audit log
+// cannot take it, the old ones stay in force, and nothing is lost by waiting.
 //
 // What does not load changes nothing, is logged as an error once for each reason, and is tried
 // again at every look until it loads: a list may arrive after the file that names it. A list that
@@ -14,6 +17,7 @@
 #include <thread>
 
 #include "approval/rule_store.h"
+#include "audit/audit_log.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 
@@ -22,13 +26,15 @@ namespace holdfast::approval {
 // Every method may be called from any thread.
 class RuleWatcher {
  public:
-  // Store and clock must outlive the watcher. `interval` 0: never looks by itself.
-  RuleWatcher(RuleStore& store, const Clock& clock, std::chrono::milliseconds interval);
+  // Store, log and clock must outlive the watcher. `interval` 0: never looks by itself.
+  RuleWatcher(RuleStore& store, audit::AuditLog& log, const Clock& clock,
+              std::chrono::milliseconds interval);
   ~RuleWatcher();
   RuleWatcher(const RuleWatcher&) = delete;
   RuleWatcher& operator=(const RuleWatcher&) = delete;
 
-  // Reads the files again, changed or not. The error is what was logged.
+  // Reads the files again, changed or not. The error is what was logged. Waits for the record,
+  // about as long as an append may take.
   Status reload();
 
   // One look: reloads where a file has changed since the last load, or that load failed. Returns
@@ -37,10 +43,12 @@ class RuleWatcher {
 
  private:
   Status reload_locked() HOLDFAST_REQUIRES(mutex_);
+  Status take_in_force(RuleSet rules);
   void note_stale_lists() HOLDFAST_REQUIRES(mutex_);
   void run(std::chrono::milliseconds interval);
 
   RuleStore& store_;
+  audit::AuditLog& log_;
   const Clock& clock_;
   Mutex mutex_;
   std::string seen_ HOLDFAST_GUARDED_BY(mutex_);     // What the files looked like before the load.

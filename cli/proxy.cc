@@ -159,11 +159,13 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
     print_error(service.error().message);
     return kUsageError;
   }
-  approval::RuleWatcher watcher(rules, system_clock(), config.rules.watch_interval);
-  serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), [&] {
-    std::ignore = watcher.reload();
-    log_tls_reload(config.proxy.tls, (*service)->reload_tls());
-  });
+  {
+    approval::RuleWatcher watcher(rules, **log, system_clock(), config.rules.watch_interval);
+    serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), [&] {
+      std::ignore = watcher.reload();
+      log_tls_reload(config.proxy.tls, (*service)->reload_tls());
+    });
+  }
   (*service)->announce_drain();
   is_told_to_hurry(signals, config.proxy.drain_delay);
   const bool accounted = (*service)->drain(config.proxy.drain_timeout, [&signals] {

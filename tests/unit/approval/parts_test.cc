@@ -1,4 +1,4 @@
-// The small parts: networks, list files, the store, the examples that are shipped.
+// The small parts: networks, list files, the examples that are shipped.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +9,6 @@
 #include "approval/explain.h"
 #include "approval/list_file.h"
 #include "approval/network.h"
-#include "approval/rule_store.h"
 #include "tests/unit/approval/full_example.h"
 #include "tests/unit/approval/rule_files.h"
 
@@ -51,24 +50,6 @@ TEST(ListFile, TakesTheFirstColumnOfWhateverWasExported) {
 TEST(ListFile, AListOfNobodyIsWrittenDown) {
   EXPECT_TRUE(parse_list("# nobody\n").value().empty());
   EXPECT_FALSE(parse_list("").ok());
-}
-
-TEST(RuleStore, ReloadsWholeOrNotAtAll) {
-  const RuleFiles files;
-  const WallTime now = at("2026-10-05T08:00:00Z");
-  RuleStore store(files.path("rules.yaml"),
-                  files.load("schema: 1\nrevision: one\nrules: []\n").value());
-  const RuleSet held = store.current();
-
-  files.write("rules.yaml", "schema: 1\nrevision: two\nrules: []\n");
-  ASSERT_TRUE(store.reload(now).ok());
-  EXPECT_EQ(store.current().revision(), "two");
-  EXPECT_EQ(held.revision(), "one");
-
-  files.write("rules.yaml", "schema: 1\nrevision: three\nrules: [\n");
-  const Status broken = store.reload(now);
-  ASSERT_FALSE(broken.ok());
-  EXPECT_EQ(store.current().revision(), "two");
 }
 
 TEST(Explain, SaysWhyAndWhatWouldChangeIt) {

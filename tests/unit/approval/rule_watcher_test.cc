@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/approval/rule_files.h"
 
@@ -36,7 +37,8 @@ class RuleWatcherTest : public ::testing::Test {
   RuleFiles files_;
   holdfast::testing::FakeClock clock_;
   RuleStore store_{files_.path("rules.yaml"), first()};
-  RuleWatcher watcher_{store_, clock_, std::chrono::milliseconds(0)};
+  audit::FakeAuditLog log_;
+  RuleWatcher watcher_{store_, log_, clock_, std::chrono::milliseconds(0)};
 };
 
 TEST_F(RuleWatcherTest, ReadsWhatHasChangedAndNothingElse) {
@@ -65,6 +67,33 @@ TEST_F(RuleWatcherTest, WhatDoesNotLoadChangesNothingAndIsTriedAgain) {
   EXPECT_EQ(revision(), "two");
 }
 
+TEST_F(RuleWatcherTest, OtherRulesAreRecordedOnce) {
+  const std::string before = store_.current().sha256();
+  EXPECT_TRUE(watcher_.reload().ok());
+  EXPECT_TRUE(log_.entries().empty());
+  write(rules("two"));
+  EXPECT_TRUE(watcher_.look());
+  EXPECT_TRUE(watcher_.reload().ok());
+  ASSERT_EQ(log_.entries().size(), 1U);
+  const audit::Record record = log_.entries()[0].record;
+  EXPECT_EQ(record.kind, audit::Kind::kRules);
+  EXPECT_EQ(record.content["rules"],
+            nlohmann::json({{"revision", "two"},
+                            {"sha256", store_.current().sha256()},
+                            {"before", {{"revision", "one"}, {"sha256", before}}}}));
+}
+
+TEST_F(RuleWatcherTest, WhatCannotBeRecordedIsNotInForce) {
+  const RuleSet held = store_.current();
+  write(rules("two"));
+  log_.fail_nth(1, {ErrorCode::kUnavailable, "database away"});
+  EXPECT_FALSE(watcher_.look());
+  EXPECT_EQ(revision(), "one");
+  EXPECT_TRUE(watcher_.look());
+  EXPECT_EQ(revision(), "two");
+  EXPECT_EQ(held.revision(), "one");
+}
+
 TEST_F(RuleWatcherTest, WhoeverAsksGetsThemReadAgain) {
   EXPECT_TRUE(watcher_.reload().ok());
   write(rules("two"));
@@ -73,7 +102,7 @@ TEST_F(RuleWatcherTest, WhoeverAsksGetsThemReadAgain) {
 }
 
 TEST_F(RuleWatcherTest, LooksByItself) {
-  RuleWatcher watcher(store_, clock_, std::chrono::milliseconds(1));
+  RuleWatcher watcher(store_, log_, clock_, std::chrono::milliseconds(1));
   write(rules("number-two"));
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (revision() != "number-two" && std::chrono::steady_clock::now() < deadline) {

@@ -24,6 +24,9 @@ Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string
                               {"endpoint", endpoint},
                               {"query", std::move(query)},
                               {"count", count}};
+  if (asked.officer.token_id) {
+    record.content["access"]["token_id"] = to_string(*asked.officer.token_id);
+  }
   const Result<audit::RecordRef> appended = co_await log.append(std::move(record));
   if (!appended.ok()) co_return appended.error();
   co_return Status{};

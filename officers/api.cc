@@ -14,6 +14,7 @@
 #include "officers/problem.h"
 #include "officers/record_json.h"
 #include "officers/target.h"
+#include "officers/tokens_api.h"
 
 namespace holdfast::officers {
 namespace {
@@ -114,8 +115,9 @@ class Api final : public http::Handler {
     answer.content =
         "Holdfast audit service\n\n"
         "Records: /api/v1/records (bearer token needed), described by schema/openapi.yaml.\n"
-        "Approvals: /api/v1/approvals.\n"
-        "From a shell: holdfast records search --help, holdfast approvals --help\n";
+        "Approvals: /api/v1/approvals. API tokens: /api/v1/tokens.\n"
+        "From a shell: holdfast records search --help, holdfast approvals --help,\n"
+        "holdfast token --help\n";
     return answer;
   }
 
@@ -129,10 +131,16 @@ class Api final : public http::Handler {
     const std::string& text = (*token)->text;
     std::optional<Officer> officer = services_.tokens.find(text, services_.clock.now());
     if (officer) co_return *std::move(officer);
+    if (is_token_text(text)) {
+      const Sha256 digest = sha256(text);
+      Result<std::optional<StoredToken>> stored = co_await services_.stored_tokens.use(digest);
+      if (!stored.ok()) co_return failure(stored.error());
+      if (*stored) co_return std::move((*stored)->officer);
+    }
     // An API token has no dots that make three parts of it.
     const bool is_signed = std::ranges::count(text, '.') == 2;
     if (services_.sign_in == nullptr || !is_signed) {
-      co_return unauthenticated("the token is unknown or has expired");
+      co_return unauthenticated("the token is unknown, revoked or has expired");
     }
     const Result<identity::SignedIn> person = co_await services_.sign_in->verify(text);
     if (!person.ok()) {
@@ -159,6 +167,7 @@ class Api final : public http::Handler {
       co_return co_await search(asked);
     }
     if (is_approvals_path(target.path)) co_return co_await answer_approvals(services_, asked);
+    if (is_tokens_path(target.path)) co_return co_await answer_tokens(services_, asked);
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
       if (!is_read(request)) co_return not_allowed();
@@ -292,7 +301,8 @@ const std::vector<std::string>& api_paths() {
     std::vector<std::string> made = {"/", "/livez", "/readyz", "/metrics"};
     for (const std::string_view path :
          {kRecords, kOneRecord, kProof, kIntegrity, kApprovals, kOneApproval, kApprove, kReject,
-          kRevoke, kCheckpointPath, kTilePath, kEntriesPath, kEvidencePath}) {
+          kRevoke, kTokens, kRevokeToken, kCheckpointPath, kTilePath, kEntriesPath,
+          kEvidencePath}) {
       made.emplace_back(path);
     }
     return made;

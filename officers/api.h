@@ -18,6 +18,7 @@
 #include "http/server.h"
 #include "identity/sign_in_verifier.h"
 #include "officers/api_metrics.h"
+#include "officers/token_source.h"
 #include "officers/tokens.h"
 
 namespace holdfast::officers {
@@ -48,7 +49,8 @@ struct ApiServices {
   audit::TreeSource& tree;
   audit::AuditLog& log;
   approval::ApprovalSource& approvals;
-  const Tokens& tokens;
+  const Tokens& tokens;               // Of the operator's file.
+  TokenSource& stored_tokens;         // Those that admins made.
   identity::SignInVerifier* sign_in;  // Null: officers have API tokens only.
   const Clock& clock;
   ApiMetrics& metrics;

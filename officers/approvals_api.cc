@@ -255,6 +255,9 @@ audit::Record decision_record(const Approval& approval, const Asked& asked, cons
   audit::Record record{.kind = audit::Kind::kApproval, .approval_step = verb.step};
   record.content["approval"] = std::move(content);
   record.content["actor"] = {{"kind", "user"}, {"name", to_text(asked.officer.name)}};
+  if (asked.officer.token_id) {
+    record.content["actor"]["token_id"] = to_string(*asked.officer.token_id);
+  }
   record.content["request"] = {{"method", head.method},
                                {"source_ip", asked.request.peer.address},
                                {"target", to_text(head.target)}};

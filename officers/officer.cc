@@ -4,6 +4,17 @@
 
 namespace holdfast::officers {
 
+std::string_view to_string(OfficerRole role) {
+  switch (role) {
+    case OfficerRole::kAuditor:
+      return "auditor";
+    case OfficerRole::kApprover:
+      return "approver";
+    default:
+      return "admin";
+  }
+}
+
 std::optional<OfficerRole> parse_officer_role(std::string_view name) {
   if (name == "auditor") return OfficerRole::kAuditor;
   if (name == "approver") return OfficerRole::kApprover;

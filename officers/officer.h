@@ -14,6 +14,7 @@ namespace holdfast::officers {
 enum class OfficerRole { kAuditor, kApprover, kAdmin };
 
 // auditor, approver or admin.
+std::string_view to_string(OfficerRole role);
 std::optional<OfficerRole> parse_officer_role(std::string_view name);
 
 struct Officer {
@@ -22,6 +23,7 @@ struct Officer {
   approval::Identity person{};  // No accounts: no person is known.
   std::vector<std::string> groups{};
   bool by_api_token = true;
+  std::optional<Uuid> token_id{};  // Of a token that `holdfast token create` made.
 
   bool has(OfficerRole role) const;
 };

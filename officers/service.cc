@@ -123,6 +123,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->tree_ = std::make_unique<audit::PostgresTreeSource>(service->records_->workers());
   service->approvals_ =
       std::make_unique<approval::PostgresApprovalSource>(service->records_->workers());
+  service->stored_tokens_ = std::make_unique<PostgresTokenSource>(service->records_->workers());
   service->origin_ = options.origin;
   Result<std::unique_ptr<Anchors>> anchors =
       Anchors::open(options.anchors, options.database, options.origin,
@@ -154,6 +155,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .log = *service->log_,
       .approvals = *service->approvals_,
       .tokens = service->tokens_,
+      .stored_tokens = *service->stored_tokens_,
       .sign_in = service->sign_in_.get(),
       .clock = system_clock(),
       .metrics = service->api_metrics_,

@@ -19,6 +19,7 @@
 #include "officers/api.h"
 #include "officers/loops.h"
 #include "officers/reconciler.h"
+#include "officers/token_source_postgres.h"
 #include "officers/tokens.h"
 
 namespace holdfast::officers {
@@ -80,6 +81,7 @@ class Service {
   std::unique_ptr<audit::PostgresRecordSource> records_;
   std::unique_ptr<audit::PostgresTreeSource> tree_;
   std::unique_ptr<approval::PostgresApprovalSource> approvals_;
+  std::unique_ptr<PostgresTokenSource> stored_tokens_;
   std::string origin_;
   std::unique_ptr<Anchors> anchors_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.

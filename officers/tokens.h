@@ -1,4 +1,5 @@
-// API tokens of officers: who may read the audit records. The file holds digests, never tokens:
+// API tokens of officers that the operator gave them, such as the first admin's (token_source.h has
+// those that admins make). The file holds digests, never tokens:
 //
 //   tokens:
 //     - name: alice

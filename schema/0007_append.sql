@@ -230,7 +230,7 @@ BEGIN
     leaf_hashes, kinds, operation_ids, approval_steps, limited);
 END $$;
 
--- The entry point of `holdfast audit`, which takes no limits.
+-- The entry point of `holdfast audit`, which takes no limits and makes and ends tokens.
 CREATE FUNCTION holdfast.append_audit(
   writer uuid, writer_epoch bigint, entries bytea[], leaf_hashes bytea[], kinds text[],
   operation_ids uuid[], approval_steps text[] DEFAULT NULL)
@@ -240,13 +240,19 @@ CREATE FUNCTION holdfast.append_audit(
   SET enable_seqscan = off
   SET jit = off
 AS $$
+DECLARE
+  done holdfast.appended;
 BEGIN
   IF session_user <> 'holdfast_audit' THEN
     RAISE EXCEPTION 'append_audit is for holdfast_audit' USING ERRCODE = 'insufficient_privilege';
   END IF;
-  RETURN holdfast.append_entries(
+  done := holdfast.append_entries(
     '{outcome,reconciliation,approval,access,rules,system}', writer, writer_epoch, entries,
     leaf_hashes, kinds, operation_ids, approval_steps, NULL);
+  IF 'system' = ANY (kinds) THEN
+    PERFORM holdfast.take_token_changes(entries, kinds, done.refusals);
+  END IF;
+  RETURN done;
 END $$;
 
 GRANT EXECUTE ON FUNCTION

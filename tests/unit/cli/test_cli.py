@@ -28,7 +28,7 @@ class CommandLine(unittest.TestCase):
         status, output, _ = holdfast("--help")
         self.assertEqual(status, 0)
         for command in ("proxy", "audit", "check", "classify", "explain", "migrate", "records",
-                        "keygen", "config"):
+                        "token", "keygen", "config"):
             self.assertRegex(output, rf"(?m)^  {command} +\S")
             self.assertEqual(holdfast(command, "--help")[0], 0)
         self.assertIn("Examples:", output)

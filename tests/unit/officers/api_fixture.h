@@ -13,6 +13,7 @@
 #include "tests/support/fake_approvals.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fake_tokens.h"
 #include "tests/unit/officers/fake_record_source.h"
 
 namespace holdfast::officers {
@@ -45,6 +46,7 @@ class ApiTest : public ::testing::Test {
                   .log = log_,
                   .approvals = approvals_,
                   .tokens = tokens_,
+                  .stored_tokens = stored_tokens_,
                   .sign_in = sign_in_.get(),
                   .clock = clock_,
                   .metrics = api_metrics_,
@@ -90,6 +92,7 @@ class ApiTest : public ::testing::Test {
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
   Tokens tokens_;
+  FakeTokens stored_tokens_{log_};
   std::unique_ptr<identity::SignInVerifier> sign_in_;
   std::vector<std::string> problems_;
   TreeRole tree_role_{.origin = "audit.example/log", .keys = {"key"}, .status = {}};

@@ -1,0 +1,234 @@
+// API tokens from the shell: asks the audit service with the officer's own credential.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "base/encoding.h"
+#include "base/files.h"
+#include "cli/audit_client.h"
+#include "cli/load.h"
+#include "config/values.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kPath = "/api/v1/tokens";
+constexpr int kDaysMax = 366;
+
+struct Making {
+  AuditConnection connection;
+  std::string format = "table";
+  std::string name;
+  std::vector<std::string> roles;
+  std::string expires_in = "90d";
+  std::string out;
+};
+
+struct Listing {
+  AuditConnection connection;
+  std::string format = "table";
+  bool all = false;
+};
+
+struct Revoking {
+  AuditConnection connection;
+  std::string format = "table";
+  std::string id;
+  std::string reason;
+};
+
+std::string text_of(const json& object, const char* pointer) {
+  const json::json_pointer place(pointer);
+  if (!object.contains(place) || !object.at(place).is_string()) return {};
+  return to_text(object.at(place).get<std::string>());
+}
+
+std::string roles_text(const json& token) {
+  std::string text;
+  for (const json& role : token.value("roles", json::array())) {
+    if (role.is_string()) text += (text.empty() ? "" : ",") + to_text(role.get<std::string>());
+  }
+  return text;
+}
+
+// "90d", or a duration as the configuration has them.
+std::optional<std::chrono::seconds> parse_life(const std::string& text) {
+  using std::chrono::seconds;
+  if (!text.ends_with('d')) {
+    const auto life = config::parse_duration(text);
+    if (!life) return std::nullopt;
+    return std::chrono::duration_cast<seconds>(*life);
+  }
+  int days = 0;
+  const char* end = text.data() + text.size() - 1;
+  const auto [stop, error] = std::from_chars(text.data(), end, days);
+  if (error != std::errc() || stop != end || days < 1 || days > kDaysMax) return std::nullopt;
+  return seconds(std::chrono::days(days));
+}
+
+// Keeps the token in a file of its own. Nothing can show it again, so where that fails the token is
+// revoked at once.
+int keep(AuditClient& api, const json& made, const std::string& path) {
+  const Status kept = create_private_file(path, made.value("token", "") + "\n");
+  if (kept.ok()) {
+    std::cout << "Token " << text_of(made, "/id") << " is in " << path << " until "
+              << text_of(made, "/expires_at") << ", for you alone to read.\n";
+    return kDone;
+  }
+  print_error(kept.error().message);
+  const Answer ended = api.post(kPath + ("/" + percent_encode(text_of(made, "/id"))) + "/revoke",
+                                {{"reason", "it could not be kept"}});
+  if (ended.exit == kDone) print_error("the token was revoked again");
+  return kFoundProblem;
+}
+
+int run_create(const Invocation& invocation, const Making& making) {
+  const auto settings = settings_of(invocation, making.connection);
+  if (!settings) return kUsageError;
+  const auto life = parse_life(making.expires_in);
+  if (!life) {
+    print_error("--expires-in must be a duration such as 12h or 90d, at most 366d");
+    return kUsageError;
+  }
+  AuditClient api(*settings);
+  const Answer answer = api.post(
+      kPath, {{"name", making.name}, {"roles", making.roles}, {"expires_in_s", life->count()}});
+  if (answer.exit != kDone) return answer.exit;
+  const json& made = answer.body;
+  if (!making.out.empty()) return keep(api, made, making.out);
+  if (making.format == "ndjson") {
+    std::cout << made.dump() << "\n";
+    return kDone;
+  }
+  std::cout << text_of(made, "/token") << "\n";
+  std::cerr << "Token " << text_of(made, "/id") << " of " << text_of(made, "/created_by/name")
+            << ", roles " << roles_text(made) << ", until " << text_of(made, "/expires_at")
+            << ".\nIt is not shown again: keep it in a file that only you can read.\n";
+  return kDone;
+}
+
+void print_table(const std::vector<json>& tokens) {
+  constexpr std::size_t kColumns = 7;
+  using Row = std::array<std::string, kColumns>;
+  std::vector<Row> rows = {{"ID", "NAME", "ROLES", "OF", "STATE", "EXPIRES", "LAST USED"}};
+  for (const json& token : tokens) {
+    const std::string used = text_of(token, "/last_used_at").substr(0, 16);
+    rows.push_back({text_of(token, "/id"), text_of(token, "/name"), roles_text(token),
+                    text_of(token, "/created_by/name"), text_of(token, "/state"),
+                    text_of(token, "/expires_at").substr(0, 16), used.empty() ? "never" : used});
+  }
+  std::array<std::size_t, kColumns> widths{};
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    line.resize(line.find_last_not_of(' ') + 1);
+    std::cout << line << "\n";
+  }
+}
+
+int run_list(const Invocation& invocation, const Listing& listing) {
+  const auto settings = settings_of(invocation, listing.connection);
+  if (!settings) return kUsageError;
+  AuditClient api(*settings);
+  const Answer answer = api.get(kPath + std::string(listing.all ? "?state=all" : ""));
+  if (answer.exit != kDone) return answer.exit;
+  const auto tokens = answer.body.value("value", std::vector<json>());
+  if (listing.format == "table") {
+    print_table(tokens);
+    return kDone;
+  }
+  for (const json& token : tokens) std::cout << token.dump() << "\n";
+  return kDone;
+}
+
+int run_revoke(const Invocation& invocation, const Revoking& revoking) {
+  const auto settings = settings_of(invocation, revoking.connection);
+  if (!settings) return kUsageError;
+  AuditClient api(*settings);
+  json body = json::object();
+  if (!revoking.reason.empty()) body["reason"] = revoking.reason;
+  const Answer answer = api.post(kPath + ("/" + percent_encode(revoking.id)) + "/revoke", body);
+  if (answer.exit != kDone) return answer.exit;
+  if (revoking.format == "ndjson") {
+    std::cout << answer.body.dump() << "\n";
+  } else {
+    std::cout << "Token " << text_of(answer.body, "/id") << " (" << text_of(answer.body, "/name")
+              << ") is revoked, record " << text_of(answer.body, "/record") << "\n";
+  }
+  return kDone;
+}
+
+void add_create(CLI::App* group, Invocation& invocation) {
+  auto options = std::make_shared<Making>();
+  CLI::App* command = group->add_subcommand("create", "Make a token and show it, this once.");
+  add_connection(command, options->connection);
+  add_format(command, options->format);
+  command->add_option("name", options->name, "What it is for.")->required()->type_name("NAME");
+  command
+      ->add_option("--role", options->roles,
+                   "auditor (reads), approver or admin; as often as needed. You can give auditor, "
+                   "and roles that you have.")
+      ->required()
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"auditor", "approver", "admin"}))
+      ->type_name("ROLE");
+  command->add_option("--expires-in", options->expires_in, "12h, 90d, at most 366d.")
+      ->capture_default_str()
+      ->type_name("DURATION");
+  command
+      ->add_option("--out", options->out,
+                   "Write it to this new file, for you alone to read, instead of showing it.")
+      ->type_name("FILE");
+  command->footer(
+      "Example:\n  holdfast token create \"SIEM export\" --role auditor --expires-in 90d "
+      "--out siem.token");
+  runs(command, invocation, options, run_create);
+}
+
+}  // namespace
+
+void add_token(CLI::App& app, Invocation& invocation) {
+  CLI::App* group = app.add_subcommand("token", "Make, list and revoke API tokens (role admin).");
+  group->require_subcommand(1);
+  add_create(group, invocation);
+
+  auto list_options = std::make_shared<Listing>();
+  CLI::App* list = group->add_subcommand("list", "List active tokens, newest first.");
+  add_connection(list, list_options->connection);
+  add_format(list, list_options->format);
+  list->add_flag("--all", list_options->all, "Those that expired or were revoked too.");
+  runs(list, invocation, list_options, run_list);
+
+  auto revoke_options = std::make_shared<Revoking>();
+  CLI::App* revoke = group->add_subcommand("revoke", "End a token, at once and for every replica.");
+  add_connection(revoke, revoke_options->connection);
+  add_format(revoke, revoke_options->format);
+  revoke->add_option("id", revoke_options->id, "The token's id.")->required()->type_name("ID");
+  revoke->add_option("--reason", revoke_options->reason, "Why; recorded.")->type_name("TEXT");
+  runs(revoke, invocation, revoke_options, run_revoke);
+  group->footer(  // After the subcommands, which would inherit it.
+      R"(A token stands for you, with the roles that you name, until it expires or is revoked.
+Holdfast keeps its SHA-256 only. What it reads and decides is recorded under your name with the
+token's id; it approves only where audit.allow_token_approvals is true, and makes no other tokens.
+
+Examples:
+  holdfast token create "SIEM export" --role auditor --expires-in 90d --out siem.token
+  holdfast records search --token-file siem.token
+  holdfast token list --all                    who has which, and when each was last used
+  holdfast token revoke ID --reason leaked     at once, for every replica
+
+The first admin signs in with the identity provider, or has a token in audit.tokens_file.)");
+}
+
+}  // namespace holdfast::cli

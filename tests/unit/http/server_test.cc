@@ -179,6 +179,7 @@ class ServerTest : public testing::Test {
   }
 
   Seen seen_;
+  Metrics metrics_;
   std::unique_ptr<Server> server_;
 };
 
@@ -359,35 +360,32 @@ TEST_F(ServerTest, ClosesIdleConnectionsWithoutAWord) {
 }
 
 TEST_F(ServerTest, GivesUpOnABodyThatDoesNotCome) {
-  Metrics metrics;
-  start({.body_timeout = 50ms, .metrics = &metrics});
+  start({.body_timeout = 50ms, .metrics = &metrics_});
   const std::string answer = exchange(post("/echo", "Content-Length: 9\r\n", "abc"));
   EXPECT_EQ(count(answer, "error: the peer was too slow"), 1u) << answer;
   EXPECT_EQ(count(answer, "Connection: close"), 1u);
-  EXPECT_EQ(metrics.refused_by("body").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("body").value(), 1u);
 }
 
 TEST_F(ServerTest, GivesUpOnASilentHandshake) {
   const Certificate& own = certificate_for_loopback();
-  Metrics metrics;
   start({.tls = {.certificate_file = own.certificate_file, .key_file = own.key_file},
          .handshake_timeout = 50ms,
-         .metrics = &metrics});
+         .metrics = &metrics_});
   Raw raw = connect();
   EXPECT_EQ(raw.read_all(), "");
-  EXPECT_EQ(metrics.refused_by("handshake").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("handshake").value(), 1u);
 }
 
 TEST_F(ServerTest, GivesUpOnAClientThatDoesNotRead) {
-  Metrics metrics;
-  start({.write_timeout = 50ms, .metrics = &metrics});
+  start({.write_timeout = 50ms, .metrics = &metrics_});
   const std::string large(9'000'000, 'x');
   Raw raw = connect();
   raw.send(post("/echo", "Content-Length: 9000000\r\n", large));
   // Only now, after the server has given up, is the answer read.
   EXPECT_TRUE(server_->drain(60s));
   EXPECT_TRUE(raw.read_all().ends_with("<reset>"));
-  EXPECT_EQ(metrics.refused_by("write").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("write").value(), 1u);
 }
 
 TEST_F(ServerTest, FinishesARequestWhoseClientIsGone) {
@@ -514,15 +512,14 @@ TEST_F(ServerTest, RefusesConnectionsBeyondTheLimit) {
 }
 
 TEST_F(ServerTest, RefusesConnectionsOfOneAddressBeyondTheLimit) {
-  Metrics metrics;
-  start({.connections_per_address_max = 1, .metrics = &metrics});
+  start({.connections_per_address_max = 1, .metrics = &metrics_});
   Raw first = connect();
   first.send(get("/a"));
   first.read_until("hello");
   Raw second = connect();
   EXPECT_EQ(second.read_until("x").find("200"), std::string::npos);
-  EXPECT_EQ(metrics.refused_by("connections_per_address").value(), 1u);
-  EXPECT_EQ(metrics.gauge("holdfast_connections", "").value(), 1);
+  EXPECT_EQ(metrics_.refused_by("connections_per_address").value(), 1u);
+  EXPECT_EQ(metrics_.gauge("holdfast_connections", "").value(), 1);
 }
 
 TEST_F(ServerTest, AConnectionThatEndsMakesRoomForAnother) {
@@ -558,8 +555,7 @@ TEST(AddressGroup, IsAnAddressOrAnIpv6Network) {
 }
 
 TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
-  Metrics metrics;
-  start({.requests_in_flight_max = 1, .metrics = &metrics});
+  start({.requests_in_flight_max = 1, .metrics = &metrics_});
   Raw busy = connect();
   busy.send(get("/wait"));
   seen_.entered.acquire();
@@ -567,7 +563,7 @@ TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
   other.send(get("/a"));
   EXPECT_TRUE(other.read_until("answered").starts_with("HTTP/1.1 503 "));
   EXPECT_EQ(seen_.refused_target.take(), "/a");
-  EXPECT_EQ(metrics.refused_by("requests_in_flight").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("requests_in_flight").value(), 1u);
   seen_.release();
   EXPECT_NE(busy.read_until("\r\n\r\n").find("200 OK"), std::string::npos);
   EXPECT_TRUE(seen_.ended.try_acquire_for(10s));
@@ -582,8 +578,7 @@ TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
 }
 
 TEST_F(ServerTest, RefusesBodiesBeyondTheLimit) {
-  Metrics metrics;
-  start({.body_bytes_max = 10, .metrics = &metrics});
+  start({.body_bytes_max = 10, .metrics = &metrics_});
   EXPECT_TRUE(exchange(post("/echo", "Content-Length: 10\r\nConnection: close\r\n", "0123456789"))
                   .ends_with("0123456789"));
   const std::string long_body = exchange(post("/echo", "Content-Length: 11\r\n", "0123456789x"));
@@ -592,17 +587,16 @@ TEST_F(ServerTest, RefusesBodiesBeyondTheLimit) {
   const std::string chunked = exchange(
       post("/echo", "Transfer-Encoding: chunked\r\n", "6\r\n012345\r\n6\r\n012345\r\n0\r\n\r\n"));
   EXPECT_EQ(count(chunked, "error: the body is too large"), 1u) << chunked;
-  EXPECT_EQ(metrics.refused_by("body_bytes").value(), 2u);
+  EXPECT_EQ(metrics_.refused_by("body_bytes").value(), 2u);
 }
 
 TEST_F(ServerTest, GivesUpOnABodyThatDrips) {
-  Metrics metrics;
-  start({.transfer_bytes_per_second_min = 1'000, .body_timeout = 200ms, .metrics = &metrics});
+  start({.transfer_bytes_per_second_min = 1'000, .body_timeout = 200ms, .metrics = &metrics_});
   Raw raw = connect();
   raw.send(post("/echo", "Content-Length: 1000\r\n", ""));
   const auto begun = std::chrono::steady_clock::now();
   std::thread dripping([&] {
-    for (int each = 0; each < 100 && metrics.refused_by("transfer_bytes_per_second").value() == 0;
+    for (int each = 0; each < 100 && metrics_.refused_by("transfer_bytes_per_second").value() == 0;
          ++each) {
       raw.send("x");
       std::this_thread::sleep_for(20ms);  // A slow client is what this is about.
@@ -612,12 +606,11 @@ TEST_F(ServerTest, GivesUpOnABodyThatDrips) {
   EXPECT_EQ(count(answer, "error: the peer was too slow"), 1u) << answer;
   EXPECT_GE(std::chrono::steady_clock::now() - begun, 200ms);
   dripping.join();
-  EXPECT_EQ(metrics.refused_by("transfer_bytes_per_second").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("transfer_bytes_per_second").value(), 1u);
 }
 
 TEST_F(ServerTest, KeepsLittleOfAnAnswerThatIsNotTaken) {
-  Metrics metrics;
-  start({.queued_answer_bytes_max = 32 * 1024, .metrics = &metrics});
+  start({.queued_answer_bytes_max = 32 * 1024, .metrics = &metrics_});
   Raw raw = connect();
   raw.send(get("/endless"));
   raw.read_until("\r\n\r\n");
@@ -633,18 +626,17 @@ TEST_F(ServerTest, KeepsLittleOfAnAnswerThatIsNotTaken) {
 }
 
 TEST_F(ServerTest, CountsWhatItCutsOff) {
-  Metrics metrics;
   start({.header_bytes_max = 1'000,
          .header_count_max = 3,
          .target_bytes_max = 100,
          .header_timeout = 50ms,
-         .metrics = &metrics});
+         .metrics = &metrics_});
   exchange("GET /" + std::string(200, 'a') + " HTTP/1.1\r\nHost: h\r\n\r\n");
   exchange(get("/a", "A: " + std::string(2'000, 'a') + "\r\n"));
   exchange(get("/a", "A: a\r\nB: b\r\nC: c\r\n"));
   exchange("GET /a HT");
   for (const char* limit : {"target_bytes", "header_bytes", "header_count", "header"}) {
-    EXPECT_EQ(metrics.refused_by(limit).value(), 1u) << limit;
+    EXPECT_EQ(metrics_.refused_by(limit).value(), 1u) << limit;
   }
 }
 

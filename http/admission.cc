@@ -73,6 +73,10 @@ Admission::Admission(const ServerOptions& options, Metrics& metrics)
 }
 
 std::optional<Admission::Share> Admission::admit(int descriptor) {
+  if (descriptor < 0) {
+    over_descriptors_.add();
+    return std::nullopt;
+  }
   std::string address = peer_address(descriptor);
   if (address.empty()) return std::nullopt;
   // The system gives out the lowest number that is free.

@@ -43,7 +43,8 @@ class Admission {
   // Raises this process's limit of descriptors as far as it may. The options outlive this.
   Admission(const ServerOptions& options, Metrics& metrics);
 
-  // A share for the connection behind a descriptor; nullopt when it must be closed.
+  // A share for the connection behind a descriptor; nullopt when it must be closed. -1 counts one
+  // that was closed for want of a descriptor.
   std::optional<Share> admit(int descriptor) HOLDFAST_EXCLUDES(mutex_);
 
   // False when some connections were left at the end of `timeout`.

@@ -41,6 +41,10 @@ Error closed_early() {
   return {ErrorCode::kUnavailable, "the upstream closed before its answer ended"};
 }
 
+void count_timeout(const Status& ended, Counter& timeouts) {
+  if (ended.error().code == ErrorCode::kTimeout) timeouts.add();
+}
+
 // The body of an answer, as it comes. Gives the connection back with the last byte.
 class ResponseBody : public Body {
  public:
@@ -94,7 +98,10 @@ class ResponseBody : public Body {
         const auto idle = from_now(lease_->pool().options().idle_timeout);
         const SteadyTime deadline = std::min(idle, deadline_);
         const Status ready = co_await connection.stream->wait(step.state, deadline);
-        if (!ready.ok()) co_return ready.error();
+        if (ready.ok()) continue;
+        const ClientMetrics& metrics = lease_->pool().metrics();
+        count_timeout(ready, idle < deadline_ ? metrics.over_idle : metrics.over_answer);
+        co_return ready.error();
       }
     }
   }
@@ -111,6 +118,21 @@ class ResponseBody : public Body {
   const SteadyTime deadline_;  // Of the whole body.
   bool failed_ = false;
 };
+
+// Reads a body until `room` is full or the body has ended, which takes no connection yet.
+Task<Result<std::size_t>> read_start(Body& body, const BodyPlan& plan, std::span<char> room) {
+  std::size_t taken = 0;
+  for (bool last = false; !last && taken < room.size();) {
+    const std::span<char> rest = room.subspan(taken);
+    const Result<std::size_t> read = co_await body.read(rest);
+    if (!read.ok()) co_return read.error();
+    taken += *read;
+    const Status fits = check_length(plan, *read, taken);
+    if (!fits.ok()) co_return fits.error();
+    last = is_last(plan, *read, taken);
+  }
+  co_return taken;
+}
 
 // The head of a request and the start of its body, to leave in one write.
 struct Opening {
@@ -178,7 +200,10 @@ class Exchange {
       } else {
         ready = co_await stream().wait_for_any(deadline);
       }
-      if (!ready.ok()) co_return ready.error();
+      if (!ready.ok()) {
+        count_timeout(ready, lease_.pool().metrics().over_idle);
+        co_return ready.error();
+      }
       if (!answered_) {
         const Status polled = poll_answer();
         if (!polled.ok()) co_return polled.error();
@@ -239,7 +264,9 @@ class Exchange {
       if (answered_) co_return Status();
       if (!polled.ok()) co_return polled;
       const Status ready = co_await stream().wait(IoState::kWantRead, deadline);
-      if (!ready.ok()) co_return ready;
+      if (ready.ok()) continue;
+      count_timeout(ready, lease_.pool().metrics().over_response);
+      co_return ready;
     }
   }
 
@@ -345,16 +372,14 @@ Task<SendResult> Client::send(Outgoing outgoing) {
                          Error{ErrorCode::kInvalid, "the request holds bytes that HTTP cannot"}};
   }
   // The start of the body is fetched before a connection is taken: a small request then leaves in
-  // one write, and a slow sender holds no connection.
+  // one write, and who sends it slowly holds no connection.
   BodyBlock block(std::move(head), plan);
   std::size_t read = 0;
   const bool has_body = plan.framing == BodyFraming::kChunked || plan.length > 0;
   if (has_body) {
-    const Result<std::size_t> first = co_await outgoing.body->read(block.room());
+    const Result<std::size_t> first = co_await read_start(*outgoing.body, plan, block.room());
     if (!first.ok()) co_return SendResult{Progress::kNothingSent, first.error()};
     read = *first;
-    const Status fits = check_length(plan, read, read);
-    if (!fits.ok()) co_return SendResult{Progress::kNothingSent, fits.error()};
   }
   Opening opening{block, block.frame(read), read, !has_body || is_last(plan, read, read)};
   Attempt attempt = co_await try_once(*pool, outgoing, plan, opening, Pick::kKept);

@@ -46,7 +46,7 @@ struct ClientOptions {
   std::size_t connections_max = 256;
   std::size_t guarded_connections_max = 64;
   std::size_t header_bytes_max = 64 * 1024;
-  Gauge* connections_open = nullptr;  // Told of each; outlives the client. Null: nobody asks.
+  Metrics* metrics = nullptr;  // See ClientMetrics; outlives the client. Null: nobody asks.
 };
 
 // kGuarded is for guarded calls and the questions asked on their behalf. A close by the peer may be

@@ -45,6 +45,7 @@ struct ClientPool::Waiter {
 ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions options)
     : executor_(executor),
       options_(std::move(options)),
+      metrics_(options_.metrics != nullptr ? *options_.metrics : unseen_metrics_),
       received_(64 * 1024),
       watchdog_(std::move(executor)),
       just_used_max_(options_.just_used_max) {
@@ -87,6 +88,7 @@ Task<Result<Lease>> ClientPool::lease(Traffic traffic, Pick pick) {
     make_room();
     Result<std::unique_ptr<UpstreamConnection>> made = co_await connect(deadline);
     if (!made.ok()) {
+      if (made.error().code == ErrorCode::kTimeout) metrics_.over_connect.add();
       co_return Error{made.error().code, origin_.authority + ": " + made.error().message};
     }
     if (closed_) co_return closed_here();
@@ -105,6 +107,7 @@ Task<Result<Lease>> ClientPool::take_turn(Traffic traffic, SteadyTime deadline) 
     co_await waiter.timer.async_wait(kAwait);
     if (closed_) co_return closed_here();
     if (now() >= deadline) {
+      metrics_.over_connections.add();
       co_return Error{ErrorCode::kLimit, origin_.authority + ": no connection free in time"};
     }
   }
@@ -170,8 +173,7 @@ Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime
   const Status shaken = co_await stream->handshake(deadline);
   if (!shaken.ok()) co_return shaken.error();
   auto connection = std::make_unique<UpstreamConnection>(
-      std::move(stream), [this](const UpstreamConnection* old) { drop_idle(old); },
-      options_.connections_open);
+      std::move(stream), [this](const UpstreamConnection* old) { drop_idle(old); }, metrics_.open);
   co_return std::move(connection);
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "http/client.h"
+#include "http/client_metrics.h"
 #include "http/dial.h"
 #include "http/origin.h"
 #include "http/stream.h"
@@ -25,23 +26,21 @@ namespace holdfast::http {
 struct UpstreamConnection
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   // `on_too_old` is called with this when it has been idle for too long, and may destroy it.
-  // `count`, where there is one, counts it while it lives.
+  // `count` counts it while it lives.
   UpstreamConnection(std::unique_ptr<Stream> opened,
-                     std::function<void(const UpstreamConnection*)> on_too_old, Gauge* count)
+                     std::function<void(const UpstreamConnection*)> on_too_old, Gauge& count)
       : stream(std::move(opened)),
         idle_watch([this, on_too_old = std::move(on_too_old)] { on_too_old(this); }),
         counted_by(count) {
-    if (counted_by != nullptr) counted_by->add(1);
+    counted_by.add(1);
   }
-  ~UpstreamConnection() {
-    if (counted_by != nullptr) counted_by->add(-1);
-  }
+  ~UpstreamConnection() { counted_by.add(-1); }
 
   const std::unique_ptr<Stream> stream;
   std::string pending{};  // Received and not parsed yet.
   SteadyTime last_used{};
   Watch idle_watch;
-  Gauge* const counted_by;
+  Gauge& counted_by;
 };
 
 class Lease;
@@ -68,6 +67,7 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   const Status& usable() const { return usable_; }
   const ClientOptions& options() const { return options_; }
   const Origin& origin() const { return origin_; }
+  const ClientMetrics& metrics() const { return metrics_; }
   // For one read, and not over a co_await.
   std::vector<char>& received() { return received_; }
 
@@ -87,6 +87,8 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
 
   const boost::asio::any_io_executor executor_;
   const ClientOptions options_;
+  Metrics unseen_metrics_;
+  const ClientMetrics metrics_;
   Origin origin_;
   std::unique_ptr<TlsContext> tls_;  // Null for plain HTTP.
   Status usable_;

@@ -115,6 +115,7 @@ class Handover : public Pistache::Tcp::Handler {
       // Still Pistache's to close, which it does at the end of file that this makes it see.
       ::shutdown(theirs, SHUT_RDWR);
       if (ours >= 0) ::close(ours);
+      accepted_(-1);
       return;
     }
     if (last_->recognises(ours)) {

@@ -17,7 +17,7 @@ namespace holdfast::http {
 class Listener {
  public:
   // Takes over a connected, non-blocking, close-on-exec descriptor. Called on Pistache's thread;
-  // must not throw.
+  // must not throw. -1: a connection was closed because no descriptor was left to take it over.
   using Accepted = std::function<void(int descriptor)>;
 
   // Port 0: any free one. kUnavailable names the address.

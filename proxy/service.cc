@@ -53,7 +53,7 @@ class Worker final : public http::Handler {
          std::chrono::milliseconds probe_timeout, std::chrono::milliseconds answer_timeout,
          const PipelineParts& parts)
       : client_(executor, upstream),
-        pipeline_(parts, std::make_unique<GraphUpstream>(client_, answer_timeout, parts.metrics),
+        pipeline_(parts, std::make_unique<GraphUpstream>(client_, answer_timeout),
                   std::make_unique<identity::HttpGraphLookup>(client_, probe_timeout)) {}
 
   Task<http::Response> handle(http::Request request) override {
@@ -130,8 +130,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
                                       .facts_timeout = options.facts_timeout,
                                       .audit_url = options.audit_url,
                                       .links = *std::move(links)});
-  options.upstream.connections_open =
-      &metrics.gauge("holdfast_upstream_connections", "Connections to Graph that are open.");
+  options.upstream.metrics = &metrics;
   const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
                             probe_timeout = options.probe_timeout,
                             answer_timeout = options.guarded_answer_timeout](

@@ -52,7 +52,6 @@ Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
   if (response.stream) {
     Result<std::string> content = co_await http::read_all(*response.stream, kAnswerBytesMax);
     response.stream.reset();
-    if (!content.ok() && content.error().code == ErrorCode::kTimeout) over_answer_timeout_.add();
     if (!content.ok()) co_return without_answer(http::Progress::kSomeSent, content.error());
     response.content = std::move(*content);
   }

@@ -8,7 +8,6 @@
 #include <string>
 
 #include "audit/audit_log.h"
-#include "base/metrics.h"
 #include "base/task.h"
 #include "http/client.h"
 
@@ -42,12 +41,10 @@ audit::CallResult result_of_status(int status);
 
 class GraphUpstream final : public Upstream {
  public:
-  // A guarded call whose answer is not complete `answer_timeout` after its head is unknown, and
-  // counted by that limit's name. `client` and `metrics` must outlive this.
-  GraphUpstream(http::Client& client, std::chrono::milliseconds answer_timeout, Metrics& metrics)
-      : client_(client),
-        answer_timeout_(answer_timeout),
-        over_answer_timeout_(metrics.refused_by("guarded_answer_timeout")) {}
+  // A guarded call whose answer is not complete `answer_timeout` after its head is unknown.
+  // `client` must outlive this.
+  GraphUpstream(http::Client& client, std::chrono::milliseconds answer_timeout)
+      : client_(client), answer_timeout_(answer_timeout) {}
 
   Task<ForwardResult> forward(audit::Receipt receipt) override;
   Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override;
@@ -57,7 +54,6 @@ class GraphUpstream final : public Upstream {
 
   http::Client& client_;
   const std::chrono::milliseconds answer_timeout_;
-  Counter& over_answer_timeout_;
 };
 
 }  // namespace holdfast::proxy

@@ -152,6 +152,8 @@ class Slow(StackCase):
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
         self.quiet()
         self.assertEqual(self.call("GET", "/v1.0/me")[0], 200)
+        self.assertTrue(self.metric('holdfast_limit_refusals_total{limit="descriptors"}') > 0
+                        or "cannot be accepted" in self.stack.proxy.log_tail())
 
     @staticmethod
     def cpu_seconds(pid):

@@ -1,7 +1,10 @@
 // Which connection a request gets, who has to wait, and what is sent a second time.
 #include <gtest/gtest.h>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <future>
 #include <mutex>
 #include <string>
@@ -99,6 +102,49 @@ std::string second_outcome(Log& log, End end, const RequestHead& head, std::stri
 
 const RequestHead kSecond{.method = "GET", .target = "/second"};
 using Lines = std::vector<std::string>;
+
+// Two bytes: one at once, the other when it is let.
+class Halting final : public Body {
+ public:
+  explicit Halting(const boost::asio::any_io_executor& executor)
+      : gate_(executor, SteadyTime::max()) {}
+
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    if (left_ == 1) {
+      co_await gate_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    }
+    buffer.front() = 'x';
+    --left_;
+    co_return std::size_t{1};
+  }
+  std::optional<std::uint64_t> remaining() const override { return left_; }
+  void go_on() { gate_.cancel(); }
+
+ private:
+  boost::asio::steady_timer gate_;
+  std::uint64_t left_ = 2;
+};
+
+TEST(ClientPool, WhoSendsASmallBodySlowlyHoldsNoConnection) {
+  RawServer server([](Raw& raw, int) { keep_answering(raw); });
+  Loop loop;
+  Client client(loop.executor(),
+                {.origin = server.origin(), .connections_max = 1, .guarded_connections_max = 0});
+  Halting slow(loop.executor());
+  std::string ended;
+  boost::asio::co_spawn(
+      loop.executor(),
+      [&]() -> Task<void> {
+        const SendResult sent = co_await client.send({.head = kPost, .body = &slow});
+        ended = sent.response.ok() ? "answered" : "failed";
+      },
+      boost::asio::detached);
+  EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 ok");
+  EXPECT_EQ(ended, "");
+  slow.go_on();
+  while (ended.empty()) loop.pass(2ms);
+  EXPECT_EQ(ended, "answered");
+}
 
 TEST(ClientPool, SendsAGetAgainWhenItsKeptConnectionWasDead) {
   for (const End end : {End::kFin, End::kReset}) {

@@ -100,9 +100,12 @@ TEST(Client, SaysThatNothingWasSentWhenTlsFails) {
 TEST(Client, GivesUpOnASilentHandshake) {
   RawServer server([](Raw& raw, int) { raw.read_all(); });
   Loop loop;
-  Client client(loop.executor(),
-                {.origin = "https" + server.origin().substr(4), .connect_timeout = 50ms});
+  Metrics metrics;
+  Client client(loop.executor(), {.origin = "https" + server.origin().substr(4),
+                                  .connect_timeout = 50ms,
+                                  .metrics = &metrics});
   EXPECT_EQ(loop.run(outcome(client, kPost, "body")), "nothing_sent timeout");
+  EXPECT_EQ(metrics.refused_by("connect_timeout").value(), 1u);
 }
 
 // Nothing of this is ever sent a second time: whatever the server did with the first request, it
@@ -148,8 +151,11 @@ TEST(Client, NeverSendsAgainWhatDiesOnAReusedConnection) {
 TEST(Client, GivesUpOnASilentUpstream) {
   RawServer server([](Raw& raw, int) { raw.read_all(); });
   Loop loop;
-  Client client(loop.executor(), {.origin = server.origin(), .response_timeout = 50ms});
+  Metrics metrics;
+  Client client(loop.executor(),
+                {.origin = server.origin(), .response_timeout = 50ms, .metrics = &metrics});
   EXPECT_EQ(loop.run(outcome(client, kPost, "body")), "some_sent timeout");
+  EXPECT_EQ(metrics.refused_by("response_timeout").value(), 1u);
 }
 
 TEST(Client, GivesUpOnABodyThatDoesNotCome) {
@@ -159,8 +165,12 @@ TEST(Client, GivesUpOnABodyThatDoesNotCome) {
     raw.read_all();
   });
   Loop loop;
-  Client client(loop.executor(), {.origin = server.origin(), .idle_timeout = 50ms});
+  Metrics metrics;
+  Client client(loop.executor(),
+                {.origin = server.origin(), .idle_timeout = 50ms, .metrics = &metrics});
   EXPECT_EQ(loop.run(outcome(client, kGet)), "some_sent 200 then timeout");
+  EXPECT_EQ(metrics.refused_by("idle_timeout").value(), 1u);
+  EXPECT_EQ(metrics.refused_by("guarded_answer_timeout").value(), 0u);
 }
 
 TEST(Client, ReusesConnectionsAsAsked) {
@@ -303,8 +313,11 @@ TEST(Client, FailsAnUploadThatNobodyReads) {
     over.get_future().wait();
   });
   Loop loop;
-  Client client(loop.executor(), {.origin = server.origin(), .idle_timeout = 50ms});
+  Metrics metrics;
+  Client client(loop.executor(),
+                {.origin = server.origin(), .idle_timeout = 50ms, .metrics = &metrics});
   EXPECT_EQ(loop.run(outcome(client, kPost, std::string(30'000'000, 'x'))), "some_sent timeout");
+  EXPECT_EQ(metrics.refused_by("idle_timeout").value(), 1u);
   over.set_value();
 }
 
@@ -336,13 +349,17 @@ TEST(Client, WaitsForAFreeConnectionAndThenGivesUp) {
   });
   Loop loop;
   // Long enough to connect on a busy machine.
-  Client client(loop.executor(),
-                {.origin = server.origin(), .connect_timeout = 1s, .connections_max = 1});
+  Metrics metrics;
+  Client client(loop.executor(), {.origin = server.origin(),
+                                  .connect_timeout = 1s,
+                                  .connections_max = 1,
+                                  .metrics = &metrics});
   std::string first;
   boost::asio::co_spawn(
       loop.executor(), [&]() -> Task<void> { first = co_await outcome(client, kGet); },
       boost::asio::detached);
   EXPECT_EQ(loop.run(outcome(client, kGet)), "nothing_sent limit");
+  EXPECT_EQ(metrics.refused_by("upstream_connections").value(), 1u);
   second_gave_up.set_value();
   while (first.empty()) loop.pass(5ms);
   EXPECT_EQ(first, "some_sent 200 ok");

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
@@ -130,6 +131,13 @@ std::string Raw::read_until(std::string_view end) {
 
 std::string Raw::read_all() {
   return read_until("");
+}
+
+std::string Raw::read_some() {
+  std::string block(64 * 1024, '\0');
+  const ssize_t got = ::recv(descriptor_, block.data(), block.size(), 0);
+  block.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  return block;
 }
 
 std::size_t Raw::receive_room() const {

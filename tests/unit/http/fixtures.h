@@ -66,6 +66,8 @@ class Raw {
   std::string read_all();
   // Up to and including `end`, or what came before the end of the connection.
   std::string read_until(std::string_view end);
+  // What has come by now, waiting for something; empty at the end of the connection.
+  std::string read_some();
   // How much it can have received without having read it.
   std::size_t receive_room() const;
   void finish();  // No more will be sent.

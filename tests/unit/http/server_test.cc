@@ -609,6 +609,24 @@ TEST_F(ServerTest, GivesUpOnABodyThatDrips) {
   EXPECT_EQ(metrics_.refused_by("transfer_bytes_per_second").value(), 1u);
 }
 
+TEST_F(ServerTest, GivesUpOnAClientThatReadsTooSlowly) {
+  // Far more a second than a client takes that rests after each read.
+  start({.transfer_bytes_per_second_min = std::size_t{1} << 40,
+         .write_timeout = 1s,
+         .metrics = &metrics_});
+  Raw raw = connect();
+  raw.send(get("/endless"));
+  Counter& refused = metrics_.refused_by("transfer_bytes_per_second");
+  const auto begun = std::chrono::steady_clock::now();
+  while (refused.value() == 0 && std::chrono::steady_clock::now() - begun < 10s) {
+    if (raw.read_some().empty()) break;
+    std::this_thread::sleep_for(2ms);  // A slow client is what this is about.
+  }
+  EXPECT_TRUE(server_->drain(60s));
+  EXPECT_EQ(refused.value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("write").value(), 0u);
+}
+
 TEST_F(ServerTest, KeepsLittleOfAnAnswerThatIsNotTaken) {
   start({.queued_answer_bytes_max = 32 * 1024, .metrics = &metrics_});
   Raw raw = connect();

@@ -932,6 +932,7 @@ TEST_F(PipelineTest, BodyBeyondTheLimitIsRefused) {
   EXPECT_EQ(response.status, 413);
   EXPECT_EQ(content(0)["operation"]["item"], "m1");
   EXPECT_EQ(send("POST", "/v1.0/$batch", {}, std::string(1001, ' ')).status, 413);
+  EXPECT_EQ(metrics_.refused_by("buffered_body_bytes").value(), 2u);
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 

@@ -1,11 +1,12 @@
 // Officers' decisions from the shell: asks the audit service with the officer's own credential.
 #include <algorithm>
-#include <array>
 #include <iostream>
 #include <memory>
 
 #include "base/encoding.h"
 #include "cli/audit_client.h"
+#include "cli/text_table.h"
+#include "officers/record_table.h"
 #include "officers/target.h"
 
 namespace holdfast::cli {
@@ -29,28 +30,22 @@ struct Deciding {
   std::string text;
 };
 
-std::string text_of(const json& object, const char* pointer) {
-  const json::json_pointer place(pointer);
-  if (!object.contains(place) || !object.at(place).is_string()) return {};
-  return to_text(object.at(place).get<std::string>());
-}
-
 // "compliance 1/2, legal 0/1"
 std::string stages_text(const json& approval) {
   std::string text;
   for (const json& stage : approval.value("stages", json::array())) {
     const std::string from = stage.value("from", "");
-    text += (text.empty() ? "" : ", ") + (from.empty() ? std::string("anybody") : to_text(from)) +
-            " " + std::to_string(stage.value("approved", json::array()).size()) + "/" +
+    text += (text.empty() ? "" : ", ") +
+            (from.empty() ? std::string("anybody") : officers::printable(from)) + " " +
+            std::to_string(stage.value("approved", json::array()).size()) + "/" +
             std::to_string(stage.value("count", 0));
   }
   return text;
 }
 
 void print_table(const std::vector<json>& approvals) {
-  constexpr std::size_t kColumns = 7;
-  using Row = std::array<std::string, kColumns>;
-  std::vector<Row> rows = {{"CODE", "STATE", "FILED", "BY", "ACTION", "MAILBOX", "APPROVED"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"CODE", "STATE", "FILED", "BY", "ACTION", "MAILBOX", "APPROVED"}};
   for (const json& approval : approvals) {
     std::string mailbox = text_of(approval, "/operation/mailbox/key");
     if (mailbox.empty()) mailbox = text_of(approval, "/operation/mailbox/kind");
@@ -60,18 +55,7 @@ void print_table(const std::vector<json>& approvals) {
          text_of(approval, "/operation/action") + " " + text_of(approval, "/operation/resource"),
          mailbox, stages_text(approval)});
   }
-  std::array<std::size_t, kColumns> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    line.resize(line.find_last_not_of(' ') + 1);
-    std::cout << line << "\n";
-  }
+  std::cout << text_table(rows);
 }
 
 void print_one(const json& approval, const std::string& format) {

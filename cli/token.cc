@@ -1,6 +1,4 @@
 // API tokens from the shell: asks the audit service with the officer's own credential.
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <iostream>
@@ -11,7 +9,9 @@
 #include "base/files.h"
 #include "cli/audit_client.h"
 #include "cli/load.h"
+#include "cli/text_table.h"
 #include "config/values.h"
+#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -43,16 +43,11 @@ struct Revoking {
   std::string reason;
 };
 
-std::string text_of(const json& object, const char* pointer) {
-  const json::json_pointer place(pointer);
-  if (!object.contains(place) || !object.at(place).is_string()) return {};
-  return to_text(object.at(place).get<std::string>());
-}
-
 std::string roles_text(const json& token) {
   std::string text;
   for (const json& role : token.value("roles", json::array())) {
-    if (role.is_string()) text += (text.empty() ? "" : ",") + to_text(role.get<std::string>());
+    if (role.is_string())
+      text += (text.empty() ? "" : ",") + officers::printable(role.get<std::string>());
   }
   return text;
 }
@@ -114,27 +109,15 @@ int run_create(const Invocation& invocation, const Making& making) {
 }
 
 void print_table(const std::vector<json>& tokens) {
-  constexpr std::size_t kColumns = 7;
-  using Row = std::array<std::string, kColumns>;
-  std::vector<Row> rows = {{"ID", "NAME", "ROLES", "OF", "STATE", "EXPIRES", "LAST USED"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"ID", "NAME", "ROLES", "OF", "STATE", "EXPIRES", "LAST USED"}};
   for (const json& token : tokens) {
     const std::string used = text_of(token, "/last_used_at").substr(0, 16);
     rows.push_back({text_of(token, "/id"), text_of(token, "/name"), roles_text(token),
                     text_of(token, "/created_by/name"), text_of(token, "/state"),
                     text_of(token, "/expires_at").substr(0, 16), used.empty() ? "never" : used});
   }
-  std::array<std::size_t, kColumns> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < kColumns; ++i) {
-      line += row[i] + std::string(widths[i] - row[i].size() + 2, ' ');
-    }
-    line.resize(line.find_last_not_of(' ') + 1);
-    std::cout << line << "\n";
-  }
+  std::cout << text_table(rows);
 }
 
 int run_list(const Invocation& invocation, const Listing& listing) {

@@ -1,15 +1,40 @@
 #include "officers/access.h"
 
 #include "base/encoding.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "http/body.h"
 #include "officers/problem.h"
 
 namespace holdfast::officers {
 namespace {
 
 constexpr std::size_t kUserAgentBytesMax = 256;
+constexpr std::size_t kBodyBytesMax = 16 * 1024;
 
 }  // namespace
+
+Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked) {
+  const Result<std::string> content = co_await http::read_all(*asked.request.body, kBodyBytesMax);
+  if (!content.ok()) co_return problem(400, "the body cannot be read: " + content.error().message);
+  if (content->empty()) co_return nlohmann::json::object();
+  Result<nlohmann::json> body = parse_json(*content);
+  if (!body.ok() || !body->is_object()) co_return problem(400, "the body is no JSON object");
+  co_return *std::move(body);
+}
+
+audit::Record change_record(audit::Kind kind, const Asked& asked) {
+  const http::RequestHead& head = asked.request.head;
+  audit::Record record{.kind = kind};
+  record.content["actor"] = {{"kind", "user"}, {"name", to_text(asked.officer.name)}};
+  if (asked.officer.token_id) {
+    record.content["actor"]["token_id"] = to_string(*asked.officer.token_id);
+  }
+  record.content["request"] = {{"method", head.method},
+                               {"source_ip", asked.request.peer.address},
+                               {"target", to_text(head.target)}};
+  return record;
+}
 
 Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string_view endpoint,
                            nlohmann::json query, std::size_t count) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <variant>
 
 #include "audit/audit_log.h"
 #include "http/message.h"
@@ -18,6 +19,12 @@ struct Asked {
   const Target& target;
   const Officer& officer;
 };
+
+// The members of the request's body, none where there is no body; or what is wrong with it.
+Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked);
+
+// A record of what an officer changes: who asked, and how.
+audit::Record change_record(audit::Kind kind, const Asked& asked);
 
 // Durable when it returns well; else nothing may be shown.
 Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string_view endpoint,

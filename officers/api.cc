@@ -74,10 +74,11 @@ class Api final : public http::Handler {
         !is_metrics) {
       co_return problem(404, "there is nothing here; records are at " + std::string(kRecords));
     }
-    if (!is_read(request)) co_return not_allowed();
+    if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
     if (is_metrics) co_return co_await metrics();
     if (target->path == "/readyz") co_return co_await readyz();
-    if (target->path == "/livez") co_return json_response(200, R"({"status":"alive"})");
+    if (target->path == "/livez")
+      co_return json_response(200, std::string(R"({"status":"alive"})"));
     co_return welcome();
   }
 
@@ -101,12 +102,6 @@ class Api final : public http::Handler {
     answer.headers = {{"Content-Type", kMetricsContentType}};
     answer.content = services_.metrics.all().text();
     co_return answer;
-  }
-
-  static http::Response not_allowed() {
-    http::Response answer = problem(405, "only GET and HEAD are served here");
-    answer.headers.add("Allow", "GET, HEAD");
-    return answer;
   }
 
   static http::Response welcome() {
@@ -159,18 +154,18 @@ class Api final : public http::Handler {
     if (auto* refusal = std::get_if<http::Response>(&caller)) co_return std::move(*refusal);
     const Asked asked{.request = request, .target = target, .officer = std::get<Officer>(caller)};
     if (target.path == kIntegrity) {
-      if (!is_read(request)) co_return not_allowed();
+      if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
       co_return co_await answer_integrity(services_);
     }
     if (target.path == kRecords) {
-      if (!is_read(request)) co_return not_allowed();
+      if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
       co_return co_await search(asked);
     }
     if (is_approvals_path(target.path)) co_return co_await answer_approvals(services_, asked);
     if (is_tokens_path(target.path)) co_return co_await answer_tokens(services_, asked);
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
-      if (!is_read(request)) co_return not_allowed();
+      if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
       std::string reference = target.path.substr(prefix.size());
       if (!reference.ends_with(kProofEnd)) co_return co_await show(asked, reference);
       reference.resize(reference.size() - kProofEnd.size());
@@ -183,7 +178,7 @@ class Api final : public http::Handler {
   Task<http::Response> log_resource(const http::Request& request, const Target& target) {
     const auto resource = parse_log_path(std::string_view(target.path).substr(kLog.size()));
     if (!resource) co_return problem(404, "the log has no such resource");
-    if (!is_read(request)) co_return not_allowed();
+    if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
     const auto* entries = std::get_if<audit::TilePosition>(&*resource);
     if (entries == nullptr || services_.entry_readers == EntryReaders::kAnyone) {
       co_return co_await answer_log(services_, *resource);
@@ -283,8 +278,7 @@ class Api final : public http::Handler {
     const bool ready = problems.empty();
     const nlohmann::json body = {{"status", ready ? "ready" : "not ready"},
                                  {"problems", std::move(problems)}};
-    co_return json_response(ready ? 200 : 503,
-                            body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    co_return json_response(ready ? 200 : 503, body);
   }
 
   const ApiServices services_;

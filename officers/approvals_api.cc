@@ -19,7 +19,6 @@ using nlohmann::json;
 
 constexpr int kListDefault = 50;
 constexpr int kListMax = 1000;
-constexpr std::size_t kBodyBytesMax = 16 * 1024;
 constexpr std::size_t kTextBytesMax = 2048;
 // How often an officer may be overtaken by others before being told so.
 constexpr int kAttempts = 10;
@@ -87,16 +86,6 @@ json approval_json(const Approval& approval, const Officer& officer,
   shown["you"] = {{"can_approve", mine.ok()}};
   if (!mine.ok()) shown["you"]["why_not"] = mine.error().message;
   return shown;
-}
-
-std::string dump(const json& body) {
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-http::Response method_not_allowed(const char* allowed) {
-  http::Response answer = problem(405, std::string("only ") + allowed + " is served here");
-  answer.headers.add("Allow", allowed);
-  return answer;
 }
 
 std::optional<std::int64_t> parse_number(const std::string& text) {
@@ -184,7 +173,7 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   if (std::cmp_equal(found->size(), filter.at_most)) {
     body["@odata.nextLink"] = next_page(asked, found->back().number);
   }
-  co_return json_response(200, dump(body));
+  co_return json_response(200, body);
 }
 
 Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {
@@ -195,8 +184,7 @@ Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid 
                                                  std::move(query), found->has_value() ? 1 : 0);
   if (!recorded.ok()) co_return unrecorded(recorded.error());
   if (!found->has_value()) co_return problem(404, "there is no approval with that code");
-  co_return json_response(200,
-                          dump(approval_json(**found, asked.officer, services.token_approvals)));
+  co_return json_response(200, approval_json(**found, asked.officer, services.token_approvals));
 }
 
 struct Verb {
@@ -212,20 +200,16 @@ constexpr std::array<Verb, 3> kVerbs = {{{"/approve", ApprovalStep::kApprove, "c
 
 // What the officer says to it; empty where nothing is.
 Task<std::variant<std::string, http::Response>> said(const Asked& asked, const Verb& verb) {
-  const Result<std::string> content = co_await http::read_all(*asked.request.body, kBodyBytesMax);
-  if (!content.ok()) co_return problem(400, "the body cannot be read: " + content.error().message);
+  std::variant<json, http::Response> body = co_await body_of(asked);
+  if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
   std::string text;
-  if (!content->empty()) {
-    const Result<json> body = parse_json(*content);
-    if (!body.ok() || !body->is_object()) co_return problem(400, "the body is no JSON object");
-    for (const auto& [name, value] : body->items()) {
-      if (name != verb.text_name || !value.is_string()) {
-        co_return problem(
-            400, "the body may have a text called " + std::string(verb.text_name) + " and no more",
-            name);
-      }
-      text = value.get<std::string>();
+  for (const auto& [name, value] : std::get<json>(body).items()) {
+    if (name != verb.text_name || !value.is_string()) {
+      co_return problem(
+          400, "the body may have a text called " + std::string(verb.text_name) + " and no more",
+          name);
     }
+    text = value.get<std::string>();
   }
   if (text.size() > kTextBytesMax) {
     co_return problem(400, std::string(verb.text_name) + " is too long", verb.text_name);
@@ -251,16 +235,9 @@ Result<json> judged(const Approval& approval, const Officer& officer, const Verb
 
 audit::Record decision_record(const Approval& approval, const Asked& asked, const Verb& verb,
                               json content) {
-  const http::RequestHead& head = asked.request.head;
-  audit::Record record{.kind = audit::Kind::kApproval, .approval_step = verb.step};
+  audit::Record record = change_record(audit::Kind::kApproval, asked);
+  record.approval_step = verb.step;
   record.content["approval"] = std::move(content);
-  record.content["actor"] = {{"kind", "user"}, {"name", to_text(asked.officer.name)}};
-  if (asked.officer.token_id) {
-    record.content["actor"]["token_id"] = to_string(*asked.officer.token_id);
-  }
-  record.content["request"] = {{"method", head.method},
-                               {"source_ip", asked.request.peer.address},
-                               {"target", to_text(head.target)}};
   const json& filing = approval.document.at("filing");
   if (filing.contains("operation")) record.content["operation"] = filing.at("operation");
   return record;
@@ -292,7 +269,7 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, Uui
     if (!now.ok()) co_return failure(now.error());
     json body = approval_json(now->value(), asked.officer, services.token_approvals);
     body["decision_record"] = to_string(taken->id);
-    co_return json_response(200, dump(body));
+    co_return json_response(200, body);
   }
   co_return problem(409, "others are deciding on this at the same time; look again");
 }

@@ -190,7 +190,7 @@ Task<http::Response> answer_integrity(const ApiServices& services) {
   if (!state->leader.empty()) body["leader"] = state->leader;
   if (!role.origin.empty()) body["origin"] = role.origin;
   if (!role.status.frozen.empty()) body["frozen"] = role.status.frozen;
-  co_return json_response(200, body.dump(-1, ' ', false, json::error_handler_t::replace));
+  co_return json_response(200, body);
 }
 
 }  // namespace holdfast::officers

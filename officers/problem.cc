@@ -14,10 +14,19 @@ http::Response response(int status, const char* type, std::string content) {
   return answer;
 }
 
+// What callers sent may be quoted in it, and need not be UTF-8.
+std::string text_of(const nlohmann::json& body) {
+  return body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 }  // namespace
 
 http::Response json_response(int status, std::string json) {
   return response(status, "application/json", std::move(json));
+}
+
+http::Response json_response(int status, const nlohmann::json& body) {
+  return json_response(status, text_of(body));
 }
 
 http::Response problem(int status, std::string detail, std::string parameter) {
@@ -26,9 +35,13 @@ http::Response problem(int status, std::string detail, std::string parameter) {
                          {"status", status},
                          {"detail", std::move(detail)}};
   if (!parameter.empty()) body["parameter"] = std::move(parameter);
-  // What callers sent may be quoted in it, and need not be UTF-8.
-  return response(status, "application/problem+json",
-                  body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  return response(status, "application/problem+json", text_of(body));
+}
+
+http::Response method_not_allowed(const std::string& allowed) {
+  http::Response answer = problem(405, "only " + allowed + " is served here");
+  answer.headers.add("Allow", allowed);
+  return answer;
 }
 
 http::Response unauthenticated(std::string detail) {

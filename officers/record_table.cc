@@ -20,28 +20,6 @@ bool is_continuation(char byte) {
   return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
-// Control characters, C1 included, could move the cursor or recolour what others wrote.
-std::string printable(std::string_view text) {
-  std::string safe;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const bool c1 =
-        byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (byte < 0x20 || byte == 0x7F || c1) {
-      safe += '?';
-      if (c1) ++i;
-    } else {
-      safe += text[i];
-    }
-  }
-  return safe;
-}
-
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
-}
-
 // The byte at which code point number `count` begins.
 std::size_t byte_of(std::string_view text, std::size_t count) {
   std::size_t at = 0;
@@ -168,6 +146,27 @@ std::string line_of(const Row& row, const std::array<std::size_t, kColumns>& wid
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool c1 =
+        byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (byte < 0x20 || byte == 0x7F || c1) {
+      safe += '?';
+      if (c1) ++i;
+    } else {
+      safe += text[i];
+    }
+  }
+  return safe;
+}
+
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
+}
 
 std::string record_table(const std::vector<json>& records, Colour colour) {
   Row headings;

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace holdfast::officers {
@@ -15,5 +16,12 @@ std::string record_table(const std::vector<nlohmann::json>& records, Colour colo
 
 // One record, whole, as indented JSON.
 std::string record_detail(const nlohmann::json& record);
+
+// The text without control characters, C1 included, which could move the cursor or recolour what
+// others wrote.
+std::string printable(std::string_view text);
+
+// How many columns a terminal takes for it: code points.
+std::size_t width(std::string_view text);
 
 }  // namespace holdfast::officers

@@ -14,19 +14,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kRevokeEnd = "/revoke";
-constexpr std::size_t kBodyBytesMax = 16 * 1024;
 constexpr std::size_t kNameBytesMax = 100;
 constexpr std::size_t kReasonBytesMax = 2048;
-
-std::string dump(const json& body) {
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-http::Response method_not_allowed(const char* allowed) {
-  http::Response answer = problem(405, std::string("only ") + allowed + " is served here");
-  answer.headers.add("Allow", allowed);
-  return answer;
-}
 
 http::Response not_recorded(const Error& error) {
   return problem(503, "changes of tokens are recorded, and the audit log cannot take the record: " +
@@ -49,24 +38,9 @@ json token_json(const StoredToken& token) {
   return shown;
 }
 
-// The members of the request's body; no body: none.
-Task<std::variant<json, http::Response>> body_of(const Asked& asked) {
-  const Result<std::string> content = co_await http::read_all(*asked.request.body, kBodyBytesMax);
-  if (!content.ok()) co_return problem(400, "the body cannot be read: " + content.error().message);
-  if (content->empty()) co_return json::object();
-  Result<json> body = parse_json(*content);
-  if (!body.ok() || !body->is_object()) co_return problem(400, "the body is no JSON object");
-  co_return *std::move(body);
-}
-
-audit::Record change_record(const Asked& asked, json change) {
-  const http::RequestHead& head = asked.request.head;
-  audit::Record record{.kind = audit::Kind::kSystem};
+audit::Record token_record(const Asked& asked, json change) {
+  audit::Record record = change_record(audit::Kind::kSystem, asked);
   record.content["system"] = std::move(change);
-  record.content["actor"] = {{"kind", "user"}, {"name", to_text(asked.officer.name)}};
-  record.content["request"] = {{"method", head.method},
-                               {"source_ip", asked.request.peer.address},
-                               {"target", to_text(head.target)}};
   return record;
 }
 
@@ -92,7 +66,7 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   json values = json::array();
   for (const StoredToken& token : *found) values.push_back(token_json(token));
   const json body = {{"count", values.size()}, {"value", std::move(values)}};
-  co_return json_response(200, dump(body));
+  co_return json_response(200, body);
 }
 
 // Why the officer may not give these roles; empty: they may.
@@ -154,7 +128,7 @@ Task<http::Response> changed(const ApiServices& services, Uuid id, const audit::
   json body = token_json(**now);
   body["record"] = to_string(record.id);
   if (!text.empty()) body["token"] = std::move(text);
-  co_return json_response(status, dump(body));
+  co_return json_response(status, body);
 }
 
 Task<http::Response> create(const ApiServices& services, const Asked& asked) {
@@ -175,7 +149,7 @@ Task<http::Response> create(const ApiServices& services, const Asked& asked) {
     co_return problem(409, "there are 1000 active tokens already; revoke some");
   }
   std::string text = make_token_text();
-  audit::Record record = change_record(asked, token_creation(grant, text, asked.officer));
+  audit::Record record = token_record(asked, token_creation(grant, text, asked.officer));
   const Result<audit::RecordRef> made = co_await services.log.append(std::move(record));
   if (!made.ok()) co_return not_recorded(made.error());
   co_return co_await changed(services, grant.id, *made, 201, std::move(text));
@@ -204,7 +178,7 @@ Task<http::Response> revoke(const ApiServices& services, const Asked& asked, Uui
   if (!found->has_value()) co_return problem(404, "there is no token with that id");
   if ((*found)->state == "revoked") co_return problem(409, "the token was revoked before");
   audit::Record record =
-      change_record(asked, token_revocation(**found, asked.officer, std::get<std::string>(reason)));
+      token_record(asked, token_revocation(**found, asked.officer, std::get<std::string>(reason)));
   const Result<audit::RecordRef> done = co_await services.log.append(std::move(record));
   if (!done.ok()) co_return not_recorded(done.error());
   std::string untold;

@@ -56,6 +56,7 @@ Anchor::Anchor(AnchorOptions options, std::string kind, std::string name)
       kind_(std::move(kind)),
       name_(std::move(name)),
       session_(std::make_unique<DatabaseSession>(options_.database)),
+      backoff_(options_.retry_min, options_.retry_max, options_.clock),
       status_{.kind = kind_, .name = name_} {}
 
 Anchor::~Anchor() = default;
@@ -70,16 +71,12 @@ AnchorStatus Anchor::status() const {
 }
 
 Result<bool> Anchor::step() {
-  if (options_.clock.steady_now() < retry_at_ && !is_urgent()) return last_error_;
+  if (const std::optional<Error> pause = backoff_.pause(); pause && !is_urgent()) return *pause;
   Result<bool> more = work();
   if (more.ok()) {
-    failures_ = 0;
-    retry_at_ = {};
+    backoff_.succeeded();
   } else {
-    last_error_ = more.error();
-    const auto wait = options_.retry_min * (1 << std::min(failures_++, 16));
-    retry_at_ =
-        options_.clock.steady_now() + std::min<std::chrono::milliseconds>(wait, options_.retry_max);
+    backoff_.failed(more.error());
   }
   MutexLock lock(mutex_);
   status_.problem = more.ok() ? "" : more.error().message;

@@ -27,6 +27,7 @@
 #include "audit/poster.h"
 #include "audit/queries_postgres.h"
 #include "audit/tree_source.h"
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/timestamp.h"
@@ -90,9 +91,7 @@ class Anchor {
   const std::string name_;
   std::unique_ptr<DatabaseSession> session_;
   bool recalled_ = false;
-  int failures_ = 0;
-  SteadyTime retry_at_{};
-  Error last_error_;
+  Backoff backoff_;
   mutable Mutex mutex_;
   AnchorStatus status_ HOLDFAST_GUARDED_BY(mutex_);
 };

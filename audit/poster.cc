@@ -16,15 +16,16 @@ constexpr std::size_t kAnswerBytesMax = 256 * 1024;
 }  // namespace
 
 Result<std::unique_ptr<Poster>> Poster::open(PosterOptions options) {
+  if (options.name.empty()) options.name = options.url;
   const std::size_t scheme = options.url.find("://");
   const std::size_t slash =
       scheme == std::string::npos ? scheme : options.url.find('/', scheme + 3);
   const std::string origin = options.url.substr(0, slash);
   const Result<http::Origin> parsed = http::parse_origin(origin);
-  if (!parsed.ok()) return Error{ErrorCode::kInvalid, options.url + ": " + parsed.error().message};
+  if (!parsed.ok()) return Error{ErrorCode::kInvalid, options.name + ": " + parsed.error().message};
   std::string path = slash == std::string::npos ? "" : options.url.substr(slash);
   if (path.find_first_of(" \t\r\n#") != std::string::npos) {
-    return Error{ErrorCode::kInvalid, options.url + ": not a URL to post to"};
+    return Error{ErrorCode::kInvalid, options.name + ": not a URL to post to"};
   }
   http::ClientOptions client{.origin = origin,
                              .ca_file = options.ca_file,
@@ -47,6 +48,7 @@ Task<Result<Posted>> Poster::exchange(const Message& message) {
   if (head.target.empty()) head.target = "/";
   head.headers = {{"Content-Type", message.content_type}, {"User-Agent", "holdfast"}};
   if (!message.bearer.empty()) head.headers.add("Authorization", "Bearer " + message.bearer);
+  if (!message.signature.empty()) head.headers.add("Holdfast-Signature", message.signature);
   const std::unique_ptr<http::Body> body = http::string_body(message.body);
   // On a connection that cannot have been closed meanwhile: nothing here is sent twice.
   http::Outgoing outgoing{.head = head, .body = body.get(), .traffic = http::Traffic::kGuarded};
@@ -88,10 +90,10 @@ Result<Posted> Poster::post(const Message& message) {
   deadline.cancel();
   context_.poll();  // The deadline's handler refers to this frame.
   if (late || interrupted_) client_.reset();
-  if (late) return Error{ErrorCode::kTimeout, options_.url + ": no answer in time"};
-  if (!answer) return Error{ErrorCode::kInternal, options_.url + ": no answer"};
+  if (late) return Error{ErrorCode::kTimeout, options_.name + ": no answer in time"};
+  if (!answer) return Error{ErrorCode::kInternal, options_.name + ": no answer"};
   if (!answer->ok()) {
-    return Error{answer->error().code, options_.url + ": " + answer->error().message};
+    return Error{answer->error().code, options_.name + ": " + answer->error().message};
   }
   return *std::move(answer);
 }

@@ -16,6 +16,7 @@ namespace holdfast::audit {
 
 struct PosterOptions {
   std::string url;                            // https://host[:port][/path], or http.
+  std::string name{};                         // In messages, for a URL that is a secret.
   std::string ca_file;                        // PEM; empty: the system's store.
   std::chrono::milliseconds timeout{10'000};  // For one message, from the name to the answer's end.
 };
@@ -36,7 +37,8 @@ class Poster {
     std::string path;  // Behind the URL's own; empty or "/…".
     std::string content_type;
     std::string body;
-    std::string bearer;  // Token; empty: none.
+    std::string bearer{};     // Token; empty: none.
+    std::string signature{};  // Holdfast-Signature; empty: none.
   };
   // Whatever the status is. Errors: kUnavailable, kTimeout, kInvalid (not HTTP), kLimit (too long).
   // The other side may have acted all the same.

@@ -14,6 +14,7 @@ namespace holdfast {
 using Sha256 = std::array<std::uint8_t, 32>;
 
 Sha256 sha256(std::string_view bytes);
+Sha256 hmac_sha256(std::string_view key, std::string_view message);
 std::string to_hex(const Sha256& digest);
 
 // RFC 6962, 2.1: SHA-256(0x00 || entry).

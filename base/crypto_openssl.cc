@@ -1,5 +1,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -50,6 +51,16 @@ Sha256 sha256(std::string_view bytes) {
   Sha256 digest{};
   SHA256(data_of(bytes), bytes.size(), digest.data());
   return digest;
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view message) {
+  Sha256 code{};
+  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), data_of(message), message.size(),
+           code.data(), nullptr) == nullptr) {
+    std::fputs("holdfast: HMAC-SHA-256 does not work; stopping\n", stderr);
+    std::abort();
+  }
+  return code;
 }
 
 std::string to_hex(const Sha256& digest) {

@@ -62,6 +62,8 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.reconcile.graph = graph_client(config, config.upstream.origin);
   options.reconcile.after = audit.reconcile.after;
   options.anchors = audit.anchors;
+  options.webhooks = audit.webhooks;
+  options.notice_links = {.audit = audit.public_url, .proxy = config.proxy.public_origin};
   options.entry_readers = audit.log.entries == config::EntryReaders::kAnyone
                               ? officers::EntryReaders::kAnyone
                               : officers::EntryReaders::kOfficers;

@@ -172,6 +172,14 @@ struct Anchors {
   milliseconds timeout{10'000};
 };
 
+// Who is told of approvals.
+struct Webhooks {
+  std::string file;     // Names the receivers; empty: nobody is told.
+  std::string ca_file;  // For all of them; empty: the system's certificates.
+  milliseconds timeout{10'000};
+  milliseconds warn_before{1'800'000};
+};
+
 struct Audit {
   Endpoint listen{"127.0.0.1", 8444};
   std::string public_url;  // Scheme, host and port only.
@@ -185,6 +193,7 @@ struct Audit {
   LogTree log;
   Reconcile reconcile;
   Anchors anchors;
+  Webhooks webhooks;
   milliseconds drain_timeout{10'000};
 };
 

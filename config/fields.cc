@@ -398,6 +398,28 @@ void add_anchors(std::vector<Field>& table) {
   table.insert(table.end(), rows.begin(), rows.end());
 }
 
+void add_webhooks(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"audit.webhooks.file", FileKind{[](Config& c) -> auto& { return c.audit.webhooks.file; }},
+       "File for its owner alone that names who is told of approvals: names, URLs, secrets and "
+       "formats (docs/approvals.md). Without it nobody is.",
+       "/etc/holdfast/webhooks.yaml"},
+      {"audit.webhooks.ca_file",
+       FileKind{[](Config& c) -> auto& { return c.audit.webhooks.ca_file; }},
+       "PEM certificates that vouch for all of them over HTTPS, instead of the system's.",
+       "/etc/holdfast/ca.crt"},
+      {"audit.webhooks.timeout",
+       DurationKind{[](Config& c) -> auto& { return c.audit.webhooks.timeout; }, 100ms, 5min},
+       "How long one of them may take to answer, before it is tried again later."},
+      {"audit.webhooks.warn_before",
+       DurationKind{[](Config& c) -> auto& { return c.audit.webhooks.warn_before; }, 0ms, 30 * 24h},
+       "How long before an approval runs out, undecided or unused, they are warned; at most half "
+       "of "
+       "the time it has."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
 void add_tools(std::vector<Field>& table) {
   const std::vector<Field> rows = {
       {"migrate.database.url",
@@ -436,6 +458,7 @@ std::vector<Field> make_fields() {
   add_log_tree(table);
   add_reconcile(table);
   add_anchors(table);
+  add_webhooks(table);
   add_tools(table);
   return table;
 }

@@ -130,6 +130,10 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
                     [self = service.get()] { return self->tree_role().status; });
   if (!anchors.ok()) return anchors.error();
   service->anchors_ = *std::move(anchors);
+  Result<std::unique_ptr<Webhooks>> webhooks =
+      Webhooks::open(options.webhooks, options.database, options.notice_links, service->metrics_);
+  if (!webhooks.ok()) return webhooks.error();
+  service->webhooks_ = *std::move(webhooks);
   if (!options.signers.empty()) {
     Result<std::unique_ptr<audit::TreeKeeper>> keeper = audit::TreeKeeper::open(
         {.database = options.database,
@@ -186,6 +190,7 @@ void Service::start_loops(const ServiceOptions& options) {
   loops_.push_back(expiry_loop(options));
   if (keeper_) loops_.push_back(tree_loop(*keeper_));
   anchors_->start();
+  webhooks_->start();
 }
 
 void Service::start_reconciling(ServiceOptions& options) {
@@ -233,6 +238,7 @@ Service::~Service() {
   // Whoever still waits is answered while its worker exists; only then do the workers end.
   for (const auto& loop : loops_) loop->stop();
   if (anchors_) anchors_->stop();
+  if (webhooks_) webhooks_->stop();
   if (records_) records_->stop();
   if (log_) log_->stop();
   server_.reset();

@@ -21,6 +21,7 @@
 #include "officers/reconciler.h"
 #include "officers/token_source_postgres.h"
 #include "officers/tokens.h"
+#include "officers/webhooks.h"
 
 namespace holdfast::officers {
 
@@ -37,6 +38,8 @@ struct ServiceOptions {
   std::vector<audit::NoteSigner> signers;
   std::string checkpoint_file;
   config::Anchors anchors;
+  config::Webhooks webhooks;
+  NoticeLinks notice_links;
   EntryReaders entry_readers = EntryReaders::kOfficers;
   // What Graph is asked with about operations whose outcome is unknown; null: it is not asked.
   std::unique_ptr<identity::GraphCredential> credential;
@@ -84,6 +87,7 @@ class Service {
   std::unique_ptr<PostgresTokenSource> stored_tokens_;
   std::string origin_;
   std::unique_ptr<Anchors> anchors_;
+  std::unique_ptr<Webhooks> webhooks_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
   std::unique_ptr<Reconciler> reconciler_;     // Null: it asks nobody.
   std::vector<std::unique_ptr<Loop>> loops_;   // Complete before the server starts.

@@ -133,7 +133,8 @@ class ApprovalTest : public LogTest {
 
   // As if so much time had passed.
   void let_pass(const std::string& interval) const {
-    sql("postgres", "UPDATE holdfast.approvals SET decide_by = decide_by - interval '" + interval +
+    sql("postgres", "UPDATE holdfast.approvals SET filed_at = filed_at - interval '" + interval +
+                        "', decide_by = decide_by - interval '" + interval +
                         "', use_by = use_by - interval '" + interval + "'");
   }
 

@@ -7,10 +7,8 @@ time-stamp authority and a sink.
 """
 import base64
 import hashlib
-import http.server
 import json
 import pathlib
-import ssl
 import subprocess
 import tempfile
 import threading
@@ -18,6 +16,7 @@ import time
 
 import tlog
 from certificates import openssl
+from receiver import Receiver
 from timestamp_authority import TimestampAuthority
 
 
@@ -122,24 +121,15 @@ class AnchorService:
         self.received = []  # Lines that the sink has taken, parsed.
         self.faults = {}  # Name of a service -> what it does instead of answering.
         self.released = threading.Event()  # Ends what hangs.
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        self.server.daemon_threads = True
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates.certificate, certificates.key)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
-                                                 do_handshake_on_connect=False)
-        self.url = f"https://localhost:{self.server.server_port}"
+        self.receiver = Receiver(certificates, lambda path, _, body: self.answer(path, body))
+        self.url = self.receiver.url
         self.policy = self.folder / "policy"
         self.policy.write_text(f"log {log_key}\nwitness w {self.witness.vkey} {self.url}/witness\n"
                                "quorum w\n")
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
 
     def stop(self):
         self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        self.receiver.stop()
 
     def answer(self, path, body):
         name = path.split("/")[1]
@@ -158,25 +148,3 @@ class AnchorService:
             self.received += [json.loads(line) for line in body.splitlines()]
             return 204, "text/plain", b""
         return 404, "text/plain", b""
-
-    def handler(self):
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 30
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, kind, content = service.answer(self.path, body)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                if status != 204:
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *arguments):
-                pass
-
-        return Handler

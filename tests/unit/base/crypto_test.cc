@@ -16,6 +16,12 @@ TEST(Hash, LeafHashHasItsPrefix) {
             "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
 }
 
+// RFC 4231, test case 2.
+TEST(Hash, HmacOfTheStandardsExample) {
+  EXPECT_EQ(to_hex(hmac_sha256("Jefe", "what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
 TEST(Secrets, EqualOnlyWhenEveryByteIs) {
   EXPECT_TRUE(constant_time_equal("secret", "secret"));
   EXPECT_FALSE(constant_time_equal("secret", "secreT"));

@@ -17,6 +17,7 @@
 #include <pqxx/pqxx>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "audit/conninfo.h"
@@ -74,6 +75,10 @@ class DatabaseTest : public ::testing::Test {
     }
   }
 
+  // The triggers of a table with rows that do not refuse, alone, each statement they are there for.
+  // Off are the table's others and those of `parent`.
+  std::vector<std::string> idle_triggers(const std::string& table, const std::string& parent) const;
+
   // Stops or starts the whole server; every connection is lost.
   static void control(const std::string& what) {
     const std::string command =
@@ -95,6 +100,37 @@ class DatabaseTest : public ::testing::Test {
  private:
   std::string name_;
 };
+
+inline std::vector<std::string> DatabaseTest::idle_triggers(const std::string& table,
+                                                            const std::string& parent) const {
+  const std::string update =
+      "UPDATE " + table + " SET " +
+      value(
+          "SELECT attname || ' = ' || attname FROM pg_attribute WHERE attnum > 0 AND attrelid = '" +
+          table + "'::regclass ORDER BY attnum DESC LIMIT 1");
+  const std::vector<std::pair<int, std::string>> statements{// By their bit in tgtype.
+                                                            {8, "DELETE FROM " + table},
+                                                            {16, update},
+                                                            {32, "TRUNCATE " + table + " CASCADE"}};
+  std::vector<std::string> idle;
+  for (const pqxx::row& trigger :
+       sql("postgres",
+           "SELECT tgname, tgtype FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = '" + table +
+               "'::regclass")) {
+    const std::string name = trigger[0].as<std::string>();
+    for (const auto& [bit, statement] : statements) {
+      if ((trigger[1].as<int>() & bit) == 0) continue;
+      const std::string said = refusal(
+          "postgres", "BEGIN; ALTER TABLE " + parent + " DISABLE TRIGGER USER; ALTER TABLE " +
+                          table + " DISABLE TRIGGER USER; ALTER TABLE " + table +
+                          " ENABLE ALWAYS TRIGGER " + name + "; " + statement + "; ROLLBACK");
+      const std::string verb = statement.substr(0, statement.find(' '));
+      const std::string wanted = verb + " of " + table.substr(table.find('.') + 1) + " refused";
+      if (said.find(wanted) == std::string::npos) idle.push_back(name + ": " + verb + " " + said);
+    }
+  }
+  return idle;
+}
 
 // Polls a condition that another thread or process brings about.
 inline bool eventually(const std::function<bool()>& condition) {

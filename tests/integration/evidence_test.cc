@@ -118,6 +118,8 @@ TEST_F(EvidenceTest, is_of_checkpoints_that_were_signed_and_never_changes) {
     EXPECT_THAT(refusal("postgres", "SET session_replication_role = replica; " + attempt),
                 HasSubstr("append-only"));
   }
+  EXPECT_THAT(idle_triggers("holdfast.anchor_evidence", "holdfast.anchor_evidence"),
+              ::testing::IsEmpty());
 }
 
 }  // namespace

@@ -343,6 +343,11 @@ TEST_F(SchemaTest, owner_cannot_even_try_on_an_empty_partition) {
 }
 
 // Each of them matters where another is missing or is passed by, so none may go unnoticed.
+TEST_F(SchemaTest, each_trigger_of_a_partition_refuses_alone) {
+  append({{.kind = "system", .operation = ""}});
+  EXPECT_THAT(idle_triggers("holdfast.log_000000", "holdfast.log"), ::testing::IsEmpty());
+}
+
 TEST_F(SchemaTest, every_table_of_the_log_has_all_its_triggers) {
   make_another_partition();
   for (const std::string& partition : partitions()) {
@@ -355,13 +360,25 @@ TEST_F(SchemaTest, every_table_of_the_log_has_all_its_triggers) {
   EXPECT_EQ(value("SELECT string_agg(tgtype::text || tgenabled::text, ',' ORDER BY tgtype) "
                   "FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = 'holdfast.log'::regclass"),
             "26A,34A");
+  // Those of the other tables whose rows never change, and of those whose rows never go.
+  EXPECT_EQ(
+      value("SELECT string_agg(relname || ' ' || types, E'\\n' ORDER BY relname) FROM (SELECT "
+            "relname, string_agg(tgtype::text, ',' ORDER BY tgtype) AS types FROM pg_trigger "
+            "JOIN pg_class c ON c.oid = tgrelid "
+            "WHERE tgfoid = 'holdfast.refuse_change()'::regprocedure "
+            "AND relname !~ '^log(_[0-9]+)?$' GROUP BY 1) t"),
+      "anchor_evidence 26,27,34\n"
+      "approval_history 58\n"
+      "approvals 42\n"
+      "tokens 42\n"
+      "tree_checkpoints 26,27,34\n"
+      "tree_tiles 26,27,34");
 }
 
 TEST_F(SchemaTest, triggers_fire_in_every_session_mode) {
   EXPECT_EQ(value("SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
                   "JOIN pg_namespace n ON n.oid = c.relnamespace "
-                  "WHERE n.nspname = 'holdfast' AND c.relname ~ '^log(_[0-9]+)?$' "
-                  "AND t.tgenabled <> 'A'"),
+                  "WHERE n.nspname = 'holdfast' AND NOT t.tgisinternal AND t.tgenabled <> 'A'"),
             "0");
   append({{.kind = "system", .operation = ""}});
   for (const std::string attempt :

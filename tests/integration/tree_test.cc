@@ -121,6 +121,7 @@ TEST_F(TreeTest, nobody_changes_tiles_and_checkpoints) {
   auto a = keeper("a");
   ASSERT_TRUE(run(*a).ok());
   for (const std::string table : {"holdfast.tree_tiles", "holdfast.tree_checkpoints"}) {
+    EXPECT_THAT(idle_triggers(table, table), ::testing::IsEmpty());
     for (const std::string user : {"holdfast_proxy", "holdfast_audit"}) {
       for (const std::string& attempt :
            {"INSERT INTO " + table + " DEFAULT VALUES", "DELETE FROM " + table, "TRUNCATE " + table,

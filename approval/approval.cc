@@ -20,17 +20,6 @@ bool share(const std::vector<std::string>& a, const std::vector<std::string>& b)
   });
 }
 
-json identity_json(const Identity& identity) {
-  return {
-      {"accounts", identity.accounts}, {"name", to_text(identity.name)}, {"names", identity.names}};
-}
-
-Identity identity_from(const json& object) {
-  return {.name = object.at("name").get<std::string>(),
-          .accounts = object.at("accounts").get<std::vector<std::string>>(),
-          .names = object.at("names").get<std::vector<std::string>>()};
-}
-
 std::vector<ApprovalStage> stages_from(const json& array) {
   std::vector<ApprovalStage> stages;
   for (const json& item : array) {
@@ -95,21 +84,8 @@ std::string open_stages(const Approval& approval) {
   return text;
 }
 
-// Why this person may not decide at all; nullopt: no reason.
-std::optional<std::string> bar(const Approval& approval, const Approver& approver) {
-  if (!approver.may_approve) return "your role does not let you decide on approvals";
-  if (approver.person.accounts.empty()) {
-    return "your sign-in does not say which person you are";
-  }
-  if (is_same(approver.person, approval.requester)) return "you asked for it yourself";
-  return std::nullopt;
-}
-
 json decision(const Approval& approval, const Approver& approver, ApprovalState state) {
-  json by = identity_json(approver.person);
-  by["person"] = approver.person.accounts.empty() ? "" : approver.person.accounts.front();
-  by["via"] = approver.by_api_token ? "token" : "sign_in";
-  return {{"by", std::move(by)},
+  return {{"by", to_json(approver)},
           {"code", to_string(approval.code)},
           {"state", to_string(state)},
           {"step", approval.step + 1}};
@@ -123,6 +99,33 @@ void add_text(json& content, const char* name, std::string_view text) {
 
 bool is_same(const Identity& a, const Identity& b) {
   return share(a.accounts, b.accounts) || share(a.names, b.names);
+}
+
+json to_json(const Identity& identity) {
+  return {
+      {"accounts", identity.accounts}, {"name", to_text(identity.name)}, {"names", identity.names}};
+}
+
+Identity identity_from(const json& object) {
+  return {.name = object.at("name").get<std::string>(),
+          .accounts = object.at("accounts").get<std::vector<std::string>>(),
+          .names = object.at("names").get<std::vector<std::string>>()};
+}
+
+json to_json(const Approver& approver) {
+  json by = to_json(approver.person);
+  by["person"] = approver.person.accounts.empty() ? "" : approver.person.accounts.front();
+  by["via"] = approver.by_api_token ? "token" : "sign_in";
+  return by;
+}
+
+std::optional<std::string> bar(const Identity& requester, const Approver& approver) {
+  if (!approver.may_approve) return "your role does not let you decide on approvals";
+  if (approver.person.accounts.empty()) {
+    return "your sign-in does not say which person you are";
+  }
+  if (is_same(approver.person, requester)) return "you asked for it yourself";
+  return std::nullopt;
 }
 
 std::string home_name(std::string_view name) {
@@ -201,7 +204,7 @@ json filing(const Uuid& code, const Binding& binding, const Identity& requester,
           {"bound", to_json(binding)},
           {"code", to_string(code)},
           {"decide_within_s", terms.decide_within.value_or(kDecideWithin).count()},
-          {"requested_by", identity_json(requester)},
+          {"requested_by", to_json(requester)},
           {"requester", requester.accounts.front()},
           {"stages", std::move(stages)},
           {"state", to_string(kPending)},
@@ -248,7 +251,7 @@ json claim_ended(const Uuid& code, audit::CallResult result, int status) {
 
 Result<json> approve(const Approval& approval, const Approver& approver, TokenApprovals tokens,
                      std::string_view comment) {
-  if (const auto why = bar(approval, approver)) return not_by_you("approve", *why);
+  if (const auto why = bar(approval.requester, approver)) return not_by_you("approve", *why);
   if (approver.by_api_token && tokens == TokenApprovals::kRefused) {
     return not_by_you("approve",
                       "API tokens may not approve here (audit.allow_token_approvals): sign in");
@@ -281,7 +284,7 @@ Result<json> approve(const Approval& approval, const Approver& approver, TokenAp
 }
 
 Result<json> reject(const Approval& approval, const Approver& approver, std::string_view reason) {
-  if (const auto why = bar(approval, approver)) return not_by_you("reject", *why);
+  if (const auto why = bar(approval.requester, approver)) return not_by_you("reject", *why);
   const bool member = std::ranges::any_of(
       approval.stages, [&](const ApprovalStage& stage) { return is_member(stage, approver); });
   if (!member) return not_by_you("reject", "you are not one of those who may approve it");

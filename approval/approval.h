@@ -34,6 +34,10 @@ struct Identity {
 
 bool is_same(const Identity& a, const Identity& b);
 
+// As records have it, and back; what is not one throws nlohmann::json::exception.
+nlohmann::json to_json(const Identity& identity);
+Identity identity_from(const nlohmann::json& object);
+
 // A UPN or address in the form they are compared in: lower case, and a guest's under the name of
 // its home: ada_contoso.com#EXT#@fabrikam.com -> ada@contoso.com.
 std::string home_name(std::string_view name);
@@ -49,6 +53,12 @@ struct Approver {
   bool may_revoke = false;
   bool by_api_token = false;
 };
+
+// As records name who took a step.
+nlohmann::json to_json(const Approver& approver);
+
+// Why this officer may not decide on what `requester` did or wants to; nullopt: no reason.
+std::optional<std::string> bar(const Identity& requester, const Approver& approver);
 
 // Whether API tokens may approve here (audit.allow_token_approvals).
 enum class TokenApprovals { kRefused, kAllowed };

@@ -20,6 +20,7 @@ using nlohmann::json;
 
 Effect effect_of(const json& rule) {
   if (rule["effect"] == "allow") return Effect::kAllow;
+  if (rule["effect"] == "break_glass") return Effect::kBreakGlass;
   return rule["effect"] == "require_approval" ? Effect::kRequireApproval : Effect::kDeny;
 }
 
@@ -76,11 +77,21 @@ void read_requirements(const json& rule, const std::string& pointer, const Appro
   if (result.effect == Effect::kRequireApproval) {
     result.approve.stages = read_stages(rule, pointer, approvers, problems);
   }
-  for (const char* key : {"require", "approve"}) {
-    if (rule.contains(key) && !may_need_approval(result)) {
-      problems.add(pointer + "/" + key,
-                   std::string(key) + " is only for rules with effect: require_approval");
-    }
+  const bool breaks_glass = result.effect == Effect::kBreakGlass;
+  if (rule.contains("require") && !may_need_approval(result) && !breaks_glass) {
+    problems.add(pointer + "/require",
+                 "require is only for rules with effect: require_approval or break_glass");
+  }
+  if (rule.contains("approve") && !may_need_approval(result)) {
+    problems.add(pointer + "/approve", "approve is only for rules with effect: require_approval");
+  }
+  if (rule.contains("review_within") && !breaks_glass) {
+    problems.add(pointer + "/review_within",
+                 "review_within is only for rules with effect: break_glass");
+  }
+  if (breaks_glass) {
+    result.require.justification_min = 1;  // Never without a reason.
+    result.review_within = optional_duration(rule, "review_within").value_or(kReviewWithin);
   }
   if (rule.contains("approve")) {
     result.approve.decide_within = optional_duration(rule["approve"], "decide_within");
@@ -88,7 +99,8 @@ void read_requirements(const json& rule, const std::string& pointer, const Appro
   }
   if (!rule.contains("require")) return;
   const json& require = rule["require"];
-  result.require.justification_min = require.value("justification", std::size_t{0});
+  result.require.justification_min =
+      require.value("justification", result.require.justification_min);
   if (!require.contains("ticket")) return;
   const std::string pattern = require["ticket"].get<std::string>();
   try {
@@ -105,8 +117,8 @@ void read_limit(const json& rule, const std::string& pointer, const Approvers& a
   if (!rule.contains("limit")) return;
   const json& written = rule["limit"];
   const std::string place = pointer + "/limit";
-  if (result.effect == Effect::kDeny) {
-    problems.add(place, "limit is for rules that let calls pass");
+  if (result.effect == Effect::kDeny || result.effect == Effect::kBreakGlass) {
+    problems.add(place, "limit is for rules with effect: allow or require_approval");
     return;
   }
   Limit limit{.count = written["count"].get<int>(),

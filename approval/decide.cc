@@ -69,6 +69,13 @@ void settle_limits(Decision& decision) {
                     [](const TakenLimit& taken) -> const std::string& { return taken.rule.id; });
 }
 
+// Nothing opens what is denied.
+void settle_break_glass(Decision& decision) {
+  if (decision.effect == Effect::kDeny) decision.break_glass.clear();
+  std::ranges::sort(decision.break_glass, {},
+                    [](const BreakGlass& way) -> const std::string& { return way.rule.id; });
+}
+
 // Every rule but those that plainly do not match.
 template <class Visit>
 void visit_rules(const RuleSetData& data, const Facts& facts, const Visit& visit) {
@@ -94,6 +101,7 @@ Effect strictest_effect(const std::vector<RuleMatch>& matched) {
   Effect strictest = Effect::kAllow;
   bool opened = false;
   for (const RuleMatch& match : matched) {
+    if (match.effect == Effect::kBreakGlass) continue;
     strictest = std::max(strictest, match.effect);
     opened = opened || match.unknown_facts.empty();
   }
@@ -132,10 +140,13 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
       decision.monitored.push_back(std::move(match));
       return;
     }
-    decision.matched.push_back(std::move(match));
     if (rule.effect == Effect::kRequireApproval) {
       add_requirements(decision, rule.require, rule.approve);
     }
+    if (rule.effect == Effect::kBreakGlass) {
+      decision.break_glass.push_back({match, rule.require, rule.review_within});
+    }
+    decision.matched.push_back(std::move(match));
   });
   sort_by_id(decision.matched);
   sort_by_id(decision.monitored);
@@ -144,6 +155,7 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
                [&](const RuleMatch& match) { return match.effect == decision.effect; });
 
+  settle_break_glass(decision);
   settle_limits(decision);
   settle_requirements(decision);
   return decision;

@@ -1,8 +1,11 @@
 // The decision itself: a pure function of rules and facts.
 //
 // Deny-overrides and free of order: deny > require_approval > allow > default deny. Unknown facts
-// restrict: they make deny and require_approval rules match, allow rules not match, and `unless`
-// not exempt. A rule in monitor mode is evaluated and reported but changes nothing.
+// restrict: they make deny and require_approval rules match, allow and break_glass rules not match,
+// and `unless` not exempt. A rule in monitor mode is evaluated and reported but changes nothing.
+//
+// A break_glass rule that matches changes no effect. It is a way past an approval for who asks for
+// it and says why; each such rule by itself is enough.
 #pragma once
 
 #include <string>
@@ -30,6 +33,13 @@ struct TakenLimit {
   ApprovalTerms approve;  // where they need approval.
 };
 
+// A way past the approval that a call needs, and what it costs.
+struct BreakGlass {
+  RuleMatch rule;
+  Requirements require;                   // At least one character of justification.
+  std::chrono::seconds review_within{0};  // An officer has so long to review the call.
+};
+
 struct Decision {
   Effect effect = Effect::kDeny;
   // The rules of that effect, by id; empty when nothing matched and the default denies.
@@ -41,12 +51,14 @@ struct Decision {
   // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an
   // approval, only those beyond which calls are denied.
   std::vector<TakenLimit> limits;
+  std::vector<BreakGlass> break_glass;  // By id; none where the effect is to deny.
 };
 
 // The decision once `spent`, one of its limits, beyond which calls need approval, is found spent.
 Decision over_limit(Decision decision, const TakenLimit& spent);
 
-// The effect of enforced rules that matched, in any order; none: the default denies.
+// The effect of enforced rules that matched, in any order; none: the default denies. Never
+// break_glass.
 Effect strictest_effect(const std::vector<RuleMatch>& matched);
 
 // What reading the item could tell that some rule hangs on, as rule files name it, sorted:

@@ -301,7 +301,8 @@ RuleResult evaluate(const Rule& rule, const RuleSetData& data, const Facts& fact
                       : evaluate_all(rule.unless, data, facts, result.unknown_facts);
   const bool plainly_not = result.when == Truth::kFalse || result.unless == Truth::kTrue;
   const bool plainly = result.when == Truth::kTrue && result.unless == Truth::kFalse;
-  result.matched = rule.effect == Effect::kAllow ? plainly : !plainly_not;
+  const bool opens = rule.effect == Effect::kAllow || rule.effect == Effect::kBreakGlass;
+  result.matched = opens ? plainly : !plainly_not;
   if (plainly_not) result.unknown_facts.clear();
   std::vector<std::string>& unknown = result.unknown_facts;
   std::sort(unknown.begin(), unknown.end());

@@ -26,8 +26,8 @@ struct ConditionResult {
 struct RuleResult {
   Truth when = Truth::kUnknown;
   Truth unless = Truth::kFalse;  // kFalse also where there is no `unless`.
-  // Whether the rule takes effect: unknown makes deny and require_approval rules match and allow
-  // rules not.
+  // Whether the rule takes effect: unknown makes deny and require_approval rules match, allow and
+  // break_glass rules not.
   bool matched = false;
   std::vector<std::string> unknown_facts;  // Those the outcome hung on, sorted.
 };

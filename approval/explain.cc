@@ -230,6 +230,16 @@ json to_json(const TakenLimit& taken) {
   return content;
 }
 
+json to_json(const Requirements& require) {
+  return {{"justification", require.justification_min}, {"ticket", require.ticket_patterns}};
+}
+
+json to_json(const BreakGlass& way) {
+  return {{"rule", way.rule.id},
+          {"require", to_json(way.require)},
+          {"review_within_seconds", way.review_within.count()}};
+}
+
 json seconds_or_null(const std::optional<std::chrono::seconds>& term) {
   return term ? json(term->count()) : json(nullptr);
 }
@@ -259,6 +269,8 @@ json to_json(const Explanation& explanation) {
   for (const RuleOutcome& rule : explanation.rules) rules.push_back(to_json(rule));
   json limits = json::array();
   for (const TakenLimit& taken : decision.limits) limits.push_back(to_json(taken));
+  json ways = json::array();
+  for (const BreakGlass& way : decision.break_glass) ways.push_back(to_json(way));
   json changes = json::array();
   for (const Change& change : explanation.changes) {
     changes.push_back({{"effect", to_string(change.effect)},
@@ -268,13 +280,12 @@ json to_json(const Explanation& explanation) {
   }
   return {{"effect", to_string(decision.effect)},
           {"by", std::move(by)},
-          {"require",
-           {{"justification", decision.require.justification_min},
-            {"ticket", decision.require.ticket_patterns}}},
+          {"require", to_json(decision.require)},
           {"approve",
            {{"decide_within_seconds", seconds_or_null(decision.approve.decide_within)},
             {"use_within_seconds", seconds_or_null(decision.approve.use_within)}}},
           {"limits", std::move(limits)},
+          {"break_glass", std::move(ways)},
           {"rules", std::move(rules)},
           {"changes", std::move(changes)}};
 }

@@ -23,10 +23,12 @@ class DatabaseSession;
 
 namespace holdfast::approval {
 
-// One thing that happened to an approval.
+// One thing that happened to an approval, or to the review of a call that went past it.
 struct Notice {
   std::int64_t position = 0;
-  std::string event;  // pending, approved, rejected, revoked, cancelled, invalidated, expiring, …
+  // pending, approved, rejected, revoked, cancelled, invalidated, expired, expiring; break_glass,
+  // review_overdue, reviewed.
+  std::string event;
   WallTime at;
   std::string code;
   std::string state;       // Since then.

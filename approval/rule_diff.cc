@@ -27,6 +27,8 @@ std::string in_words(Effect effect) {
       return "allows";
     case Effect::kRequireApproval:
       return "asks for approval of";
+    case Effect::kBreakGlass:
+      return "lets break the glass for";
     case Effect::kDeny:
       break;
   }
@@ -80,6 +82,9 @@ std::string in_words(const Rule& rule) {
   text += rule.when.empty() ? " every call" : " calls where " + in_words(rule.when);
   if (!rule.unless.empty()) text += ", unless " + in_words(rule.unless);
   if (rule.limit) text += ", within " + in_words(rule.limit);
+  if (rule.effect == Effect::kBreakGlass) {
+    text += ", to be reviewed within " + in_words(rule.review_within);
+  }
   if (rule.mode == Mode::kMonitor) text += " (monitored only)";
   return text;
 }
@@ -120,6 +125,7 @@ class RuleChanges {
            in_words(after_.approve.decide_within));
     differ("the time to use an approval", in_words(before_.approve.use_within),
            in_words(after_.approve.use_within));
+    differ("the time to review", in_words(before_.review_within), in_words(after_.review_within));
     differ("the shortest justification", std::to_string(before_.require.justification_min),
            std::to_string(after_.require.justification_min));
     differ("the ticket's pattern", joined(before_.require.ticket_patterns, " "),

@@ -129,6 +129,7 @@ struct Rule {
   Requirements require;
   ApprovalTerms approve;
   std::optional<Limit> limit;
+  std::chrono::seconds review_within = kReviewWithin;  // Of a break_glass rule.
 };
 
 struct RuleSetData {

@@ -78,31 +78,41 @@ class RuleTest {
     const std::optional<RuleSet> rules = rules_with_ages();
     if (!facts || !rules) return;
     const Decision decision = decide(*rules, *facts);
-    std::vector<std::string> by;
+    Ids by;
     by.reserve(decision.by.size());
     for (const RuleMatch& match : decision.by) by.push_back(match.id);
+    Ids glass;
+    for (const BreakGlass& way : decision.break_glass) glass.push_back(way.rule.id);
     const json& expect = test_["expect"];
     const std::string wanted = expect["effect"].get<std::string>();
-    std::optional<std::vector<std::string>> wanted_by = given_by(expect);
-    if (wanted == to_string(decision.effect) && (!wanted_by || *wanted_by == by)) return;
-    const std::string wanted_text = wanted + (wanted_by ? by_text(*wanted_by) : "");
-    problems_.add(pointer_, "test \"" + test_["name"].get<std::string>() + "\" expected " +
-                                wanted_text + ", got " + std::string(to_string(decision.effect)) +
-                                by_text(by));
+    const std::optional<Ids> wanted_by = given_ids(expect, "by");
+    const std::optional<Ids> wanted_glass = given_ids(expect, "break_glass");
+    if (wanted == to_string(decision.effect) && (!wanted_by || *wanted_by == by) &&
+        (!wanted_glass || *wanted_glass == glass)) {
+      return;
+    }
+    std::string text = "test \"" + test_["name"].get<std::string>() + "\" expected " + wanted;
+    if (wanted_by) text += " by " + ids_text(*wanted_by);
+    if (wanted_glass) text += ", break_glass " + ids_text(*wanted_glass);
+    text += ", got " + std::string(to_string(decision.effect)) + " by " + ids_text(by);
+    if (wanted_glass) text += ", break_glass " + ids_text(glass);
+    problems_.add(pointer_, text);
   }
 
  private:
-  static std::optional<std::vector<std::string>> given_by(const json& expect) {
-    if (!expect.contains("by")) return std::nullopt;
-    std::vector<std::string> by = expect["by"].get<std::vector<std::string>>();
-    std::sort(by.begin(), by.end());
-    return by;
+  using Ids = std::vector<std::string>;
+
+  static std::optional<Ids> given_ids(const json& expect, const char* name) {
+    if (!expect.contains(name)) return std::nullopt;
+    Ids ids = expect[name].get<Ids>();
+    std::sort(ids.begin(), ids.end());
+    return ids;
   }
 
-  static std::string by_text(const std::vector<std::string>& ids) {
+  static std::string ids_text(const Ids& ids) {
     std::string text;
     for (const std::string& id : ids) text += (text.empty() ? "" : ", ") + id;
-    return " by [" + text + "]";
+    return "[" + text + "]";
   }
 
   std::optional<Facts> read_facts() {

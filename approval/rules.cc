@@ -12,6 +12,8 @@ std::string_view to_string(Effect effect) {
       return "require_approval";
     case Effect::kDeny:
       return "deny";
+    case Effect::kBreakGlass:
+      return "break_glass";
   }
   return "deny";
 }

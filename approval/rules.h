@@ -15,10 +15,11 @@
 
 namespace holdfast::approval {
 
-// From the loosest to the strictest.
-enum class Effect { kAllow, kRequireApproval, kDeny };
+// From the loosest to the strictest, but for the last: a break_glass rule decides nothing. It names
+// who may go past an approval that other rules ask for.
+enum class Effect { kAllow, kRequireApproval, kDeny, kBreakGlass };
 
-std::string_view to_string(Effect effect);  // allow, require_approval, deny
+std::string_view to_string(Effect effect);  // allow, require_approval, deny, break_glass
 
 // What a call that needs approval must bring along.
 struct Requirements {
@@ -37,6 +38,7 @@ struct ApprovalStage {
 // Where no rule says.
 inline constexpr std::chrono::seconds kDecideWithin = std::chrono::hours(24);
 inline constexpr std::chrono::seconds kUseWithin = std::chrono::hours(1);
+inline constexpr std::chrono::seconds kReviewWithin = std::chrono::hours(24);
 
 // Who has to approve, how long that may take and how long the approval then lasts; nullopt where no
 // rule says.

@@ -12,8 +12,8 @@ namespace {
 
 // Which trigger each table needs, and that it fires in every session mode (tgenabled 'A') whatever
 // the row and column. In tgtype 1 means for each row, 8 DELETE, 24 UPDATE and DELETE, 32 TRUNCATE.
-// The partitioned table holds no rows of its own; approvals are changed by the functions that
-// decide them.
+// The partitioned table holds no rows of its own; approvals and reviews are changed by the
+// functions that decide them.
 constexpr const char* kMissingTriggers = R"(
 WITH kept AS (
   SELECT c.oid, c.relname, c.relkind = 'p' AS parted
@@ -31,7 +31,10 @@ needed AS (
   SELECT to_regclass(format('holdfast.%I', n.relname)), n.relname, n.mask, n.bits, n.name
     FROM (VALUES ('approval_history', 25, 24, 'UPDATE and DELETE'),
                  ('approval_history', 32, 32, 'TRUNCATE'), ('approvals', 9, 8, 'DELETE'),
-                 ('approvals', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
+                 ('approvals', 32, 32, 'TRUNCATE'),
+                 ('review_history', 25, 24, 'UPDATE and DELETE'),
+                 ('review_history', 32, 32, 'TRUNCATE'), ('reviews', 9, 8, 'DELETE'),
+                 ('reviews', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
 SELECT n.relname, n.name FROM needed n
   WHERE NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid

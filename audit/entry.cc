@@ -131,6 +131,10 @@ std::string_view to_string(ApprovalStep step) {
       return "revoke";
     case ApprovalStep::kExpire:
       return "expire";
+    case ApprovalStep::kBreakGlass:
+      return "break_glass";
+    case ApprovalStep::kReview:
+      return "review";
   }
   return "";
 }

@@ -48,6 +48,9 @@ enum class ApprovalStep {
   kReject,
   kRevoke,
   kExpire,
+  // Of reviews, whose content is the record's `review` member.
+  kBreakGlass,  // An intent: the call goes past its approval, and is to be reviewed.
+  kReview,      // An approval record: an officer has reviewed the call.
 };
 
 std::string_view to_string(ApprovalStep step);  // file, claim, …; empty for kNone

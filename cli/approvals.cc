@@ -43,17 +43,35 @@ std::string stages_text(const json& approval) {
   return text;
 }
 
+std::string action_of(const json& shown) {
+  return text_of(shown, "/operation/action") + " " + text_of(shown, "/operation/resource");
+}
+
+std::string mailbox_of(const json& shown) {
+  const std::string key = text_of(shown, "/operation/mailbox/key");
+  return key.empty() ? text_of(shown, "/operation/mailbox/kind") : key;
+}
+
 void print_table(const std::vector<json>& approvals) {
   std::vector<std::vector<std::string>> rows = {
       {"CODE", "STATE", "FILED", "BY", "ACTION", "MAILBOX", "APPROVED"}};
   for (const json& approval : approvals) {
-    std::string mailbox = text_of(approval, "/operation/mailbox/key");
-    if (mailbox.empty()) mailbox = text_of(approval, "/operation/mailbox/kind");
-    rows.push_back(
-        {text_of(approval, "/code"), text_of(approval, "/state"),
-         text_of(approval, "/filed_at").substr(0, 19), text_of(approval, "/requested_by/name"),
-         text_of(approval, "/operation/action") + " " + text_of(approval, "/operation/resource"),
-         mailbox, stages_text(approval)});
+    rows.push_back({text_of(approval, "/code"), text_of(approval, "/state"),
+                    text_of(approval, "/filed_at").substr(0, 19),
+                    text_of(approval, "/requested_by/name"), action_of(approval),
+                    mailbox_of(approval), stages_text(approval)});
+  }
+  std::cout << text_table(rows);
+}
+
+void print_reviews(const std::vector<json>& reviews) {
+  std::vector<std::vector<std::string>> rows = {
+      {"CODE", "STATE", "OPENED", "BY", "ACTION", "MAILBOX", "REVIEW BY"}};
+  for (const json& review : reviews) {
+    rows.push_back({text_of(review, "/code"), text_of(review, "/state"),
+                    text_of(review, "/opened_at").substr(0, 19),
+                    text_of(review, "/requested_by/name"), action_of(review), mailbox_of(review),
+                    text_of(review, "/review_by").substr(0, 19)});
   }
   std::cout << text_table(rows);
 }
@@ -70,21 +88,22 @@ std::string path_of(const std::string& code, const std::string& verb = {}) {
   return "/api/v1/approvals/" + percent_encode(code) + (verb.empty() ? "" : "/" + verb);
 }
 
-int run_list(const Invocation& invocation, const Listing& listing) {
+int run_list(const Invocation& invocation, const Listing& listing, const std::string& path,
+             void (*print)(const std::vector<json>&)) {
   const auto settings = settings_of(invocation, listing.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
   std::vector<audit::Parameter> parameters;
   if (!listing.state.empty()) parameters.push_back({"state", listing.state});
   parameters.push_back({"limit", std::to_string(std::min(listing.limit, kPageMax))});
-  const Answer answer = api.get("/api/v1/approvals?" + officers::encode_query(parameters));
+  const Answer answer = api.get(path + "?" + officers::encode_query(parameters));
   if (answer.exit != kDone) return answer.exit;
-  const auto approvals = answer.body.value("value", std::vector<json>());
+  const auto values = answer.body.value("value", std::vector<json>());
   if (listing.format == "ndjson") {
-    for (const json& approval : approvals) std::cout << approval.dump() << "\n";
+    for (const json& value : values) std::cout << value.dump() << "\n";
     return kDone;
   }
-  print_table(approvals);
+  print(values);
   if (answer.body.contains("@odata.nextLink")) {
     std::cout << "There may be more; see --limit and --state.\n";
   }
@@ -119,12 +138,30 @@ int run_decide(const Invocation& invocation, const Deciding& deciding, const std
   return kDone;
 }
 
+int run_review(const Invocation& invocation, const Deciding& deciding) {
+  const auto settings = settings_of(invocation, deciding.connection);
+  if (!settings) return kUsageError;
+  AuditClient api(*settings);
+  const std::string path = "/api/v1/reviews/" + percent_encode(deciding.code) + "/close";
+  const Answer answer = api.post(path, {{"finding", deciding.text}});
+  if (answer.exit != kDone) return answer.exit;
+  if (deciding.format == "ndjson") {
+    print_one(answer.body, deciding.format);
+  } else {
+    std::cout << text_of(answer.body, "/code") << " is now " << text_of(answer.body, "/state")
+              << ", record " << text_of(answer.body, "/review_record") << "\n";
+  }
+  return kDone;
+}
+
 CLI::App* add_one(CLI::App* group, const std::string& name, const std::string& about,
-                  Deciding& deciding) {
+                  Deciding& deciding, const std::string& what = "approval") {
   CLI::App* command = group->add_subcommand(name, about);
   add_connection(command, deciding.connection);
   add_format(command, deciding.format);
-  command->add_option("code", deciding.code, "The approval's code.")->required()->type_name("CODE");
+  command->add_option("code", deciding.code, "The " + what + "'s code.")
+      ->required()
+      ->type_name("CODE");
   return command;
 }
 
@@ -145,23 +182,31 @@ void add_decision(CLI::App* group, Invocation& invocation, const std::string& ve
   });
 }
 
+void add_list(CLI::App* group, Invocation& invocation, const std::string& name,
+              const std::string& about, const std::string& states,
+              int (*run)(const Invocation&, const Listing&)) {
+  auto options = std::make_shared<Listing>();
+  CLI::App* list = group->add_subcommand(name, about);
+  add_connection(list, options->connection);
+  add_format(list, options->format);
+  list->add_option("--state", options->state, "Only " + states + "; several with commas between.")
+      ->type_name("STATE");
+  list->add_option("--limit", options->limit, "Print at most so many.")
+      ->check(CLI::Range(1, kPageMax))
+      ->capture_default_str();
+  runs(list, invocation, options, run);
+}
+
 }  // namespace
 
 void add_approvals(CLI::App& app, Invocation& invocation) {
   CLI::App* group = app.add_subcommand("approvals", "Decide on calls that wait for approval.");
   group->require_subcommand(1);
 
-  CLI::App* list = group->add_subcommand("list", "List approvals, newest first.");
-  auto list_options = std::make_shared<Listing>();
-  add_connection(list, list_options->connection);
-  add_format(list, list_options->format);
-  list->add_option("--state", list_options->state,
-                   "Only PENDING, APPROVED, …; several with commas between.")
-      ->type_name("STATE");
-  list->add_option("--limit", list_options->limit, "Print at most so many.")
-      ->check(CLI::Range(1, kPageMax))
-      ->capture_default_str();
-  runs(list, invocation, list_options, run_list);
+  add_list(group, invocation, "list", "List approvals, newest first.", "PENDING, APPROVED, …",
+           [](const Invocation& given, const Listing& listing) {
+             return run_list(given, listing, "/api/v1/approvals", print_table);
+           });
 
   auto show_options = std::make_shared<Deciding>();
   CLI::App* show = add_one(group, "show", "Print one approval with its history.", *show_options);
@@ -170,6 +215,19 @@ void add_approvals(CLI::App& app, Invocation& invocation) {
   add_decision(group, invocation, "approve", "Approve a call, as one of those it needs.");
   add_decision(group, invocation, "reject", "Refuse a call that waits, with the reason.");
   add_decision(group, invocation, "revoke", "Take an approval back before it is used.");
+
+  add_list(group, invocation, "reviews", "List calls that went past their approval, newest first.",
+           "OPEN, OVERDUE, CLOSED", [](const Invocation& given, const Listing& listing) {
+             return run_list(given, listing, "/api/v1/reviews", print_reviews);
+           });
+  auto review_options = std::make_shared<Deciding>();
+  CLI::App* review =
+      add_one(group, "review", "Close the review of a call that went past its approval.",
+              *review_options, "review");
+  review->add_option("--finding", review_options->text, "What the review found; recorded.")
+      ->required()
+      ->type_name("TEXT");
+  runs(review, invocation, review_options, run_review);
 }
 
 }  // namespace holdfast::cli

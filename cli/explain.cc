@@ -167,14 +167,21 @@ void print_rule(const RuleOutcome& rule) {
   }
 }
 
-void print_requirements(const approval::Requirements& require) {
+void print_requirements(const approval::Requirements& require, std::string_view indent = "  ") {
   if (require.justification_min > 0) {
-    std::cout << "  needs a justification of at least " << require.justification_min
+    std::cout << indent << "needs a justification of at least " << require.justification_min
               << " characters\n";
   }
   for (const std::string& pattern : require.ticket_patterns) {
-    std::cout << "  needs a ticket matching " << pattern << "\n";
+    std::cout << indent << "needs a ticket matching " << pattern << "\n";
   }
+}
+
+// A way past the approval that the call needs.
+void print_break_glass(const approval::BreakGlass& way) {
+  std::cout << "  or at once by breaking the glass, by " << way.rule.id << "; to be reviewed in "
+            << way.review_within.count() << " s\n";
+  print_requirements(way.require, "    ");
 }
 
 void print_limit(const approval::TakenLimit& taken) {
@@ -200,6 +207,9 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
             << (by.empty() ? " by default: no rule allows it" : " by " + joined(by)) << "\n";
   print_requirements(decision.require);
   for (const approval::TakenLimit& taken : decision.limits) print_limit(taken);
+  if (decision.effect == approval::Effect::kRequireApproval) {
+    for (const approval::BreakGlass& way : decision.break_glass) print_break_glass(way);
+  }
   std::cout << "\nrules (revision " << rules.revision() << ", sha256 " << rules.sha256() << ")\n";
   for (const RuleOutcome& rule : explanation.rules) print_rule(rule);
   std::cout << "\nwhat would change the answer\n";

@@ -9,6 +9,7 @@
 
 #include "approval/approval_source.h"
 #include "approval/network.h"
+#include "approval/review_source.h"
 #include "audit/anchors_postgres.h"
 #include "audit/audit_log.h"
 #include "audit/queries.h"
@@ -49,6 +50,7 @@ struct ApiServices {
   audit::TreeSource& tree;
   audit::AuditLog& log;
   approval::ApprovalSource& approvals;
+  approval::ReviewSource& reviews;
   const Tokens& tokens;               // Of the operator's file.
   TokenSource& stored_tokens;         // Those that admins made.
   identity::SignInVerifier* sign_in;  // Null: officers have API tokens only.

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 #include <variant>
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "officers/paging.h"
 #include "officers/problem.h"
 
 namespace holdfast::officers {
@@ -17,8 +17,6 @@ using approval::Approval;
 using audit::ApprovalStep;
 using nlohmann::json;
 
-constexpr int kListDefault = 50;
-constexpr int kListMax = 1000;
 constexpr std::size_t kTextBytesMax = 2048;
 // How often an officer may be overtaken by others before being told so.
 constexpr int kAttempts = 10;
@@ -88,13 +86,6 @@ json approval_json(const Approval& approval, const Officer& officer,
   return shown;
 }
 
-std::optional<std::int64_t> parse_number(const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 1) return std::nullopt;
-  return number;
-}
-
 std::optional<std::vector<approval::ApprovalState>> parse_states(std::string_view text) {
   std::vector<approval::ApprovalState> states;
   while (!text.empty()) {
@@ -111,8 +102,14 @@ std::optional<std::vector<approval::ApprovalState>> parse_states(std::string_vie
   return states;
 }
 
-std::variant<approval::ApprovalFilter, http::Response> filter_of(const Target& target) {
-  approval::ApprovalFilter filter{.states = {}, .before = std::nullopt, .at_most = kListDefault};
+// What the list is asked for.
+struct Listing {
+  std::vector<approval::ApprovalState> states;  // Empty: any.
+  Page page;
+};
+
+std::variant<Listing, http::Response> listing_of(const Target& target) {
+  Listing listing;
   for (const audit::Parameter& parameter : target.parameters) {
     if (parameter.name == "state") {
       const auto states = parse_states(parameter.value);
@@ -122,46 +119,24 @@ std::variant<approval::ApprovalFilter, http::Response> filter_of(const Target& t
                        "commas between",
                        "state");
       }
-      filter.states = *states;
-    } else if (parameter.name == "limit") {
-      const auto limit = parse_number(parameter.value);
-      if (!limit || *limit > kListMax) {
-        return problem(400, "limit must be a whole number from 1 to 1000", "limit");
-      }
-      filter.at_most = static_cast<int>(*limit);
-    } else if (parameter.name == "cursor") {
-      filter.before = parse_number(parameter.value);
-      if (!filter.before) return problem(400, "cursor is not one of ours", "cursor");
-    } else {
-      return problem(400, parameter.name + " is not a parameter of this request", parameter.name);
+      listing.states = *states;
+    } else if (auto refusal = take_paging(parameter, listing.page)) {
+      return *std::move(refusal);
     }
   }
-  return filter;
-}
-
-// Where the next page is, relative to this server.
-std::string next_page(const Asked& asked, std::int64_t before) {
-  std::vector<audit::Parameter> parameters;
-  for (const audit::Parameter& parameter : asked.target.parameters) {
-    if (parameter.name != "cursor") parameters.push_back(parameter);
-  }
-  parameters.push_back({"cursor", std::to_string(before)});
-  const std::string host(asked.request.head.headers.get("Host"));
-  const std::string scheme = asked.request.peer.tls ? "https://" : "http://";
-  return (host.empty() ? "" : scheme + host) + std::string(kApprovals) + "?" +
-         encode_query(parameters);
+  return listing;
 }
 
 Task<http::Response> list(const ApiServices& services, const Asked& asked) {
-  std::variant<approval::ApprovalFilter, http::Response> parsed = filter_of(asked.target);
+  std::variant<Listing, http::Response> parsed = listing_of(asked.target);
   if (auto* refusal = std::get_if<http::Response>(&parsed)) co_return std::move(*refusal);
-  const approval::ApprovalFilter filter = std::get<approval::ApprovalFilter>(std::move(parsed));
-  const Result<std::vector<Approval>> found = co_await services.approvals.list(filter);
+  const Page page = std::get<Listing>(parsed).page;
+  approval::ApprovalFilter filter{.states = std::get<Listing>(std::move(parsed)).states,
+                                  .before = page.before,
+                                  .at_most = page.at_most};
+  const Result<std::vector<Approval>> found = co_await services.approvals.list(std::move(filter));
   if (!found.ok()) co_return failure(found.error());
-  json query = json::object();
-  for (const audit::Parameter& parameter : asked.target.parameters) {
-    query[parameter.name] = parameter.value;
-  }
+  json query = query_json(asked);
   const Status recorded =
       co_await record_access(services.log, asked, kApprovals, std::move(query), found->size());
   if (!recorded.ok()) co_return unrecorded(recorded.error());
@@ -169,11 +144,8 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   for (const Approval& approval : *found) {
     values.push_back(approval_json(approval, asked.officer, services.token_approvals));
   }
-  json body = {{"count", values.size()}, {"value", std::move(values)}};
-  if (std::cmp_equal(found->size(), filter.at_most)) {
-    body["@odata.nextLink"] = next_page(asked, found->back().number);
-  }
-  co_return json_response(200, body);
+  const std::int64_t last = found->empty() ? 0 : found->back().number;
+  co_return json_response(200, page_json(asked, kApprovals, page, std::move(values), last));
 }
 
 Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {

@@ -34,6 +34,12 @@ json some_of(const json& from, std::initializer_list<const char*> names) {
 
 std::string link_of(const approval::Notice& notice, const WebhookTarget& target,
                     const NoticeLinks& links) {
+  const bool is_review = notice.event == "break_glass" || notice.event == "review_overdue" ||
+                         notice.event == "reviewed";
+  if (is_review) {
+    if (links.audit.empty() || !target.app.empty()) return {};
+    return links.audit + "/api/v1/reviews/" + notice.code;
+  }
   if (!target.app.empty()) {
     return links.proxy.empty() ? "" : links.proxy + "/holdfast/approvals/" + notice.code;
   }
@@ -51,11 +57,12 @@ std::string json_document(const approval::Notice& notice, const std::string& lin
                    {"requested_by", text_at(notice.filing, "/requested_by/name")},
                    {"requester", text_at(notice.filing, "/requester")},
                    {"operation", some_of(operation, {"action", "resource", "mailbox"})}};
-  json stages = json::array();
-  for (const json& stage : notice.filing.value("stages", json::array())) {
-    stages.push_back(some_of(stage, {"from", "count"}));
+  if (notice.filing.contains("stages")) {
+    document["stages"] = json::array();
+    for (const json& stage : notice.filing.at("stages")) {
+      document["stages"].push_back(some_of(stage, {"from", "count"}));
+    }
   }
-  document["stages"] = std::move(stages);
   if (notice.filing.contains("rules")) document["rules"] = notice.filing.at("rules");
   for (const char* name : {"justification", "ticket"}) {
     const std::string text = text_at(notice.filing, (std::string("/request/") + name).c_str());
@@ -63,7 +70,7 @@ std::string json_document(const approval::Notice& notice, const std::string& lin
   }
   if (!notice.until.empty()) document["until"] = notice.until;
   if (const std::string by = text_at(notice.content, "/by/name"); !by.empty()) document["by"] = by;
-  for (const char* name : {"comment", "reason", "replaced_by"}) {
+  for (const char* name : {"comment", "finding", "reason", "replaced_by"}) {
     if (notice.content.contains(name)) document[name] = notice.content.at(name);
   }
   if (!link.empty()) document["link"] = link;
@@ -72,6 +79,9 @@ std::string json_document(const approval::Notice& notice, const std::string& lin
 
 std::string title_of(const approval::Notice& notice) {
   if (notice.event == "pending") return "Approval needed";
+  if (notice.event == "break_glass") return "Glass broken: a call went past its approval";
+  if (notice.event == "review_overdue") return "Review of a call past its approval is overdue";
+  if (notice.event == "reviewed") return "Call past its approval was reviewed";
   if (notice.event != "expiring") return "Approval " + notice.event;
   return notice.state == "PENDING" ? "Approval about to expire undecided"
                                    : "Approval about to expire unused";
@@ -98,6 +108,7 @@ Facts facts_of(const approval::Notice& notice) {
                      {"Ticket", text_at(notice.filing, "/request/ticket")},
                      {"By", text_at(notice.content, "/by/name")},
                      {"Comment", text_at(notice.content, "/comment")},
+                     {"Finding", text_at(notice.content, "/finding")},
                      {"Reason", text_at(notice.content, "/reason")},
                      {"Until", notice.until},
                      {"Code", notice.code}};
@@ -174,6 +185,7 @@ std::string notice_document(const approval::Notice& notice, const WebhookTarget&
   if (!target.app.empty()) {
     told.content.erase("by");
     told.content.erase("comment");
+    told.content.erase("finding");
   }
   const std::string link = link_of(told, target, links);
   switch (target.format) {

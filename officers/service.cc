@@ -85,6 +85,14 @@ std::unique_ptr<Loop> expiry_loop(const ServiceOptions& options) {
       }});  // A step is short by itself.
 }
 
+// Notes which reviews have become overdue.
+std::unique_ptr<Loop> review_loop(approval::ReviewWatch& watch) {
+  return std::make_unique<Loop>(LoopWork{.name = "reviews",
+                                         .interval = kExpireInterval,
+                                         .step = [&watch] { return watch.step(); },
+                                         .interrupt = [&watch] { watch.interrupt(); }});
+}
+
 // Adds to the tree and signs, or watches who does.
 std::unique_ptr<Loop> tree_loop(audit::TreeKeeper& keeper) {
   auto step = [&keeper]() -> Result<bool> {
@@ -123,6 +131,8 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->tree_ = std::make_unique<audit::PostgresTreeSource>(service->records_->workers());
   service->approvals_ =
       std::make_unique<approval::PostgresApprovalSource>(service->records_->workers());
+  service->reviews_ =
+      std::make_unique<approval::PostgresReviewSource>(service->records_->workers());
   service->stored_tokens_ = std::make_unique<PostgresTokenSource>(service->records_->workers());
   service->origin_ = options.origin;
   Result<std::unique_ptr<Anchors>> anchors =
@@ -158,6 +168,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .tree = *service->tree_,
       .log = *service->log_,
       .approvals = *service->approvals_,
+      .reviews = *service->reviews_,
       .tokens = service->tokens_,
       .stored_tokens = *service->stored_tokens_,
       .sign_in = service->sign_in_.get(),
@@ -188,6 +199,9 @@ void Service::start_loops(const ServiceOptions& options) {
                             "SELECT holdfast.ensure_partitions()", kNever));
   loops_.push_back(settling_loop(options));
   loops_.push_back(expiry_loop(options));
+  review_watch_ = std::make_unique<approval::ReviewWatch>(
+      audit::DatabaseAccess{.database = database, .statement_timeout = kLoopStatementTimeout});
+  loops_.push_back(review_loop(*review_watch_));
   if (keeper_) loops_.push_back(tree_loop(*keeper_));
   anchors_->start();
   webhooks_->start();
@@ -215,6 +229,12 @@ TreeRole Service::tree_role() const {
 }
 
 void Service::expose_loops() {
+  metrics_.gauge_from("holdfast_reviews_overdue",
+                      "Calls that went past their approval and nobody reviewed in time.", {},
+                      [this] { return static_cast<double>(review_watch_->overdue()); });
+  metrics_.gauge_from("holdfast_review_oldest_overdue_seconds",
+                      "Since the oldest of them became overdue; 0: none.", {},
+                      [this] { return static_cast<double>(review_watch_->oldest_s()); });
   for (const auto& loop : loops_) {
     metrics_.gauge_from("holdfast_loop_ok", "1 while a background task does its work, else 0.",
                         {{"loop", loop->name()}},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "approval/approvals_postgres.h"
+#include "approval/reviews_postgres.h"
 #include "audit/conninfo.h"
 #include "audit/log_postgres.h"
 #include "audit/queries_postgres.h"
@@ -86,6 +87,8 @@ class Service {
   std::unique_ptr<approval::PostgresApprovalSource> approvals_;
   std::unique_ptr<PostgresTokenSource> stored_tokens_;
   std::string origin_;
+  std::unique_ptr<approval::PostgresReviewSource> reviews_;
+  std::unique_ptr<approval::ReviewWatch> review_watch_;
   std::unique_ptr<Anchors> anchors_;
   std::unique_ptr<Webhooks> webhooks_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.

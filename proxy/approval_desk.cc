@@ -12,6 +12,7 @@ using approval::Effect;
 using nlohmann::json;
 
 constexpr std::string_view kCodeHeader = "x-msft-approval-code";
+constexpr std::string_view kBreakGlassHeader = "Holdfast-Break-Glass";
 
 approval::Binding binding_of(const Subject& subject) {
   const http::RequestHead& head = subject.call.request.head;
@@ -31,8 +32,8 @@ Permit refused(Refusal refusal) {
 // A new request for approval, in place of one that the rules have outgrown where there is one.
 Permit filed(const approval::Binding& asked, const Subject& subject, const DecisionBasis& basis,
              const Approval* outgrown) {
-  if (std::optional<Refusal> missing =
-          missing_papers(basis.decision, subject.call.request.head.headers)) {
+  if (std::optional<Refusal> missing = missing_papers(basis.decision, basis.decision.require,
+                                                      subject.call.request.head.headers)) {
     return refused(*std::move(missing));
   }
   const Uuid code = make_uuid_v4();
@@ -71,6 +72,24 @@ Permit answered(Approval approval, const approval::Binding& asked, const Subject
       break;
   }
   return filed(asked, subject, basis, nullptr);
+}
+
+// Any one rule whose papers the call has is enough.
+Permit glass_broken(const Subject& subject, const approval::Decision& decision) {
+  std::optional<Refusal> missing;
+  approval::Opening opening{.code = make_uuid_v4()};
+  for (const approval::BreakGlass& way : decision.break_glass) {
+    std::optional<Refusal> lacks =
+        missing_papers(decision, way.require, subject.call.request.head.headers);
+    if (!lacks) {
+      opening.rules.push_back(way.rule.id);
+      opening.review_within = std::max(opening.review_within, way.review_within);
+    } else if (!missing) {
+      missing = std::move(lacks);
+    }
+  }
+  if (opening.rules.empty()) return refused(*std::move(missing));
+  return {.refusal = std::nullopt, .claim = std::nullopt, .review = std::move(opening)};
 }
 
 bool is_plain(const approval::Decision& decision) {
@@ -115,6 +134,9 @@ Task<Permit> ApprovalDesk::permit(const Subject& subject, const DecisionBasis& b
   const http::Headers& headers = subject.call.request.head.headers;
   switch (headers.count(kCodeHeader)) {
     case 0:
+      if (!basis.decision.break_glass.empty() && headers.count(kBreakGlassHeader) > 0) {
+        co_return co_await past_approval(asked, subject, basis);
+      }
       co_return co_await without_code(asked, subject, basis);
     case 1:
       co_return co_await with_code(headers.get(kCodeHeader), asked, subject, basis);
@@ -148,6 +170,23 @@ Task<Permit> ApprovalDesk::without_code(const approval::Binding& asked, const Su
     co_return filed(asked, subject, basis, nullptr);
   }
   co_return answered(std::move(**newest), asked, subject, basis);
+}
+
+// Who has an approval needs no other way; a rejection stands, and so does what was done already.
+Task<Permit> ApprovalDesk::past_approval(const approval::Binding& asked, const Subject& subject,
+                                         const DecisionBasis& basis) {
+  if (subject.call.request.head.headers.joined(kBreakGlassHeader) != "true") {
+    co_return refused(bad_request("Holdfast-Break-Glass can only be \"true\"."));
+  }
+  Result<std::optional<Approval>> newest = co_await approvals_.newest(asked.digest());
+  if (!newest.ok()) co_return Permit{.unavailable = true};
+  const bool answers = newest->has_value() && (*newest)->answers;
+  const bool waits =
+      answers && ((*newest)->state == ApprovalState::kPending ||
+                  ((*newest)->state == ApprovalState::kApproved &&
+                   !approval::covers((*newest)->stages, basis.decision.approve.stages)));
+  if (answers && !waits) co_return answered(std::move(**newest), asked, subject, basis);
+  co_return glass_broken(subject, basis.decision);
 }
 
 // What a rule plainly forbids now ends what was asked for or approved before. A fact that could not

@@ -20,8 +20,9 @@ inline constexpr std::string_view kApprovalsPrefix = "/holdfast/approvals/";
 // Exactly one of them, unless the call is plainly allowed.
 struct Permit {
   std::optional<Refusal> refusal;
-  std::optional<approval::Approval> claim;  // Approved: the intent is to claim it.
-  bool unavailable = false;                 // Nobody can say now.
+  std::optional<approval::Approval> claim;                 // Approved: the intent is to claim it.
+  bool unavailable = false;                                // Nobody can say now.
+  std::optional<approval::Opening> review = std::nullopt;  // The intent is to go past it.
 };
 
 class ApprovalDesk {
@@ -46,6 +47,8 @@ class ApprovalDesk {
                          const Subject& subject, const DecisionBasis& basis);
   Task<Permit> without_code(const approval::Binding& asked, const Subject& subject,
                             const DecisionBasis& basis);
+  Task<Permit> past_approval(const approval::Binding& asked, const Subject& subject,
+                             const DecisionBasis& basis);
   Task<Permit> denied(const Subject& subject, const DecisionBasis& basis);
   Task<http::Response> cancel(const Call& call, const identity::Actor& actor,
                               const approval::Approval& approval);

@@ -168,10 +168,14 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_intent(
         co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
       }
       subject.claim = std::move(permit.claim);
+      subject.review = std::move(permit.review);
     }
     Result<audit::Receipt> receipt = co_await parts_.log.append_intent(
         intent_record(subject, members, basis), outbound_request(subject.call));
-    if (receipt.ok()) co_return *std::move(receipt);
+    if (receipt.ok()) {
+      if (subject.review) alarm(subject, receipt->intent());
+      co_return *std::move(receipt);
+    }
     const bool overtaken = subject.claim && receipt.error().code == ErrorCode::kRefused;
     if (overtaken) co_return co_await refuse_overtaken(subject, basis);
     const auto spent = std::ranges::find_if(basis.decision.limits, [&](const auto& taken) {
@@ -185,6 +189,15 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_intent(
     // Once at most: such limits are not taken by a call that has its approval.
     basis.decision = approval::over_limit(std::move(basis.decision), limit);
   }
+}
+
+void Pipeline::alarm(const Subject& subject, const audit::RecordRef& intent) const {
+  metrics_.break_glass.add();
+  log_error("a call goes past its approval: break glass",
+            {{"rule", subject.review->rules.front()},
+             {"review", to_string(subject.review->code)},
+             {"record", to_string(intent.id)},
+             {"requester", approval::actor_key(*subject.actor)}});
 }
 
 Task<http::Response> Pipeline::refuse(http::Unreadable request) {

@@ -90,6 +90,9 @@ class Pipeline final : public http::Handler {
                                                                    const CallMembers& members,
                                                                    DecisionBasis& basis);
 
+  // At once when the intent of a call that goes past its approval is durable.
+  void alarm(const Subject& subject, const audit::RecordRef& intent) const;
+
   // Both take the request's head with them.
   Task<http::Response> pass_through(
       Call& call, graph::LinkRewriter::Content content_kind = graph::LinkRewriter::Content::kPlain);

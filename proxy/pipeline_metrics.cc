@@ -48,6 +48,8 @@ PipelineMetrics::PipelineMetrics(Metrics& metrics)
       over_buffered_bodies(metrics.refused_by("buffered_bodies_bytes")),
       over_probes_of_address(metrics.refused_by("failed_probes_per_address")),
       over_probes(metrics.refused_by("failed_probes")),
+      break_glass(metrics.counter("holdfast_break_glass_total",
+                                  "Guarded calls that went past the approval they needed.")),
       guarded_(metrics.histogram("holdfast_guarded_seconds",
                                  "Guarded calls from their head to their answer, recording and "
                                  "refusals included.")),

@@ -33,6 +33,7 @@ class PipelineMetrics {
   Counter& over_buffered_bodies;
   Counter& over_probes_of_address;
   Counter& over_probes;
+  Counter& break_glass;
 
  private:
   static constexpr std::size_t kKinds = 6;

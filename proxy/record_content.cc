@@ -244,8 +244,9 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
                              const RefusalNote* note) {
   CanonicalObject content;
   const auto effect = [&] {
-    return note != nullptr ? std::string_view(note->effect)
-                           : approval::to_string(basis->decision.effect);
+    if (note != nullptr) return std::string_view(note->effect);
+    return approval::to_string(subject.review ? approval::Effect::kBreakGlass
+                                              : basis->decision.effect);
   };
   if (basis != nullptr) content.boolean("default", basis->decision.by.empty());
   content.text("effect", effect());
@@ -267,8 +268,12 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
   if (note != nullptr) content.text("reason", to_text(note->reason, kReasonBytesMax));
   if (basis != nullptr) {
     std::vector<std::string> rules;
-    rules.reserve(basis->decision.by.size());
-    for (const approval::RuleMatch& match : basis->decision.by) rules.push_back(match.id);
+    if (note == nullptr && subject.review) {
+      rules = subject.review->rules;
+    } else {
+      rules.reserve(basis->decision.by.size());
+      for (const approval::RuleMatch& match : basis->decision.by) rules.push_back(match.id);
+    }
     content.texts("rules", rules);
     content.text("rules_revision", basis->rules_revision);
     content.text("rules_sha256", basis->rules_sha256);
@@ -354,6 +359,11 @@ audit::Record intent_record(const Subject& subject, CallMembers members,
   if (subject.claim) {
     record.content["approval"] = approval::claim(*subject.claim);
     record.approval_step = audit::ApprovalStep::kClaim;
+  }
+  if (subject.review) {
+    record.content["review"] =
+        approval::opening(*subject.review, approval::requester_of(*subject.actor));
+    record.approval_step = audit::ApprovalStep::kBreakGlass;
   }
   if (!subject.preimage.empty()) record.written.push_back({"preimage", subject.preimage});
   return record;

@@ -8,6 +8,7 @@
 
 #include "approval/approval.h"
 #include "approval/decide.h"
+#include "approval/review.h"
 #include "audit/record.h"
 #include "graph/operation.h"
 #include "identity/actor.h"
@@ -25,6 +26,7 @@ struct Subject {
   std::optional<identity::Actor> actor;
   std::vector<std::string> mailbox_names;     // As resolved; empty when unknown.
   std::optional<approval::Approval> claim{};  // What the call's intent claims.
+  std::optional<approval::Opening> review{};  // Or that it goes past its approval.
   std::string preimage{};  // What was read of the item, as canonical JSON; empty: it was not read.
 };
 

@@ -46,6 +46,9 @@ Refusal waiting(const approval::Decision& decision, const std::string& code,
                 approval::ApprovalState state, std::string message) {
   json detail = rules_detail(decision);
   add_approval(detail, code, state);
+  for (const approval::BreakGlass& way : decision.break_glass) {
+    detail["break_glass"].push_back(way.rule.id);
+  }
   return {.answer = {.status = 412,
                      .code = "HoldfastApprovalRequired",
                      .message = std::move(message),
@@ -189,8 +192,9 @@ Refusal denied_by_rule(const approval::Decision& decision) {
 }
 
 std::optional<Refusal> missing_papers(const approval::Decision& decision,
+                                      const approval::Requirements& require,
                                       const http::Headers& headers) {
-  const std::optional<std::string> missing = missing_requirement(decision.require, headers);
+  const std::optional<std::string> missing = missing_requirement(require, headers);
   if (!missing) return std::nullopt;
   return requirement_missing(decision, *missing);
 }

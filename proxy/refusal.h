@@ -49,8 +49,9 @@ ErrorAnswer audit_unavailable();
 
 Refusal denied_by_rule(const approval::Decision& decision);
 
-// Where approval is needed: what the call must bring along and does not; nullopt: nothing.
+// What of `require` the call must bring along and does not; nullopt: nothing.
 std::optional<Refusal> missing_papers(const approval::Decision& decision,
+                                      const approval::Requirements& require,
                                       const http::Headers& headers);
 // It is asked for herewith, under that code.
 Refusal approval_required(const approval::Decision& decision, const std::string& code);

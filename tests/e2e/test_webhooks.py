@@ -7,13 +7,20 @@ import threading
 import time
 import unittest
 
-from base import EXECUTIVE
+from base import EXECUTIVE, HELD, justification
 from holds import wait_until
 from receiver import Receiver
 from service import Service, fetch
 from stack import Stack, free_ports, write_secret
 from test_approvals import RULES, ApprovalCase
 
+BREAK_GLASS = """
+  - id: incident
+    effect: break_glass
+    when: { actor: { kind: app } }
+    require: { justification: 10 }
+    review_within: 1s
+"""
 SECRET = "a-secret-of-the-tests"
 SLACK_KEY = "services/T0/B0/this-path-is-a-secret"
 
@@ -57,7 +64,7 @@ class Receivers:
 class Webhooks(ApprovalCase):
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack(rules=RULES, config=ApprovalCase.options["config"])
+        cls.stack = Stack(rules=RULES + BREAK_GLASS, config=ApprovalCase.options["config"])
         cls.addClassCleanup(cls.stack.stop)
         cls.stack.prepare()
         cls.simulator = cls.stack.simulator
@@ -86,9 +93,12 @@ class Webhooks(ApprovalCase):
                    f"{path} to be told of {events}")
         self.assertEqual(self.receivers.events(path, code), events)
 
-    def failures(self):
+    def metric(self, name):
         page = fetch(self.stack.audit_url + "/metrics", self.stack.ca_file)[2].decode()
-        return int(float(page.split("\nholdfast_webhook_failures_total ")[1].split()[0]))
+        return int(float(page.split(f"\n{name} ")[1].split()[0]))
+
+    def failures(self):
+        return self.metric("holdfast_webhook_failures_total")
 
     def test_what_fails_at_first_is_told_in_order_and_signed(self):
         self.receivers.faults["/tickets"] = [500, 302]
@@ -168,6 +178,37 @@ class Webhooks(ApprovalCase):
         self.stack.run("approvals", "approve", code, "--token-file",
                        str(self.stack.folder / "officer1.token"), "--set", f"records.url={url}")
         self.wait_events("/tickets", code, ["pending", "approved"])
+
+    def test_breaking_the_glass_is_told_at_once_and_reviewed_afterwards(self):
+        glass = {"Holdfast-Break-Glass": "true"}
+        self.expect(self.ask(3, headers=glass), 400, "HoldfastJustificationRequired")
+        glass["x-msft-approval-justification"] = justification("the mailbox leaks")
+        held = self.path(0, "messages", f"users/{HELD}", HELD)
+        self.expect(self.call("POST", held, self.stack.app, headers=glass), 403, "HoldfastDenied")
+        status, headers, body = self.ask(3, headers=glass)
+        self.assertEqual(status, 204, body)
+        intent, = self.stack.records("--effect", "break_glass")
+        self.assertEqual((intent["kind"], intent["decision"]["rules"], intent["id"]),
+                         ("intent", ["incident"], headers["Holdfast-Record"]))
+        self.assertEqual(intent["request"]["justification"], "the mailbox leaks")
+        code = intent["review"]["code"]
+        self.assertIn("a call goes past its approval", self.stack.proxy.log_path.read_text())
+        self.wait_events("/tickets", code, ["break_glass", "review_overdue"])
+        told = self.receivers.notices("/tickets", code)[0]
+        self.assertEqual((told["justification"], told["link"]),
+                         ("the mailbox leaks", f"{self.stack.audit_url}/api/v1/reviews/{code}"))
+        wait_until(lambda: self.metric("holdfast_reviews_overdue") == 1, "the review in a metric")
+        self.assertIn("OVERDUE", self.officer("officer1", "reviews")[1])
+        close = ("review", code, "--finding", "a leak indeed")
+        self.assertEqual(self.officer("auditor", *close)[0], 1)
+        status, output, problem = self.officer("officer1", *close)
+        self.assertEqual((status, "CLOSED" in output), (0, True), problem)
+        status, _, problem = self.officer("officer2", *close)
+        self.assertEqual((status, "it has been reviewed" in problem), (1, True), problem)
+        self.wait_events("/tickets", code, ["break_glass", "review_overdue", "reviewed"])
+        wait_until(lambda: self.metric("holdfast_reviews_overdue") == 0, "no review to be overdue")
+        of_call = self.stack.records("--operation-id", intent["operation_id"])
+        self.assertEqual([record["kind"] for record in of_call], ["intent", "outcome", "approval"])
 
 
 if __name__ == "__main__":

@@ -337,6 +337,7 @@ class Guards(Attack):
 
     def test_attack_disable_the_triggers_of_approvals_and_evidence(self):
         for table, what in (("approvals", "DELETE"), ("approval_history", "UPDATE and DELETE"),
+                            ("reviews", "DELETE"), ("review_history", "UPDATE and DELETE"),
                             ("anchor_evidence", "UPDATE and DELETE of a row")):
             self.sql(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER")
             output = self.seen_by_verify(f"nothing refuses {what} on the table {table}\n")

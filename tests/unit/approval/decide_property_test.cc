@@ -92,13 +92,17 @@ Rule some_rule(Effect effect, Mode mode) {
   return rule;
 }
 
+Effect some_effect() {
+  return one_of<Effect>(
+      {Effect::kAllow, Effect::kRequireApproval, Effect::kDeny, Effect::kBreakGlass});
+}
+
 RuleSetData some_rules() {
   RuleSetData data;
   data.lists = two_lists();
   for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
     data.rules.push_back(
-        some_rule(one_of<Effect>({Effect::kAllow, Effect::kRequireApproval, Effect::kDeny}),
-                  one_of<Mode>({Mode::kEnforce, Mode::kEnforce, Mode::kMonitor})));
+        some_rule(some_effect(), one_of<Mode>({Mode::kEnforce, Mode::kEnforce, Mode::kMonitor})));
   }
   return data;
 }
@@ -138,12 +142,25 @@ Decision decide(const RuleSetData& data, const Facts& facts) {
   return approval::decide(RuleSet(std::make_shared<const RuleSetData>(data)), facts);
 }
 
+std::vector<std::string> ways(const Decision& decision) {
+  std::vector<std::string> ids;
+  for (const BreakGlass& way : decision.break_glass) ids.push_back(way.rule.id);
+  return ids;
+}
+
+// Not looser: no looser effect, and no way past an approval that was not there before.
+bool is_no_looser(const Decision& after, const Decision& before) {
+  if (after.effect < before.effect) return false;
+  return before.effect != Effect::kRequireApproval ||
+         std::ranges::includes(ways(before), ways(after));
+}
+
 RC_GTEST_PROP(DecideProperty, AddingADenyNeverLoosens, ()) {
   RuleSetData data = some_rules();
   const Facts facts = some_facts();
-  const Effect before = decide(data, facts).effect;
+  const Decision before = decide(data, facts);
   data.rules.push_back(some_rule(Effect::kDeny, Mode::kEnforce));
-  RC_ASSERT(decide(data, facts).effect >= before);
+  RC_ASSERT(is_no_looser(decide(data, facts), before));
 }
 
 RC_GTEST_PROP(DecideProperty, TheOrderOfRulesNeverMatters, ()) {
@@ -163,12 +180,13 @@ RC_GTEST_PROP(DecideProperty, TheOrderOfRulesNeverMatters, ()) {
   RC_ASSERT(std::ranges::equal(before.by, after.by, same));
   RC_ASSERT(std::ranges::equal(before.matched, after.matched, same));
   RC_ASSERT(std::ranges::equal(before.monitored, after.monitored, same));
+  RC_ASSERT(ways(before) == ways(after));
 }
 
 RC_GTEST_PROP(DecideProperty, MakingAnyFactUnknownNeverLoosens, ()) {
   const RuleSetData data = some_rules();
   const Facts facts = some_facts();
-  const Effect before = decide(data, facts).effect;
+  const Decision before = decide(data, facts);
   const std::vector<std::function<void(Facts&)>> losses = {
       [](Facts& f) { f.action.clear(); },
       [](Facts& f) { f.resource.clear(); },
@@ -189,7 +207,8 @@ RC_GTEST_PROP(DecideProperty, MakingAnyFactUnknownNeverLoosens, ()) {
   for (std::size_t i = 0; i < losses.size(); ++i) {
     Facts less = facts;
     losses[i](less);
-    RC_ASSERT(std::make_pair(i, decide(data, less).effect >= before) == std::make_pair(i, true));
+    RC_ASSERT(std::make_pair(i, is_no_looser(decide(data, less), before)) ==
+              std::make_pair(i, true));
   }
 }
 
@@ -206,22 +225,33 @@ RC_GTEST_PROP(DecideProperty, TheIndexChangesNothing, ()) {
   RC_ASSERT(before.effect == after.effect);
   RC_ASSERT(std::ranges::equal(before.matched, after.matched, same));
   RC_ASSERT(std::ranges::equal(before.monitored, after.monitored, same));
+  RC_ASSERT(ways(before) == ways(after));
+}
+
+// A way past approvals opens nothing that is denied, and tightens nothing.
+RC_GTEST_PROP(DecideProperty, BreakGlassRulesNeverChangeTheEffect, ()) {
+  RuleSetData data = some_rules();
+  const Facts facts = some_facts();
+  const Decision before = decide(data, facts);
+  data.rules.push_back(some_rule(Effect::kBreakGlass, Mode::kEnforce));
+  const Decision after = decide(data, facts);
+  RC_ASSERT(before.effect == after.effect);
+  RC_ASSERT(after.effect != Effect::kDeny || after.break_glass.empty());
 }
 
 RC_GTEST_PROP(DecideProperty, AListGoingStaleNeverLoosens, ()) {
   RuleSetData data = some_rules();
   const Facts facts = some_facts();
-  const Effect before = decide(data, facts).effect;
+  const Decision before = decide(data, facts);
   data.lists[0].stale_from = WallTime::min();
-  RC_ASSERT(decide(data, facts).effect >= before);
+  RC_ASSERT(is_no_looser(decide(data, facts), before));
 }
 
 RC_GTEST_PROP(DecideProperty, MonitorRulesNeverChangeTheEffect, ()) {
   RuleSetData data = some_rules();
   const Facts facts = some_facts();
   const Decision before = decide(data, facts);
-  data.rules.push_back(some_rule(
-      one_of<Effect>({Effect::kAllow, Effect::kRequireApproval, Effect::kDeny}), Mode::kMonitor));
+  data.rules.push_back(some_rule(some_effect(), Mode::kMonitor));
   const Decision after = decide(data, facts);
   RC_ASSERT(before.effect == after.effect);
   RC_ASSERT(before.by.size() == after.by.size());

@@ -458,6 +458,71 @@ TEST(Decide, LimitsOfAllMatchingRulesAreTaken) {
   EXPECT_THAT(limits(decide(load(watched), plain_facts())), IsEmpty());
 }
 
+// A break_glass rule decides nothing. It is a way past an approval, and past nothing else.
+TEST(Decide, BreakingTheGlassOpensOnlyWhatNeedsApproval) {
+  const std::string glass =
+      "  - { id: b, effect: break_glass, review_within: 4h }\n"
+      "  - { id: a, effect: break_glass, require: { justification: 20, ticket: INC } }\n"
+      "  - { id: no, effect: break_glass, when: { action: recall } }\n"
+      "  - { id: m, effect: break_glass, mode: monitor }\n";
+  const std::string deny = "  - { id: d, effect: deny }\n";
+  const std::string approval = "  - { id: r, effect: require_approval }\n";
+  const std::string doubtful = "  - { id: u, effect: require_approval, when: { folder: AAMk } }\n";
+  const std::string allow = "  - { id: c, effect: allow }\n";
+  const std::vector<std::tuple<std::string, Effect, std::vector<std::string>>> cases = {
+      {"", Effect::kDeny, {}},  // By default: nothing allows it, with an approval or without.
+      {approval, Effect::kRequireApproval, {"a", "b"}},
+      {doubtful, Effect::kDeny, {}},
+      {allow, Effect::kAllow, {"a", "b"}},
+      {allow + approval, Effect::kRequireApproval, {"a", "b"}},
+      {allow + doubtful, Effect::kRequireApproval, {"a", "b"}},
+      {approval + deny, Effect::kDeny, {}},
+      {allow + deny, Effect::kDeny, {}}};
+  for (const auto& [rules, effect, ways] : cases) {
+    SCOPED_TRACE(rules);
+    const Decision decision = decide(load(glass + rules), plain_facts());
+    EXPECT_EQ(decision.effect, effect);
+    std::vector<std::string> found;
+    for (const BreakGlass& way : decision.break_glass) found.push_back(way.rule.id);
+    EXPECT_EQ(found, ways);
+    EXPECT_THAT(ids(decision.by), testing::Not(testing::Contains("a")));
+    EXPECT_THAT(ids(decision.monitored), testing::ElementsAre("m"));
+  }
+  const Decision decision = decide(load(glass + approval), plain_facts());
+  EXPECT_EQ(decision.break_glass[0].require.justification_min, 20U);
+  EXPECT_EQ(decision.break_glass[0].require.ticket_patterns, std::vector<std::string>{"INC"});
+  EXPECT_EQ(decision.break_glass[0].review_within, std::chrono::hours(24));
+  EXPECT_EQ(decision.break_glass[1].require.justification_min, 1U) << "never without a reason";
+  EXPECT_EQ(decision.break_glass[1].review_within, std::chrono::hours(4));
+  EXPECT_EQ(decision.require.justification_min, 0U) << "of who asks for approval nothing is asked";
+}
+
+TEST(Decide, BreakingTheGlassTakesFactsThatAreKnown) {
+  const RuleSet rules = load(
+      "  - { id: r, effect: require_approval }\n"
+      "  - { id: g, effect: break_glass, when: { folder: drafts },"
+      " unless: { mailbox: { in: hold } } }\n");
+  Facts facts = plain_facts();
+  facts.folder = "drafts";
+  EXPECT_EQ(decide(rules, facts).break_glass.size(), 1U);
+  Facts no_folder = facts;
+  no_folder.folder.reset();
+  EXPECT_TRUE(decide(rules, no_folder).break_glass.empty());
+  Facts no_mailbox = facts;
+  no_mailbox.mailbox.reset();
+  EXPECT_TRUE(decide(rules, no_mailbox).break_glass.empty());
+}
+
+TEST(Decide, BreakingTheGlassOpensWhatIsBeyondALimit) {
+  const Decision allowed = decide(
+      load("  - { id: a, effect: allow, limit: { count: 1, per: 1d, over: require_approval } }\n"
+           "  - { id: g, effect: break_glass }\n"),
+      plain_facts());
+  const Decision over = over_limit(allowed, allowed.limits[0]);
+  EXPECT_EQ(over.effect, Effect::kRequireApproval);
+  EXPECT_EQ(over.break_glass.size(), 1U);
+}
+
 TEST(Decide, TheItemIsAskedAboutOnlyWhereARuleHangsOnIt) {
   const RuleSet rules = load(
       "  - { id: a, effect: allow, when: { action: permanentDelete, message_age: { min: 1h } } }\n"

@@ -66,7 +66,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"missing_id", "rules:\n  - effect: deny\n", "rules.yaml:4: /rules/0: missing key id"},
         Case{"missing_effect", "rules:\n  - id: a\n", "rules.yaml:4: /rules/0: missing key effect"},
         Case{"bad_effect", "rules:\n  - { id: a, effect: maybe }\n",
-             "rules.yaml:4: /rules/0/effect: must be one of deny, require_approval, allow"},
+             "rules.yaml:4: /rules/0/effect: must be one of deny, require_approval, allow, "
+             "break_glass"},
         Case{"bad_mode", rule("mode: off"),
              "rules.yaml:6: /rules/0/mode: must be one of enforce, monitor"},
         Case{"bad_id", "rules:\n  - { id: 'a b', effect: deny }\n",
@@ -111,7 +112,20 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"unknown_list", rule("when: { mailbox: { in: nobody } }"),
              "rules.yaml:6: /rules/0/when/mailbox/in: unknown list \"nobody\""},
         Case{"limit_on_a_denial", rule("limit: { count: 2, per: 1h }"),
-             "rules.yaml:6: /rules/0/limit: limit is for rules that let calls pass"},
+             "rules.yaml:6: /rules/0/limit: limit is for rules with effect: allow or "
+             "require_approval"},
+        Case{"limit_on_break_glass",
+             "rules:\n  - { id: r, effect: break_glass, limit: { count: 2, per: 1h } }\n",
+             "rules.yaml:4: /rules/0/limit: limit is for rules with effect: allow or "
+             "require_approval"},
+        Case{"approve_on_break_glass",
+             "rules:\n  - { id: r, effect: break_glass, approve: { use_within: 1h } }\n",
+             "rules.yaml:4: /rules/0/approve: approve is only for rules with effect: "
+             "require_approval"},
+        Case{"review_of_what_is_allowed",
+             "rules:\n  - { id: r, effect: allow, review_within: 1h }\n",
+             "rules.yaml:4: /rules/0/review_within: review_within is only for rules with effect: "
+             "break_glass"},
         Case{"limit_without_a_time", rule("limit: { count: 2 }"),
              "rules.yaml:6: /rules/0/limit: missing key per"},
         Case{"limit_over_too_long",
@@ -188,7 +202,7 @@ INSTANTIATE_TEST_SUITE_P(
              "rules.yaml:7: /rules/0/when/time: time has either during or from, to and days"},
         Case{"require_on_deny", rule("require: { justification: 3 }"),
              "rules.yaml:6: /rules/0/require: require is only for rules with effect: "
-             "require_approval"},
+             "require_approval or break_glass"},
         Case{"approve_on_deny", rule("approve: { use_within: 3h }"),
              "rules.yaml:6: /rules/0/approve: approve is only for rules with effect: "
              "require_approval"},
@@ -245,6 +259,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"wrong_rule", test_of("action: recall", "effect: allow, by: [other, another]"),
              "rules.yaml:6: /tests/0: test \"the test\" expected allow by [another, other], got "
              "allow by [ok]"},
+        Case{"no_way_past", test_of("action: recall", "effect: allow, break_glass: [b, a]"),
+             "rules.yaml:6: /tests/0: test \"the test\" expected allow, break_glass [a, b], got "
+             "allow by [ok], break_glass []"},
         Case{"right_effect_by_nobody", test_of("action: permanentDelete", "effect: deny, by: [ok]"),
              "rules.yaml:6: /tests/0: test \"the test\" expected deny by [ok], got deny by []"},
         Case{"no_action", test_of("folder: inbox", "effect: deny"),

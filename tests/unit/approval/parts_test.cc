@@ -84,6 +84,29 @@ TEST(Explain, SaysWhyAndWhatWouldChangeIt) {
   EXPECT_EQ(known["changes"][0]["needs"][0], "mailbox is in hold (now a@x.com)");
 }
 
+TEST(Explain, TellsWhoMayBreakTheGlassAndThatItDecidesNothing) {
+  const RuleFiles files;
+  const RuleSet rules =
+      files
+          .load(
+              "schema: 1\nrevision: r\nrules:\n"
+              "  - { id: a, effect: require_approval, when: { resource: message } }\n"
+              "  - { id: g, effect: break_glass, review_within: 2h }\n"
+              "  - { id: h, effect: break_glass, when: { action: recall } }\n")
+          .value();
+  Facts facts;
+  facts.action = "permanentDelete";
+  facts.resource = "message";
+  const nlohmann::json told = to_json(explain(rules, facts));
+  EXPECT_EQ(told["effect"], "require_approval");
+  EXPECT_EQ(told["break_glass"],
+            nlohmann::json::parse(R"([{"rule": "g", "review_within_seconds": 7200,
+                                       "require": {"justification": 1, "ticket": []}}])"));
+  EXPECT_EQ(told["rules"][1]["effect"], "break_glass");
+  ASSERT_EQ(told["changes"].size(), 1U) << "only without the approval rule";
+  EXPECT_EQ(told["changes"][0]["effect"], "deny");
+}
+
 class FullExample : public testing::Test {
  protected:
   FullExample() {

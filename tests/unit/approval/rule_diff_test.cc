@@ -59,6 +59,20 @@ TEST(RuleDiff, NewAndGoneRulesAreToldWhole) {
                           "rule hold is gone: it denies calls where mailbox is in hold before"));
 }
 
+TEST(RuleDiff, WhoMayBreakTheGlassIsTold) {
+  const std::string glass =
+      "  - { id: glass, effect: break_glass, review_within: 4h }\n  - id: bot";
+  EXPECT_THAT(changes({{"  - id: bot", glass}}),
+              ElementsAre("rule glass is new: it lets break the glass for every call, to be "
+                          "reviewed within 4h"));
+  EXPECT_THAT(changes({{"id: hold, effect: deny",
+                        "id: hold, effect: break_glass, "
+                        "review_within: 90m"}}),
+              ElementsAre("rule hold: now lets break the glass for calls; it denies them before",
+                          "rule hold: the time to review is 90m; it was 1d",
+                          "rule hold: the shortest justification is 1; it was 0"));
+}
+
 TEST(RuleDiff, EveryPartOfARuleIsCompared) {
   EXPECT_THAT(changes({{"id: hold, effect: deny", "id: hold, effect: allow, mode: monitor"}}),
               ElementsAre("rule hold: now allows calls; it denies them before",

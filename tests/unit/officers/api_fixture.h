@@ -13,6 +13,7 @@
 #include "tests/support/fake_approvals.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fake_reviews.h"
 #include "tests/support/fake_tokens.h"
 #include "tests/unit/officers/fake_record_source.h"
 
@@ -45,6 +46,7 @@ class ApiTest : public ::testing::Test {
                   .tree = tree_,
                   .log = log_,
                   .approvals = approvals_,
+                  .reviews = reviews_,
                   .tokens = tokens_,
                   .stored_tokens = stored_tokens_,
                   .sign_in = sign_in_.get(),
@@ -91,6 +93,7 @@ class ApiTest : public ::testing::Test {
   audit::FakeTreeSource tree_;
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
+  approval::FakeReviews reviews_;
   Tokens tokens_;
   FakeTokens stored_tokens_{log_};
   std::unique_ptr<identity::SignInVerifier> sign_in_;

@@ -38,6 +38,12 @@ class OpenApiTest : public ApiTest {
                    approval::ApprovalState::kPending);
   }
 
+  // A review likewise.
+  void add_review() {
+    reviews_.add(*parse_uuid(kCode), {.name = "requester", .accounts = {"t/r"}, .names = {}},
+                 approval::ReviewState::kOpen);
+  }
+
   static constexpr const char* kCode = "11111111-0000-4000-8000-000000000001";
   json openapi_;
 };
@@ -45,6 +51,7 @@ class OpenApiTest : public ApiTest {
 TEST_F(OpenApiTest, paths_are_those_of_the_server) {
   tree_.evidence_files = {{audit::Evidence{.anchor = "sink"}}};
   add_approval();
+  add_review();
   std::vector<std::string> documented;
   for (const auto& [path, item] : openapi_.at("paths").items()) {
     documented.push_back(path);

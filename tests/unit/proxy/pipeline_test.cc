@@ -46,6 +46,15 @@ rules:
     when: { mailbox: { own: true }, resource: message }
 )";
 
+// Behind those.
+constexpr const char* kBreakGlassRule = R"(
+  - id: incident
+    effect: break_glass
+    when: { actor: { kind: user } }
+    require: { justification: 10 }
+    review_within: 4h
+)";
+
 constexpr const char* kAffectedRules = R"(
 schema: 1
 revision: "r2"
@@ -57,6 +66,8 @@ rules:
     effect: allow
     when: { mailbox: { own: true }, resource: message }
 )";
+
+const std::string kLeak = to_base64("the mailbox leaks");
 
 const LinkSettings kLinks{.graph = {"https://graph"}, .outside = "https://proxy"};
 
@@ -219,6 +230,15 @@ class PipelineTest : public ::testing::Test {
     EXPECT_EQ(response.status, 412);
     approvals_.add(log_.entries().back().record.content["approval"], state);
     return std::string(response.headers.get("x-msft-approval-code"));
+  }
+
+  // Contacts need approval; a rule names who may go past it.
+  void break_glass_for_contacts() {
+    rules_.replace(rules_from(std::string(kRules) + kBreakGlassRule));
+  }
+  http::Response break_glass(http::Headers headers) {
+    headers.add("Holdfast-Break-Glass", "true");
+    return send("POST", "/v1.0/me/contacts/c1/permanentDelete", std::move(headers));
   }
 
   static json error_of(const http::Response& response) {
@@ -681,6 +701,77 @@ TEST_F(PipelineTest, ApprovalWithoutItsPapersIsAskedForThem) {
     EXPECT_EQ(error_of(response)["code"], "HoldfastJustificationRequired");
     EXPECT_EQ(response.headers.count("Holdfast-Record"), 1U);
   }
+}
+
+TEST_F(PipelineTest, BreakingTheGlassGoesPastAnApprovalWithAReview) {
+  break_glass_for_contacts();
+  const http::Response response = break_glass({{"x-msft-approval-justification", kLeak}});
+  EXPECT_EQ(response.status, 204);
+  ASSERT_EQ(upstream_->forwarded.size(), 1U);
+  EXPECT_EQ(log_.entries().at(0).record.approval_step, audit::ApprovalStep::kBreakGlass);
+  EXPECT_EQ(content(0)["decision"]["effect"], "break_glass");
+  EXPECT_EQ(content(0)["decision"]["rules"], json::array({"incident"}));
+  EXPECT_EQ(content(0)["request"]["justification"], "the mailbox leaks");
+  EXPECT_EQ(content(0)["review"]["review_within_s"], 4 * 3600);
+  EXPECT_EQ(content(0)["review"]["state"], "OPEN");
+  EXPECT_FALSE(content(0).contains("approval"));
+  EXPECT_TRUE(parse_uuid(content(0)["review"]["code"].get<std::string>()));
+  EXPECT_NE(metrics_.text().find("holdfast_break_glass_total 1"), std::string::npos);
+}
+
+TEST_F(PipelineTest, BreakingTheGlassTakesAJustificationAndTheRightWord) {
+  break_glass_for_contacts();
+  const std::vector<std::pair<http::Headers, const char*>> refused = {
+      {{}, "HoldfastJustificationRequired"},
+      {{{"x-msft-approval-justification", to_base64("  short  ")}},
+       "HoldfastJustificationRequired"},
+      {{{"x-msft-approval-justification", "!"}}, "HoldfastJustificationRequired"},
+      {{{"x-msft-approval-justification", kLeak}, {"Holdfast-Break-Glass", "true"}},
+       "HoldfastBadRequest"}};
+  for (const auto& [headers, code] : refused) {
+    clock_.advance(std::chrono::minutes(1));
+    const http::Response response = break_glass(headers);
+    EXPECT_EQ(response.status, 400);
+    EXPECT_EQ(error_of(response)["code"], code);
+  }
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, NobodyBreaksTheGlassUnasked) {
+  break_glass_for_contacts();
+  const http::Response response = send("POST", "/v1.0/me/contacts/c1/permanentDelete", papers());
+  EXPECT_EQ(response.status, 412);
+  EXPECT_EQ(error_of(response)["innerError"]["holdfast"]["break_glass"], json::array({"incident"}));
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, WhoNoRuleNamesAsksForApprovalAsEver) {
+  http::Headers headers = papers();
+  headers.add("Holdfast-Break-Glass", "true");
+  EXPECT_EQ(send("POST", "/v1.0/me/contacts/c1/permanentDelete", headers).status, 412);
+}
+
+// What officers have said, or the call has done already, stands.
+TEST_F(PipelineTest, BreakingTheGlassIsForCallsWithoutAnAnswer) {
+  using enum approval::ApprovalState;
+  const std::vector<std::pair<approval::ApprovalState, int>> cases = {
+      {kPending, 204}, {kApproved, 204}, {kRejected, 403}, {kExecuted, 409}, {kUnknown, 409}};
+  for (const auto& [state, status] : cases) {
+    SCOPED_TRACE(audit::to_string(state));
+    clock_.advance(std::chrono::minutes(1));
+    approvals_.all.clear();
+    file_approval(state);
+    break_glass_for_contacts();
+    const std::size_t before = upstream_->forwarded.size();
+    EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, status);
+    EXPECT_EQ(upstream_->forwarded.size() - before, status == 204 ? 1U : 0U);
+    if (status != 204) continue;
+    const std::size_t intent = log_.entries().size() - 2;
+    EXPECT_EQ(content(intent).contains("review"), state == kPending);
+    EXPECT_EQ(content(intent).contains("approval"), state == kApproved) << "it is claimed";
+  }
+  approvals_.away = true;
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 503);
 }
 
 TEST_F(PipelineTest, CallerMustBeNamed) {

@@ -1,0 +1,183 @@
+// Reviews of calls that went past their approval: opened with the intent, closed once by somebody
+// else, overdue in between.
+#include "approval/notices_postgres.h"
+#include "approval/reviews_postgres.h"
+#include "tests/integration/approval_fixture.h"
+
+namespace holdfast::approval {
+namespace {
+
+using audit::ApprovalStep;
+using std::chrono::hours;
+using testing::ApprovalTest;
+using testing::officer;
+using testing::requester;
+
+class ReviewTest : public ApprovalTest {
+ protected:
+  void SetUp() override {
+    ApprovalTest::SetUp();
+    reviews_ = std::make_unique<PostgresReviewSource>(*workers_);
+    watch_ = std::make_unique<ReviewWatch>(
+        audit::DatabaseAccess{.database = database("holdfast_audit")});
+  }
+  void TearDown() override {
+    watch_.reset();
+    ApprovalTest::TearDown();
+  }
+
+  static audit::Record intent(const Uuid& code, const std::string& justification = "a leak") {
+    audit::Record made = step_record(audit::Kind::kIntent, ApprovalStep::kBreakGlass, {});
+    made.content.erase("approval");
+    made.content["review"] =
+        opening({.code = code, .rules = {}, .review_within = hours(1)}, requester());
+    made.content["request"] = {{"justification", justification}};
+    made.content["decision"] = {{"effect", "break_glass"}, {"rules", {"incident"}}};
+    return made;
+  }
+  Result<audit::Receipt> append(audit::Record made) {
+    return runner_.run(replica_->append_intent(std::move(made), request("")));
+  }
+  Uuid open() {
+    const Uuid code = make_uuid_v4();
+    const auto receipt = append(intent(code));
+    EXPECT_TRUE(receipt.ok()) << receipt.error().message;
+    return code;
+  }
+  Review review_of(const Uuid& code) {
+    auto found = runner_.run(reviews_->find(code));
+    EXPECT_TRUE(found.ok() && found->has_value());
+    return **std::move(found);
+  }
+  std::string state(const Uuid& code) { return std::string(to_string(review_of(code).state)); }
+
+  static audit::Record closing(nlohmann::json content) {
+    audit::Record made = step_record(audit::Kind::kApproval, ApprovalStep::kReview, {});
+    made.content.erase("approval");
+    made.content["review"] = std::move(content);
+    return made;
+  }
+  Result<audit::RecordRef> append_closing(nlohmann::json content) {
+    return runner_.run(officers_->append(closing(std::move(content))));
+  }
+  Result<audit::RecordRef> close(const Uuid& code, const Approver& by) {
+    Result<nlohmann::json> content =
+        approval::close(review_of(code), by, TokenApprovals::kRefused, "in order");
+    if (!content.ok()) return content.error();
+    return append_closing(*std::move(content));
+  }
+  void let_pass(const std::string& interval) const {
+    sql("postgres",
+        "UPDATE holdfast.reviews SET review_by = review_by - interval '" + interval + "'");
+  }
+
+  std::unique_ptr<PostgresReviewSource> reviews_;
+  std::unique_ptr<ReviewWatch> watch_;
+};
+
+TEST_F(ReviewTest, an_intent_opens_one_and_an_officer_closes_it) {
+  const Uuid code = open();
+  const Review review = review_of(code);
+  EXPECT_EQ(to_string(review.state), "OPEN");
+  EXPECT_EQ(review.requester.accounts, requester().accounts);
+  EXPECT_EQ(review.document.at("filing").at("request").at("justification"), "a leak");
+  EXPECT_EQ(review.document.at("filing").at("rules"), nlohmann::json::array({"incident"}));
+  ASSERT_TRUE(close(code, officer(1)).ok());
+  EXPECT_EQ(state(code), "CLOSED");
+  const nlohmann::json history = review_of(code).document.at("history");
+  ASSERT_EQ(history.size(), 2U);
+  EXPECT_EQ(history[1].at("content").at("finding"), "in order");
+  EXPECT_EQ(close(code, officer(2)).error().code, ErrorCode::kInvalid);
+}
+
+TEST_F(ReviewTest, without_a_justification_no_intent_is_recorded) {
+  for (const char* justification : {"", " \n\t"}) {
+    const auto receipt = append(intent(make_uuid_v4(), justification));
+    ASSERT_FALSE(receipt.ok());
+    EXPECT_EQ(receipt.error().code, ErrorCode::kRefused);
+  }
+  audit::Record without = intent(make_uuid_v4());
+  without.content.erase("request");
+  EXPECT_FALSE(append(std::move(without)).ok());
+  EXPECT_EQ(kinds(), "") << "and none of them holds up the others";
+  open();
+  EXPECT_EQ(kinds(), "intent");
+}
+
+TEST_F(ReviewTest, who_made_the_call_never_closes_it) {
+  const Uuid code = open();
+  EXPECT_EQ(close(code, officer(99)).error().code, ErrorCode::kRefused);
+  // Whatever the audit service thinks, the database does not take it.
+  nlohmann::json forged =
+      *approval::close(review_of(code), officer(1), TokenApprovals::kRefused, "in order");
+  forged["by"]["person"] = requester().accounts.front();
+  EXPECT_EQ(append_closing(forged).error().code, ErrorCode::kRefused);
+  forged["by"].erase("person");
+  EXPECT_EQ(append_closing(forged).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(state(code), "OPEN");
+}
+
+TEST_F(ReviewTest, of_two_officers_at_once_one_closes_it) {
+  const Uuid code = open();
+  const Review review = review_of(code);
+  const auto content = [&](int person) {
+    return *approval::close(review, officer(person), TokenApprovals::kRefused, "in order");
+  };
+  EXPECT_TRUE(append_closing(content(1)).ok());
+  EXPECT_EQ(append_closing(content(2)).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(kinds(), "intent,approval");
+}
+
+TEST_F(ReviewTest, overdue_ones_are_counted_until_they_are_closed) {
+  const Uuid first = open();
+  ASSERT_TRUE(watch_->step().ok());
+  EXPECT_EQ(watch_->overdue(), 0);
+  let_pass("3 hours");
+  open();
+  ASSERT_TRUE(watch_->step().ok());
+  EXPECT_EQ(watch_->overdue(), 1);
+  EXPECT_GE(watch_->oldest_s(), 2 * 3600 - 60);
+  EXPECT_EQ(state(first), "OVERDUE");
+  ReviewFilter filter{.states = {ReviewState::kOverdue}};
+  EXPECT_EQ(runner_.run(reviews_->list(filter))->size(), 1U);
+  ASSERT_TRUE(close(first, officer(1)).ok());
+  ASSERT_TRUE(watch_->step().ok());
+  EXPECT_EQ(watch_->overdue(), 0);
+  EXPECT_EQ(watch_->oldest_s(), 0);
+}
+
+TEST_F(ReviewTest, webhooks_are_told_in_order_and_once) {
+  NoticeStream hook({.database = {.database = database("holdfast_audit")},
+                     .webhook = "hook",
+                     .warn = std::chrono::minutes(0),
+                     .silence = std::chrono::minutes(1)});
+  ASSERT_TRUE(hook.next().ok());
+  const Uuid code = open();
+  file("a");
+  let_pass("3 hours");
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(watch_->step().ok());
+  ASSERT_TRUE(close(code, officer(1)).ok());
+  std::string told;
+  for (int i = 0; i < 10; ++i) {
+    const auto notice = hook.next();
+    ASSERT_TRUE(notice.ok()) << notice.error().message;
+    if (!notice->has_value()) break;
+    told += (*notice)->event + " " + (*notice)->state + ",";
+    EXPECT_EQ((*notice)->until.empty(), (*notice)->event == "reviewed");
+    ASSERT_TRUE(hook.settle(**notice).ok());
+  }
+  EXPECT_EQ(told, "break_glass OPEN,pending PENDING,review_overdue OVERDUE,reviewed CLOSED,");
+}
+
+TEST_F(ReviewTest, nobody_takes_anything_back) {
+  const Uuid code = open();
+  for (const char* statement : {"DELETE FROM holdfast.reviews", "TRUNCATE holdfast.reviews CASCADE",
+                                "UPDATE holdfast.review_history SET content = '{}'",
+                                "DELETE FROM holdfast.review_history"}) {
+    EXPECT_ANY_THROW(sql("postgres", statement)) << statement;
+  }
+  EXPECT_EQ(state(code), "OPEN");
+}
+
+}  // namespace
+}  // namespace holdfast::approval

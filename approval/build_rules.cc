@@ -170,11 +170,12 @@ std::string Problems::text() const {
   return text;
 }
 
-BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& problems) {
+BuiltRules build_rules(const YamlDocument& document, const ListReader& read, WallTime now,
+                       Problems& problems) {
   BuiltRules built;
   RuleSetData& data = built.data;
   data.revision = document.value["revision"].get<std::string>();
-  ConditionBuilder conditions(document, now, problems);
+  ConditionBuilder conditions(document, read, now, problems);
   std::map<std::string, std::string> first_pointer_of;
   const Approvers approvers = read_approvers(document.value);
   const json& rules = document.value["rules"];
@@ -191,7 +192,7 @@ BuiltRules build_rules(const YamlDocument& document, WallTime now, Problems& pro
   data.asks_about_items = conditions.any_about_items();
   data.list_files = conditions.list_files();
   data.lists = conditions.take_lists();
-  built.list_file_digests = conditions.file_digests();
+  built.list_sources = conditions.take_sources();
   return built;
 }
 

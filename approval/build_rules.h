@@ -2,6 +2,7 @@
 // names, list entries, regular expressions, networks, time zones.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,13 +31,17 @@ class Problems {
   std::vector<std::string> lines_;
 };
 
-// The document fits the schema. Reads list files relative to the rule file. What is returned is of
+// Gives the file that a list names, as the rule file names it.
+using ListReader = std::function<Result<FileBytes>(const std::string& file)>;
+
+// The document fits the schema. Reads list files with `read`. What is returned is of
 // use only when no problems were added; its sha256 is left empty.
 struct BuiltRules {
   RuleSetData data;
-  std::vector<std::string> list_file_digests;  // Hex SHA-256, in the order of the lists' names.
+  SourceFiles list_sources;  // In the order of the lists' names.
 };
-BuiltRules build_rules(const config::YamlDocument& document, WallTime now, Problems& problems);
+BuiltRules build_rules(const config::YamlDocument& document, const ListReader& read, WallTime now,
+                       Problems& problems);
 
 // "mon" -> 0 … "sun" -> 6.
 unsigned weekday_index(const std::string& name);

@@ -15,7 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kListBytesMax = 64 * 1024 * 1024;
 constexpr std::array<std::string_view, 5> kActions = {"permanentdelete", "recall", "harddelete",
                                                       "remediate", "purgedata"};
 
@@ -50,11 +49,11 @@ void sort_unique(std::vector<std::string>& values) {
   values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
-ConditionBuilder::ConditionBuilder(const config::YamlDocument& document, WallTime now,
-                                   Problems& problems)
+ConditionBuilder::ConditionBuilder(const config::YamlDocument& document, const ListReader& read,
+                                   WallTime now, Problems& problems)
     : document_(document), problems_(problems) {
   default_zone_ = zone_of(document.value, "");
-  read_lists(now);
+  read_lists(read, now);
   read_calendars();
 }
 
@@ -66,7 +65,7 @@ bool ConditionBuilder::check_name(const std::string& pointer, const std::string&
   return false;
 }
 
-void ConditionBuilder::read_lists(WallTime now) {
+void ConditionBuilder::read_lists(const ListReader& read, WallTime now) {
   if (!document_.value.contains("lists")) return;
   // nlohmann keeps members sorted by name, which is the order the digests are promised in.
   for (const auto& [name, list] : document_.value["lists"].items()) {
@@ -77,7 +76,7 @@ void ConditionBuilder::read_lists(WallTime now) {
     if (list.contains("file") == list.contains("values")) {
       problems_.add(pointer, "a list has either values or a file");
     } else if (list.contains("file")) {
-      read_list_file(source, list, pointer, now);
+      read_list_file(source, list, pointer, read, now);
     } else {
       if (list.contains("max_age")) {
         problems_.add(pointer + "/max_age", "max_age is only for lists with a file");
@@ -92,21 +91,23 @@ void ConditionBuilder::read_lists(WallTime now) {
 }
 
 void ConditionBuilder::read_list_file(SourceList& source, const json& list,
-                                      const std::string& pointer, WallTime now) {
+                                      const std::string& pointer, const ListReader& reader,
+                                      WallTime now) {
   const std::string file = list["file"].get<std::string>();
   source.file = (std::filesystem::path(document_.file).parent_path() / file).string();
-  const Result<FileBytes> read = read_file(source.file, kListBytesMax);
+  Result<FileBytes> read = reader(file);
   if (!read.ok()) {
     problems_.add(pointer + "/file",
                   "cannot read \"" + source.file + "\": " + read.error().message);
     return;
   }
-  file_digests_.push_back(to_hex(sha256(read->bytes)));
+  const WallTime modified = std::min(read->modified, now);
   if (list.contains("max_age")) {
-    source.list.stale_from =
-        std::min(read->modified, now) + parse_duration(list["max_age"].get<std::string>());
+    source.list.max_age = parse_duration(list["max_age"].get<std::string>());
+    source.list.stale_from = modified + *source.list.max_age;
   }
   Result<std::vector<ListEntry>> entries = parse_list(read->bytes);
+  sources_.push_back({.name = file, .bytes = std::move(read->bytes), .modified = modified});
   if (!entries.ok()) {
     problems_.add_line(source.file + ":" + entries.error().message);
     return;

@@ -20,7 +20,8 @@ namespace holdfast::approval {
 class ConditionBuilder {
  public:
   // Reads all lists and calendars of the document, which must outlive the builder.
-  ConditionBuilder(const config::YamlDocument& document, WallTime now, Problems& problems);
+  ConditionBuilder(const config::YamlDocument& document, const ListReader& read, WallTime now,
+                   Problems& problems);
 
   // `map` fits the schema's "conditions".
   std::vector<Condition> build(const nlohmann::json& map, const std::string& pointer);
@@ -34,7 +35,7 @@ class ConditionBuilder {
   bool any_about_items() const { return any_about_items_; }
 
   std::vector<RuleList> take_lists();
-  const std::vector<std::string>& file_digests() const { return file_digests_; }
+  SourceFiles take_sources() { return std::move(sources_); }
 
  private:
   // How a condition compares, which says what a list entry must look like.
@@ -56,9 +57,9 @@ class ConditionBuilder {
   };
 
   bool check_name(const std::string& pointer, const std::string& name);
-  void read_lists(WallTime now);
+  void read_lists(const ListReader& read, WallTime now);
   void read_list_file(SourceList& source, const nlohmann::json& list, const std::string& pointer,
-                      WallTime now);
+                      const ListReader& read, WallTime now);
   void read_calendars();
   std::optional<Zone> zone_of(const nlohmann::json& map, const std::string& pointer);
   std::optional<Schedule> schedule_of(const nlohmann::json& map, const std::string& pointer,
@@ -92,7 +93,7 @@ class ConditionBuilder {
   std::map<std::string, Schedule> calendars_;
   std::set<std::string> broken_calendars_;
   std::optional<Zone> default_zone_;
-  std::vector<std::string> file_digests_;
+  SourceFiles sources_;
   bool any_about_items_ = false;
 };
 

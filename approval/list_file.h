@@ -27,6 +27,18 @@ struct FileBytes {
 // message does not name the path.
 Result<FileBytes> read_file(const std::string& path, std::size_t bytes_max);
 
+// One of the files that rules are made from.
+struct SourceFile {
+  std::string name;  // Of a list, as the rule file names it; of the rule file: kRuleFileName.
+  std::string bytes;
+  WallTime modified;
+};
+
+inline constexpr const char* kRuleFileName = "rules";
+
+// The rule file, then list files in the order of the lists' names.
+using SourceFiles = std::vector<SourceFile>;
+
 struct ListEntry {
   std::string text;
   int line = 0;

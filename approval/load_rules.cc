@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "approval/build_rules.h"
 #include "approval/list_file.h"
@@ -14,38 +15,66 @@ namespace holdfast::approval {
 namespace {
 
 constexpr std::size_t kRuleFileBytesMax = 4 * 1024 * 1024;
+constexpr std::size_t kListBytesMax = 64 * 1024 * 1024;
 
 Error invalid(const Problems& problems) {
   return {ErrorCode::kInvalid, problems.text()};
 }
 
-std::string digest_of_all(const std::string& rule_bytes, const BuiltRules& built) {
-  std::string rules = to_hex(sha256(rule_bytes));
-  if (built.list_file_digests.empty()) return rules;
-  std::string digests = rules + "\n";
-  for (const std::string& digest : built.list_file_digests) digests += digest + "\n";
+std::string digest_of_all(const SourceFiles& files) {
+  std::string rules = to_hex(sha256(files.front().bytes));
+  if (files.size() == 1) return rules;
+  std::string digests;
+  for (const SourceFile& file : files) digests += to_hex(sha256(file.bytes)) + "\n";
   return to_hex(sha256(digests));
 }
 
-}  // namespace
-
-Result<RuleSet> load_rules(const std::string& path, WallTime now) {
-  const Result<FileBytes> file = read_file(path, kRuleFileBytesMax);
-  if (!file.ok()) return Error{file.error().code, path + ": " + file.error().message};
-  Result<config::YamlDocument> written = config::parse_yaml(file->bytes, path);
+Result<RuleSet> load(FileBytes file, const std::string& label, const ListReader& read,
+                     WallTime now) {
+  Result<config::YamlDocument> written = config::parse_yaml(file.bytes, label);
   if (!written.ok()) return written.error();
 
   Problems problems(*written);
   const config::YamlDocument& document = *written;
   if (Status fits = config::validate(document, rules_schema()); !fits.ok()) return fits.error();
 
-  BuiltRules built = build_rules(document, now, problems);
+  BuiltRules built = build_rules(document, read, now, problems);
   if (!problems.empty()) return invalid(problems);
-  built.data.sha256 = digest_of_all(file->bytes, built);
+  auto sources = std::make_shared<SourceFiles>(std::move(built.list_sources));
+  sources->insert(sources->begin(), {.name = kRuleFileName,
+                                     .bytes = std::move(file.bytes),
+                                     .modified = std::min(file.modified, now)});
+  built.data.sha256 = digest_of_all(*sources);
+  built.data.sources = std::move(sources);
   built.data.index = std::make_shared<const RuleIndex>(built.data);
   built.data.tests = run_rule_tests(document, built.data, problems);
   if (!problems.empty()) return invalid(problems);
   return RuleSet(std::make_shared<const RuleSetData>(std::move(built.data)));
+}
+
+}  // namespace
+
+Result<RuleSet> load_rules(const std::string& path, WallTime now) {
+  Result<FileBytes> file = read_file(path, kRuleFileBytesMax);
+  if (!file.ok()) return Error{file.error().code, path + ": " + file.error().message};
+  const auto beside = [folder =
+                           std::filesystem::path(path).parent_path()](const std::string& name) {
+    return read_file((folder / name).string(), kListBytesMax);
+  };
+  return load(*std::move(file), path, beside, now);
+}
+
+Result<RuleSet> load_rules(const SourceFiles& files, const std::string& label, WallTime now) {
+  if (files.empty()) return Error{ErrorCode::kNotFound, label + ": there is no rule file"};
+  const auto among = [&files](const std::string& name) -> Result<FileBytes> {
+    for (const SourceFile& file : files) {
+      const bool is_list = &file != &files.front();
+      if (is_list && file.name == name) return FileBytes{file.bytes, file.modified};
+    }
+    return Error{ErrorCode::kNotFound, "it is not among the files kept"};
+  };
+  const SourceFile& rules = files.front();
+  return load({.bytes = rules.bytes, .modified = rules.modified}, label, among, now);
 }
 
 std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now) {

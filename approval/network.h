@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ using IpAddress = std::array<std::uint8_t, 16>;
 struct Network {
   IpAddress address{};
   unsigned prefix_bits = 128;  // Of the 128; an IPv4 /8 is 104 here.
+  auto operator<=>(const Network&) const = default;
 };
 
 // nullopt for anything but one IPv4 or IPv6 address; an IPv6 zone (%eth0) is ignored.

@@ -28,6 +28,7 @@ struct ListContent {
 struct RuleList {
   std::string name;
   std::shared_ptr<const ListContent> content;
+  std::optional<std::chrono::seconds> max_age{};
   // From this instant on nothing is known from the list: its file is older than max_age.
   std::optional<WallTime> stale_from;
 };
@@ -137,7 +138,8 @@ struct RuleSetData {
   std::string sha256;
   std::vector<Rule> rules;  // In the order of the file, which means nothing.
   std::vector<RuleList> lists;
-  std::vector<std::string> list_files;  // Those that lists are read from.
+  std::vector<std::string> list_files;         // Those that lists are read from.
+  std::shared_ptr<const SourceFiles> sources;  // All that the above is made from.
   // Of rules and lists; nullptr: every rule is looked at.
   std::shared_ptr<const RuleIndex> index;
   bool asks_about_items = false;  // Whether any condition can take reading the item to settle.

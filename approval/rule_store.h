@@ -1,35 +1,60 @@
-// The rules in force, and their replacement while calls are being decided.
+// The generation of rules in force, and its replacement while calls are being decided.
 //
-//   RuleStore store(path, *load_rules(path, clock.now()));
-//   Decision d = decide(store.current(), facts);      // any thread
-//   store.replace(*load_rules(path, clock.now()));    // rule_watcher.h does
+//   RuleStore store;
+//   if (const std::optional<Generation> generation = store.current()) {     // any thread
+//     Decision d = decide(generation->rules, facts);
+//   }
+//   store.replace({7, *load_rules(files, label, clock.now())});             // rule_watcher.h does
 //
 // Rules are replaced whole. Nothing is kept on disk.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "approval/rules.h"
 #include "base/mutex.h"
+#include "base/task.h"
 
 namespace holdfast::approval {
+
+struct Generation {
+  std::int64_t number = 0;  // From 1 on.
+  RuleSet rules;
+};
 
 // Every method may be called from any thread.
 class RuleStore {
  public:
-  RuleStore(std::string path, RuleSet initial);
-
-  const std::string& path() const { return path_; }
+  RuleStore() = default;
+  explicit RuleStore(Generation initial) : generation_(std::move(initial)) {}
 
   // A snapshot; it stays valid and unchanged for as long as it is held. Costs a shared_ptr copy.
-  RuleSet current() const;
+  // nullopt, and only at the beginning: none is in force yet, and no guarded call may pass.
+  std::optional<Generation> current() const;
 
-  void replace(RuleSet rules);
+  void replace(Generation generation);
+
+  // Why none is in force, or why the one that is may not be the newest; empty: all is well.
+  std::string problem() const;
+  void set_problem(std::string problem);
+
+  // For a call that was decided by a generation that is over: waits for the next one, at most
+  // `patience`. Whether there is one.
+  Task<bool> wait_beyond(std::int64_t number, std::chrono::milliseconds patience);
+
+  // For who replaces them: waits until somebody does wait, at most `patience`.
+  void wait_until_wanted(std::chrono::milliseconds patience);
+  void want_newer();
 
  private:
-  const std::string path_;
   mutable Mutex mutex_;
-  RuleSet rules_ HOLDFAST_GUARDED_BY(mutex_);
+  holdfast::Condition wanted_;
+  std::optional<Generation> generation_ HOLDFAST_GUARDED_BY(mutex_);
+  std::string problem_ HOLDFAST_GUARDED_BY(mutex_) = "the rules in force are not known yet";
+  bool is_wanted_ HOLDFAST_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace holdfast::approval

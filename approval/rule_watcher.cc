@@ -8,11 +8,19 @@
 #include <tuple>
 #include <utility>
 
+#include "approval/loosening.h"
 #include "approval/rule_model.h"
+#include "base/json.h"
 #include "base/log.h"
 
 namespace holdfast::approval {
 namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kFollowEvery{500};
+constexpr milliseconds kFollowFirstEvery{50};  // While no generation is in force.
+constexpr int kAttempts = 10;                  // Others may change the rules at the same time.
 
 // What a change of a file changes: replaced by a rename or written in place.
 std::string look_of(const std::string& path) {
@@ -23,132 +31,249 @@ std::string look_of(const std::string& path) {
          "\n";
 }
 
-std::string look_of_all(const RuleStore& store) {
-  std::string all = look_of(store.path());
-  for (const std::string& file : store.current().data().list_files) all += look_of(file);
-  return all;
+template <class T>
+Status status_of(const Result<T>& result) {
+  return result.ok() ? Status{} : Status{result.error()};
 }
 
-nlohmann::json naming(const RuleSet& rules) {
-  return {{"revision", rules.revision()}, {"sha256", rules.sha256()}};
+GenerationName name_of(const Generation& generation) {
+  return {.number = generation.number,
+          .revision = generation.rules.revision(),
+          .sha256 = generation.rules.sha256()};
 }
 
-// Durable when it returns well.
-Status record_change(audit::AuditLog& log, const RuleSet& before, const RuleSet& after) {
-  audit::Record record{.kind = audit::Kind::kRules};
-  record.content["rules"] = naming(after);
-  record.content["rules"]["before"] = naming(before);
-  Status recorded = Error{ErrorCode::kInternal, "nobody answered"};
-  boost::asio::io_context context;
-  const auto append = [&]() -> Task<void> {
-    const Result<audit::RecordRef> appended = co_await log.append(std::move(record));
-    recorded = appended.ok() ? Status{} : Status{appended.error()};
-  };
-  boost::asio::co_spawn(context, append, boost::asio::detached);
-  context.run();
-  return recorded;
+std::string label_of(std::int64_t number) {
+  return "generation " + std::to_string(number) + " of the rules";
+}
+
+std::string none_in_force(const Generations::InForce& now) {
+  if (now.waiting == 0) return "no rules are in force yet";
+  return label_of(now.waiting) + " waits for an admin's approval, and none is in force";
 }
 
 }  // namespace
 
-RuleWatcher::RuleWatcher(RuleStore& store, audit::AuditLog& log, const Clock& clock,
-                         std::chrono::milliseconds interval)
-    : store_(store), log_(log), clock_(clock) {
-  {
-    MutexLock lock(mutex_);
-    seen_ = look_of_all(store_);
-    note_stale_lists();
-  }
-  if (interval.count() > 0) {
-    thread_ = std::thread([this, interval] { run(interval); });
-  }
-}
+RuleWatcher::RuleWatcher(RuleStore& store, audit::AuditLog& log, Generations& generations,
+                         RuleWatcherOptions options, const Clock& clock)
+    : store_(store),
+      log_(log),
+      generations_(generations),
+      options_(std::move(options)),
+      clock_(clock),
+      thread_([this] { run(); }) {}
 
 RuleWatcher::~RuleWatcher() {
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-  }
-  stopped_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  stopping_ = true;
+  generations_.interrupt();
+  store_.want_newer();
+  thread_.join();
 }
 
 Status RuleWatcher::reload() {
   MutexLock lock(mutex_);
   failure_.clear();  // Whoever asks is told again.
-  const std::string before = store_.current().sha256();
-  Status loaded = reload_locked();
-  if (loaded.ok() && store_.current().sha256() == before) {
-    log_info("rules read again, and as they were", {{"sha256", before}});
+  const std::int64_t before = followed_.active;
+  Status loaded = read_files();
+  follow();
+  if (loaded.ok() && followed_.active == before) {
+    log_info("rules read again, the same are in force", {{"generation", before}});
   }
   return loaded;
 }
 
-bool RuleWatcher::look() {
-  MutexLock lock(mutex_);
-  const bool due = !failure_.empty() || look_of_all(store_) != seen_;
-  const std::string before = store_.current().sha256();
-  if (due) std::ignore = reload_locked();
-  note_stale_lists();
-  return store_.current().sha256() != before;
+void RuleWatcher::run() {
+  while (!stopping_) {
+    look();
+    store_.wait_until_wanted(store_.current() ? kFollowEvery : kFollowFirstEvery);
+  }
 }
 
-Status RuleWatcher::reload_locked() {
-  // Looked at before they are read: a change in between is seen next time.
-  std::string seen = look_of_all(store_);
-  Result<RuleSet> read = load_rules(store_.path(), clock_.now());
-  Status loaded = read.ok() ? take_in_force(*std::move(read)) : Status{read.error()};
-  if (!loaded.ok()) {
-    if (loaded.error().message != failure_) {
-      log_error("rules not reloaded, the old ones stay", {{"reason", loaded.error().message}});
-    }
-    failure_ = loaded.error().message;
-    seen_ = std::move(seen);
-    return loaded;
+void RuleWatcher::look() {
+  MutexLock lock(mutex_);
+  const SteadyTime now = clock_.steady_now();
+  const bool is_first = seen_.empty();
+  // The log says itself why it is not ready; nothing can be offered until it is.
+  if (log_.health().ready && (is_first || (options_.interval.count() > 0 && now >= look_at_))) {
+    look_at_ = now + options_.interval;
+    const bool due = !failure_.empty() || look_of_all() != seen_;
+    if (due) std::ignore = read_files();
   }
-  failure_.clear();
+  follow();
+  note_stale_lists();
+}
+
+std::string RuleWatcher::look_of_all() const {
+  std::string all = look_of(options_.path);
+  for (const std::string& file : list_files_) all += look_of(file);
+  return all;
+}
+
+Status RuleWatcher::read_files() {
+  // Looked at before they are read: a change in between is seen next time.
+  std::string seen = look_of_all();
+  Result<RuleSet> own = load_rules(options_.path, clock_.now());
+  Status done = status_of(own);
+  if (own.ok()) {
+    list_files_ = own->data().list_files;
+    done = offer(*own);
+  }
+  if (!done.ok() && done.error().message != failure_) {
+    log_error("rules not reloaded, the old ones stay", {{"reason", done.error().message}});
+  }
+  failure_ = done.ok() ? "" : done.error().message;
   // The new rules may name other lists: those are looked at from now on, and read once more.
   seen_ = std::move(seen);
+  return done;
+}
+
+bool RuleWatcher::is_known(const RuleSet& own, const Generations::Standing& standing) const {
+  if (standing.active_sha256 == own.sha256()) return true;
+  if (standing.same == 0) return false;
+  if (standing.same_state == "pending" || standing.same_state == "rejected") return true;
+  // They were in force once. Only who changes the files says that they are to be so again.
+  return standing.source.empty() || standing.source == own.sha256();
+}
+
+Status RuleWatcher::offer(const RuleSet& own) {
+  if (Status kept = generations_.keep(*own.data().sources); !kept.ok()) return kept;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const Result<Generations::Standing> standing =
+        generations_.standing(options_.writer, own.sha256());
+    if (!standing.ok()) return standing.error();
+    if (is_known(own, *standing)) {
+      if (standing->active_sha256 != own.sha256()) {
+        log_warning("this proxy's rule files are not what is in force",
+                    {{"generation", standing->same},
+                     {"state", standing->same_state},
+                     {"active", standing->active}});
+      }
+      return generations_.note_source(options_.writer, own.sha256());
+    }
+    std::optional<GenerationName> active;
+    std::vector<std::string> loosens = {"there are no rules in force"};
+    if (standing->active != 0) {
+      const Result<Generation> now = load(standing->active);
+      if (now.ok()) {
+        active = name_of(*now);
+        loosens = loosenings(now->rules, own);
+      } else if (now.error().code != ErrorCode::kInvalid) {
+        return now.error();
+      } else {
+        active = {.number = standing->active, .revision = {}, .sha256 = standing->active_sha256};
+        loosens = {"the rules in force do not load here, so nothing can be said"};
+      }
+    }
+    const Status offered =
+        append(generation_offer(standing->newest + 1, own, loosens, options_.people, active));
+    if (offered.ok()) {
+      log_info("rules offered", {{"generation", standing->newest + 1},
+                                 {"revision", own.revision()},
+                                 {"sha256", own.sha256()},
+                                 {"loosens", loosens}});
+      return {};
+    }
+    if (offered.error().code != ErrorCode::kNotFound) {
+      return Error{offered.error().code,
+                   "the audit log cannot take the record of it: " + offered.error().message};
+    }
+  }
+  return Error{ErrorCode::kUnavailable, "others keep changing the rules"};
+}
+
+Result<Generation> RuleWatcher::load(std::int64_t number) {
+  const std::optional<Generation> held = store_.current();
+  if (held && held->number == number) return *held;
+  const Result<SourceFiles> files = generations_.files(number);
+  if (!files.ok()) return files.error();
+  Result<RuleSet> rules = load_rules(*files, label_of(number), clock_.now());
+  if (!rules.ok()) return Error{ErrorCode::kInvalid, rules.error().message};
+  return Generation{.number = number, .rules = *std::move(rules)};
+}
+
+void RuleWatcher::follow() {
+  const Result<Generations::InForce> now = generations_.in_force();
+  Status followed = status_of(now);
+  if (now.ok()) followed = take(*now);
+  if (followed.ok() && now->recovered != 0) {
+    const Status recovered = recover(*now);
+    if (!recovered.ok()) {
+      log_error("rules not recovered", {{"reason", recovered.error().message}});
+    }
+  }
+  if (!followed.ok() && followed.error().message != follow_failure_) {
+    log_error("the rules in force cannot be followed", {{"reason", followed.error().message}});
+  }
+  follow_failure_ = followed.ok() ? "" : followed.error().message;
+  // A database that is away is no reason of its own: nothing is recorded then either.
+  const bool is_behind = now.ok() && !followed.ok();
+  if (is_behind || !store_.current()) {
+    store_.set_problem(followed.ok() ? none_in_force(*now) : followed.error().message);
+  }
+}
+
+Status RuleWatcher::take(const Generations::InForce& now) {
+  if (now.active == 0) return {};
+  if (now.active != followed_.active || now.files_modified != followed_.files_modified) {
+    const Result<SourceFiles> files = generations_.files(now.active);
+    if (!files.ok()) return files.error();
+    Result<RuleSet> rules = load_rules(*files, label_of(now.active), clock_.now());
+    if (!rules.ok()) return rules.error();
+    if (now.active != followed_.active) {
+      log_info("rules in force", {{"generation", now.active},
+                                  {"revision", rules->revision()},
+                                  {"sha256", rules->sha256()}});
+    }
+    store_.replace({.number = now.active, .rules = *std::move(rules)});
+  }
+  followed_ = now;
+  store_.set_problem("");
   return {};
 }
 
-Status RuleWatcher::take_in_force(RuleSet rules) {
-  const RuleSet before = store_.current();
-  const bool changes = rules.sha256() != before.sha256();
-  if (changes) {
-    const Status recorded = record_change(log_, before, rules);
-    if (!recorded.ok()) {
-      return Error{recorded.error().code,
-                   "the audit log cannot take the record of it: " + recorded.error().message};
-    }
+// What whoever owns the database lets take effect does so by a record like any other.
+Status RuleWatcher::recover(const Generations::InForce& now) {
+  std::optional<GenerationName> active;
+  if (now.active != 0) {
+    const Result<Generation> held = load(now.active);
+    if (!held.ok()) return held.error();
+    active = name_of(*held);
   }
-  store_.replace(rules);
-  if (changes) {
-    log_info(
-        "rules reloaded",
-        {{"revision", rules.revision()}, {"sha256", rules.sha256()}, {"before", before.sha256()}});
-  }
-  return {};
+  const Result<Generation> waiting = load(now.recovered);
+  if (!waiting.ok()) return waiting.error();
+  Result<nlohmann::json> recovery = parse_json(now.recovery);
+  if (!recovery.ok()) return recovery.error();
+  nlohmann::json change = generation_change("recovered", name_of(*waiting), active);
+  change["recovery"] = *std::move(recovery);
+  const Status done = append(std::move(change));
+  // Another replica was first.
+  if (!done.ok() && done.error().code == ErrorCode::kNotFound) return {};
+  return done;
+}
+
+// Durable when it returns well.
+Status RuleWatcher::append(nlohmann::json change) {
+  audit::Record record{.kind = audit::Kind::kRules};
+  record.content["rules"] = std::move(change);
+  Status recorded = Error{ErrorCode::kInternal, "nobody answered"};
+  boost::asio::io_context context;
+  const auto ask = [&]() -> Task<void> {
+    const Result<audit::RecordRef> appended = co_await log_.append(std::move(record));
+    recorded = status_of(appended);
+  };
+  boost::asio::co_spawn(context, ask, boost::asio::detached);
+  context.run();
+  return recorded;
 }
 
 void RuleWatcher::note_stale_lists() {
+  const std::optional<Generation> generation = store_.current();
+  if (!generation) return;
   std::set<std::string> stale;
-  for (std::string& line : stale_lists(store_.current(), clock_.now())) {
+  for (std::string& line : stale_lists(generation->rules, clock_.now())) {
     if (!stale_.contains(line)) log_error("a list is too old to be believed", {{"list", line}});
     stale.insert(std::move(line));
   }
   stale_ = std::move(stale);
-}
-
-void RuleWatcher::run(std::chrono::milliseconds interval) {
-  for (;;) {
-    {
-      MutexLock lock(mutex_);
-      if (!stopping_) stopped_.wait_for(mutex_, interval);
-      if (stopping_) return;
-    }
-    look();
-  }
 }
 
 }  // namespace holdfast::approval

@@ -1,21 +1,28 @@
-// Keeps the rules in force up with their files.
+// Keeps the rules in force: offers what this proxy's files have become, and follows the generation
+// that is active in the database, which is the same for all replicas.
 //
-//   RuleWatcher watcher(store, log, clock, std::chrono::seconds(5));   // looks from now on
-//   watcher.reload();                                                  // now: on SIGHUP
+//   RuleWatcher watcher(store, log, generations, options, clock);   // looks from now on
+//   watcher.reload();                                               // now: on SIGHUP
 //
-// Other rules take effect once a `rules` record that names them is durable: where the audit log
-// cannot take it, the old ones stay in force, and nothing is lost by waiting.
+// Files are an offer when they are not what they were when this proxy last looked (it remembers in
+// the database, over restarts), or, of a proxy that is new, when nobody has offered them before.
+// What loosens nothing, and anything where one person is enough, is activated by the record that
+// offers it; else it waits for an admin. Whatever this proxy's own files are, it decides by the
+// bytes of the active generation.
 //
-// What does not load changes nothing, is logged as an error once for each reason, and is tried
-// again at every look until it loads: a list may arrive after the file that names it. A list that
-// has become older than its max_age is logged as an error once; the rules already restrict by then.
+// What does not load, and an offer that the audit log cannot take, changes nothing, is logged as an
+// error once for each reason, and is tried again until it works: a list may arrive after the file
+// that names it. A list that has become older than its max_age is logged as an error once; the
+// rules already restrict by then.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "approval/generations_postgres.h"
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
 #include "base/clock.h"
@@ -23,12 +30,20 @@
 
 namespace holdfast::approval {
 
+struct RuleWatcherOptions {
+  std::string path;  // The rule file.
+  Uuid writer;       // This proxy, over restarts.
+  PeopleNeeded people = PeopleNeeded::kTwo;
+  std::chrono::milliseconds interval{0};  // Between two looks at the files; 0: none by itself.
+};
+
 // Every method may be called from any thread.
 class RuleWatcher {
  public:
-  // Store, log and clock must outlive the watcher. `interval` 0: never looks by itself.
-  RuleWatcher(RuleStore& store, audit::AuditLog& log, const Clock& clock,
-              std::chrono::milliseconds interval);
+  // Store, log, generations and clock must outlive the watcher, and nobody else may use the
+  // generations.
+  RuleWatcher(RuleStore& store, audit::AuditLog& log, Generations& generations,
+              RuleWatcherOptions options, const Clock& clock);
   ~RuleWatcher();
   RuleWatcher(const RuleWatcher&) = delete;
   RuleWatcher& operator=(const RuleWatcher&) = delete;
@@ -37,25 +52,36 @@ class RuleWatcher {
   // about as long as an append may take.
   Status reload();
 
-  // One look: reloads where a file has changed since the last load, or that load failed. Returns
-  // whether other rules are in force now.
-  bool look();
-
  private:
-  Status reload_locked() HOLDFAST_REQUIRES(mutex_);
-  Status take_in_force(RuleSet rules);
+  void look();
+  Status read_files() HOLDFAST_REQUIRES(mutex_);
+  Status offer(const RuleSet& own) HOLDFAST_REQUIRES(mutex_);
+  // Whether there is nothing to offer.
+  bool is_known(const RuleSet& own, const Generations::Standing& standing) const;
+  Result<Generation> load(std::int64_t number);
+  void follow() HOLDFAST_REQUIRES(mutex_);
+  Status take(const Generations::InForce& now) HOLDFAST_REQUIRES(mutex_);
+  Status recover(const Generations::InForce& now);
+  Status append(nlohmann::json change);
   void note_stale_lists() HOLDFAST_REQUIRES(mutex_);
-  void run(std::chrono::milliseconds interval);
+  std::string look_of_all() const HOLDFAST_REQUIRES(mutex_);
+  void run();
 
   RuleStore& store_;
   audit::AuditLog& log_;
+  Generations& generations_;
+  const RuleWatcherOptions options_;
   const Clock& clock_;
+  std::atomic<bool> stopping_{false};
   Mutex mutex_;
-  std::string seen_ HOLDFAST_GUARDED_BY(mutex_);     // What the files looked like before the load.
-  std::string failure_ HOLDFAST_GUARDED_BY(mutex_);  // Why the last load failed; empty: it did not.
+  std::vector<std::string> list_files_ HOLDFAST_GUARDED_BY(mutex_);  // That the own rules name.
+  std::string seen_ HOLDFAST_GUARDED_BY(mutex_);  // What the files looked like before the load.
+  std::string failure_ HOLDFAST_GUARDED_BY(mutex_) =
+      "not read yet";  // Empty: the last load worked.
+  std::string follow_failure_ HOLDFAST_GUARDED_BY(mutex_);
+  Generations::InForce followed_ HOLDFAST_GUARDED_BY(mutex_);
+  SteadyTime look_at_ HOLDFAST_GUARDED_BY(mutex_);
   std::set<std::string> stale_ HOLDFAST_GUARDED_BY(mutex_);
-  bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
-  holdfast::Condition stopped_;
   std::thread thread_;
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "approval/list_file.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -85,6 +86,9 @@ class RuleSet {
 // one from the future counts as modified now. kInvalid: one problem a line, each with file, line
 // and key. kNotFound: no such rule file.
 Result<RuleSet> load_rules(const std::string& path, WallTime now);
+
+// The same of files that were read before. `label` names the rule file in problems.
+Result<RuleSet> load_rules(const SourceFiles& files, const std::string& label, WallTime now);
 
 // One line for each list that is older than its max_age at `now`, by name. For check and alarms.
 std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr const char* kAppend = "append";
 constexpr const char* kAppendSteps = "append_steps";
+constexpr const char* kAppendGenerations = "append_generations";
+constexpr const char* kAppendStepsGenerations = "append_steps_generations";
 constexpr const char* kAppendLimits = "append_limits";
 constexpr const char* kRenew = "renew";
 constexpr const char* kOpenOperations = "open_operations";
@@ -42,6 +44,7 @@ Placement parse_refusal(std::string_view text) {
   if (text == "already_open") return Placement::kAlreadyOpen;
   if (text == "settled") return Placement::kSettled;
   if (text == "not_expired") return Placement::kNotExpired;
+  if (text == "generation") return Placement::kOutdated;
   if (text == "approval") return Placement::kApproval;
   if (text.starts_with(kLimitRefusal)) return Placement::kLimit;
   return Placement::kClosed;
@@ -70,6 +73,20 @@ std::vector<Placed> placements(const pqxx::row& appended, std::size_t count) {
   }
   if (placed.size() != count) throw std::runtime_error("the database answered for other entries");
   return placed;
+}
+
+// Where none are, the database need not look at any.
+bool add_generations(std::span<const Entry* const> entries, BinaryArray& generations) {
+  bool has_any = false;
+  for (const Entry* entry : entries) {
+    if (entry->generation == 0) {
+      generations.add_null();
+    } else {
+      generations.add(entry->generation);
+      has_any = true;
+    }
+  }
+  return has_any;
 }
 
 void add_steps(std::span<const Entry* const> entries, BinaryArray& steps) {
@@ -148,8 +165,12 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
                                "($1, $2, $3, $4, $5, $6";
     session.connection.prepare(kAppend, append + ")");
     session.connection.prepare(kAppendSteps, append + ", $7)");
-    // Only a proxy takes limits.
-    if (proxy) session.connection.prepare(kAppendLimits, append + ", $7, $8)");
+    // Only a proxy writes intents and takes limits.
+    if (proxy) {
+      session.connection.prepare(kAppendGenerations, append + ", generations => $7)");
+      session.connection.prepare(kAppendStepsGenerations, append + ", $7, generations => $8)");
+      session.connection.prepare(kAppendLimits, append + ", $7, $8, $9)");
+    }
     session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
     session.connection.prepare(kOpenOperations,
                                "SELECT operation_id, intent FROM "
@@ -189,6 +210,8 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
   // Steps are rare, and without any the database does nothing for them.
   if (has_steps || has_limits) add_steps(entries, steps);
   for (const Entry* entry : entries) limited.add(entry->is_limited ? kTrue : kFalse);
+  BinaryArray generations(kInt8);
+  const bool has_generations = add_generations(entries, generations);
   Session& session = *session_;
   session.notices.reset();
   const auto in_doubt = [this](std::string_view why) {
@@ -203,9 +226,13 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
                                        binary(kinds.bytes()), binary(operations.bytes()), more...);
     };
     const pqxx::result rows =
-        has_limits  ? execute(kAppendLimits, binary(steps.bytes()), binary(limited.bytes()))
-        : has_steps ? execute(kAppendSteps, binary(steps.bytes()))
-                    : execute(kAppend);
+        has_limits ? execute(kAppendLimits, binary(steps.bytes()), binary(limited.bytes()),
+                             binary(generations.bytes()))
+        : has_steps && has_generations
+            ? execute(kAppendStepsGenerations, binary(steps.bytes()), binary(generations.bytes()))
+        : has_steps       ? execute(kAppendSteps, binary(steps.bytes()))
+        : has_generations ? execute(kAppendGenerations, binary(generations.bytes()))
+                          : execute(kAppend);
     // A cancelled wait for a synchronous standby reports success, and a warning.
     if (session.notices.any()) return in_doubt(session.notices.first());
     return placements(rows.at(0), entries.size());

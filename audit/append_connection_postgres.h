@@ -31,8 +31,9 @@ enum class Placement {
   kSettled,       // An outcome of an operation that another process has ended.
   kClosed,        // An outcome of an operation that is not open: ended already, or never begun.
   kNotExpired,    // An outcome of another writer's operation, and that writer is alive.
-  kLimit,         // An intent that would exceed a rule's limit.
-  kApproval,      // The approval is not in the state that the entry's step needs.
+  kOutdated,  // Not as the rules in force are: an intent of another generation, or their change.
+  kLimit,     // An intent that would exceed a rule's limit.
+  kApproval,  // The approval is not in the state that the entry's step needs.
 };
 
 struct Placed {

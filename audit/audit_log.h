@@ -74,7 +74,8 @@ class AuditLog {
   // the spool has not drained. kInDoubt: it may have been committed; the log itself appends its
   // not_sent outcome once it knows. kRefused: the approval that it claims cannot be claimed, and
   // nothing is recorded. kLimit: a limit it takes is spent, and nothing is recorded; the message is
-  // the id of the limit's rule.
+  // the id of the limit's rule. kNotFound: its generation of rules is not in force (any more), and
+  // nothing is recorded: decide again.
   virtual Task<Result<Receipt>> append_intent(Record intent, OutboundRequest request) = 0;
 
   // Commits the terminal record of an intent that this process appended, in the database or, where
@@ -84,7 +85,7 @@ class AuditLog {
   virtual Task<Result<RecordRef>> append_outcome(Record outcome) = 0;
 
   // Commits any other record. Errors as for append_intent; kRefused: its approval step cannot be
-  // taken.
+  // taken. kNotFound: the rules that it would change are not as it says.
   virtual Task<Result<RecordRef>> append(Record record) = 0;
 
   virtual LogHealth health() const = 0;

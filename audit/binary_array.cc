@@ -23,6 +23,15 @@ void BinaryArray::add(std::string_view element) {
   bytes_ += element;
 }
 
+void BinaryArray::add(std::int64_t element) {
+  const auto bits = static_cast<std::uint64_t>(element);
+  std::string bytes(sizeof(bits), '\0');
+  for (std::size_t i = 0; i < sizeof(bits); ++i) {
+    bytes[i] = static_cast<char>((bits >> (8 * (sizeof(bits) - 1 - i))) & 0xFF);
+  }
+  add(bytes);
+}
+
 void BinaryArray::add_null() {
   add_length(kNullLength);
   put(kHasNullAt, 1);

@@ -16,11 +16,18 @@ namespace holdfast::audit {
 class BinaryArray {
  public:
   // PostgreSQL's type numbers (pg_type.dat); fixed for all versions.
-  enum class Element : std::uint32_t { kBool = 16, kBytea = 17, kText = 25, kUuid = 2950 };
+  enum class Element : std::uint32_t {
+    kBool = 16,
+    kBytea = 17,
+    kInt8 = 20,
+    kText = 25,
+    kUuid = 2950
+  };
 
   explicit BinaryArray(Element element);
 
   void add(std::string_view element);
+  void add(std::int64_t element);
   void add_null();
 
   // The parameter's bytes.

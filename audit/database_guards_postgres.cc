@@ -31,10 +31,12 @@ needed AS (
   SELECT to_regclass(format('holdfast.%I', n.relname)), n.relname, n.mask, n.bits, n.name
     FROM (VALUES ('approval_history', 25, 24, 'UPDATE and DELETE'),
                  ('approval_history', 32, 32, 'TRUNCATE'), ('approvals', 9, 8, 'DELETE'),
-                 ('approvals', 32, 32, 'TRUNCATE'),
+                 ('approvals', 32, 32, 'TRUNCATE'), ('generations', 9, 8, 'DELETE'),
+                 ('generations', 32, 32, 'TRUNCATE'),
                  ('review_history', 25, 24, 'UPDATE and DELETE'),
                  ('review_history', 32, 32, 'TRUNCATE'), ('reviews', 9, 8, 'DELETE'),
-                 ('reviews', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
+                 ('reviews', 32, 32, 'TRUNCATE'), ('rule_files', 9, 8, 'DELETE'),
+                 ('rule_files', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
 SELECT n.relname, n.name FROM needed n
   WHERE NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid

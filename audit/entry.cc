@@ -204,7 +204,8 @@ Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
                .operation_id = record.operation_id,
                .bytes = std::move(bytes),
                .approval_step = record.approval_step,
-               .is_limited = record.is_limited};
+               .is_limited = record.is_limited,
+               .generation = record.generation};
 }
 
 Result<Entry> read_entry(std::string bytes) {

@@ -36,7 +36,8 @@ struct Entry {
   Uuid operation_id;  // All zero: the entry names none.
   std::string bytes;
   ApprovalStep approval_step = ApprovalStep::kNone;
-  bool is_limited = false;  // See Record.
+  bool is_limited = false;      // See Record.
+  std::int64_t generation = 0;  // See Record.
 
   void set_time(WallTime time);
 };

@@ -363,6 +363,8 @@ void LogPostgres::accept(Pending pending, const Placed& placed) {
       return pending.done(Error{ErrorCode::kRefused, "the operation's writer is alive"});
     case Placement::kApproval:
       return pending.done(Error{ErrorCode::kRefused, "the approval has changed"});
+    case Placement::kOutdated:
+      return pending.done(Error{ErrorCode::kNotFound, "other rules are in force"});
     case Placement::kLimit:
       return pending.done(Error{ErrorCode::kLimit, placed.rule});
   }

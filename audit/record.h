@@ -74,6 +74,9 @@ struct Record {
   // An intent whose decision.limits are to be taken, or an outcome that gives back what its intent
   // took because nothing was sent.
   bool is_limited = false;
+  // Of an intent: the generation of rules it was decided by. Refused where that is not in force
+  // when it is committed; 0 fits only where none is.
+  std::int64_t generation = 0;
 };
 
 // Where a durable record stands.

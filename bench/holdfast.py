@@ -41,6 +41,7 @@ upstream:
 {trust}
 rules:
   file: {root}/rules.yaml
+  two_people: false
 logging:
   level: warning
 """

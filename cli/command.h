@@ -58,6 +58,9 @@ void add_approvals(CLI::App& app, Invocation& invocation);
 void add_token(CLI::App& app, Invocation& invocation);
 void add_keygen(CLI::App& app, Invocation& invocation);
 void add_rules(CLI::App& app, Invocation& invocation);
+// The subcommands of `rules` that are about generations.
+void add_generations(CLI::App* group, Invocation& invocation);
+void add_replay(CLI::App* group, Invocation& invocation);
 void add_config(CLI::App& app, Invocation& invocation);
 
 }  // namespace holdfast::cli

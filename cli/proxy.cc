@@ -116,6 +116,14 @@ audit::RecordSourceOptions approval_queries(const config::Config& config,
           .answer_timeout = config.audit_log.append_timeout};
 }
 
+approval::RuleWatcherOptions watcher_options(const config::Config& config, const Uuid& writer) {
+  return {.path = config.rules.file,
+          .writer = writer,
+          .people =
+              config.rules.two_people ? approval::PeopleNeeded::kTwo : approval::PeopleNeeded::kOne,
+          .interval = config.rules.watch_interval};
+}
+
 // user:password; empty where none are wanted.
 Result<std::string> egress_credentials(const config::Upstream& upstream) {
   std::string credentials;
@@ -128,7 +136,8 @@ Result<std::string> egress_credentials(const config::Upstream& upstream) {
   return credentials;
 }
 
-int serve(const config::Config& config, approval::RuleStore& rules) {
+int serve(const config::Config& config) {
+  approval::RuleStore rules;
   const sigset_t signals = block_role_signals();
   const Result<audit::Database> database =
       audit::read_database(config.proxy.database.url, config.proxy.database.password_file);
@@ -160,7 +169,10 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
     return kUsageError;
   }
   {
-    approval::RuleWatcher watcher(rules, **log, system_clock(), config.rules.watch_interval);
+    approval::Generations generations(
+        {.database = *database, .statement_timeout = config.audit_log.append_timeout});
+    approval::RuleWatcher watcher(rules, **log, generations,
+                                  watcher_options(config, (*log)->writer().id), system_clock());
     serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), [&] {
       std::ignore = watcher.reload();
       log_tls_reload(config.proxy.tls, (*service)->reload_tls());
@@ -183,13 +195,14 @@ int serve(const config::Config& config, approval::RuleStore& rules) {
 int run_proxy(const Invocation& invocation) {
   const std::optional<config::Config> config = load_config(invocation, config::Role::kProxy);
   if (!config) return kUsageError;
-  Result<approval::RuleSet> rules = approval::load_rules(config->rules.file, system_clock().now());
+  // Broken files are a mistake of whoever starts this, whatever is in force.
+  const Result<approval::RuleSet> rules =
+      approval::load_rules(config->rules.file, system_clock().now());
   if (!rules.ok()) {
     print_error(rules.error().message);
     return kUsageError;
   }
-  approval::RuleStore store(config->rules.file, *std::move(rules));
-  return serve(*config, store);
+  return serve(*config);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ int run_diff(const Invocation&, const Options& options) {
 }  // namespace
 
 void add_rules(CLI::App& app, Invocation& invocation) {
-  CLI::App* command = app.add_subcommand("rules", "Compare rule files.");
+  CLI::App* command =
+      app.add_subcommand("rules", "Compare rule files; see and approve generations of rules.");
   command->require_subcommand(1);
   CLI::App* diff = command->add_subcommand("diff", "Say in sentences what changes from A to B.");
   const auto options = std::make_shared<Options>();
@@ -41,6 +42,8 @@ void add_rules(CLI::App& app, Invocation& invocation) {
   diff->add_option("B", options->after, "The rule file after.")->required();
   diff->footer("Exit status: 0 nothing changes; 1 something does; 2 a file does not load.");
   runs(diff, invocation, options, run_diff);
+  add_replay(command, invocation);
+  add_generations(command, invocation);
 }
 
 }  // namespace holdfast::cli

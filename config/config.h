@@ -120,6 +120,7 @@ struct Rules {
   std::string file;
   milliseconds facts_timeout{5'000};
   milliseconds watch_interval{5'000};
+  bool two_people = true;
 };
 
 // Who may read the log's entries in bulk.

@@ -229,6 +229,9 @@ void add_audit(std::vector<Field>& table) {
       {"rules.watch_interval",
        DurationKind{[](Config& c) -> auto& { return c.rules.watch_interval; }, 0ms, 1h},
        "How often to look whether the rules or their lists have changed; 0s: on SIGHUP only."},
+      {"rules.two_people", FlagKind{[](Config& c) -> auto& { return c.rules.two_people; }},
+       "Rules that loosen anything wait until an admin has approved their hash; false: they are in "
+       "force at once, for teams of one. The same for all replicas."},
       {"audit_log.lease",
        DurationKind{[](Config& c) -> auto& { return c.audit_log.lease; }, 1s, 10min},
        "How long a silent process keeps its unfinished calls before others settle them as "

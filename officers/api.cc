@@ -10,6 +10,7 @@
 #include "identity/claims.h"
 #include "officers/access.h"
 #include "officers/approvals_api.h"
+#include "officers/generations_api.h"
 #include "officers/log_api.h"
 #include "officers/problem.h"
 #include "officers/record_json.h"
@@ -111,9 +112,10 @@ class Api final : public http::Handler {
     answer.content =
         "Holdfast audit service\n\n"
         "Records: /api/v1/records (bearer token needed), described by schema/openapi.yaml.\n"
-        "Approvals: /api/v1/approvals. Reviews: /api/v1/reviews. API tokens: /api/v1/tokens.\n"
+        "Approvals: /api/v1/approvals. Reviews: /api/v1/reviews. Rules: /api/v1/rules.\n"
+        "API tokens: /api/v1/tokens.\n"
         "From a shell: holdfast records search --help, holdfast approvals --help,\n"
-        "holdfast token --help\n";
+        "holdfast rules --help, holdfast token --help\n";
     return answer;
   }
 
@@ -164,6 +166,7 @@ class Api final : public http::Handler {
     }
     if (is_approvals_path(target.path)) co_return co_await answer_approvals(services_, asked);
     if (is_reviews_path(target.path)) co_return co_await answer_reviews(services_, asked);
+    if (is_generations_path(target.path)) co_return co_await answer_generations(services_, asked);
     if (is_tokens_path(target.path)) co_return co_await answer_tokens(services_, asked);
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
@@ -297,8 +300,9 @@ const std::vector<std::string>& api_paths() {
     std::vector<std::string> made = {"/", "/livez", "/readyz", "/metrics"};
     for (const std::string_view path :
          {kRecords, kOneRecord, kProof, kIntegrity, kApprovals, kOneApproval, kApprove, kReject,
-          kRevoke, kReviews, kOneReview, kCloseReview, kTokens, kRevokeToken, kCheckpointPath,
-          kTilePath, kEntriesPath, kEvidencePath}) {
+          kRevoke, kReviews, kOneReview, kCloseReview, kGenerations, kOneGeneration,
+          kApproveGeneration, kRejectGeneration, kTokens, kRevokeToken, kCheckpointPath, kTilePath,
+          kEntriesPath, kEvidencePath}) {
       made.emplace_back(path);
     }
     return made;

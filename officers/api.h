@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "approval/approval_source.h"
+#include "approval/generation_source.h"
 #include "approval/network.h"
 #include "approval/review_source.h"
 #include "audit/anchors_postgres.h"
@@ -51,6 +52,7 @@ struct ApiServices {
   audit::AuditLog& log;
   approval::ApprovalSource& approvals;
   approval::ReviewSource& reviews;
+  approval::GenerationSource& generations;
   const Tokens& tokens;               // Of the operator's file.
   TokenSource& stored_tokens;         // Those that admins made.
   identity::SignInVerifier* sign_in;  // Null: officers have API tokens only.

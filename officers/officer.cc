@@ -26,6 +26,13 @@ bool Officer::has(OfficerRole role) const {
   return std::find(roles.begin(), roles.end(), role) != roles.end();
 }
 
+nlohmann::json officer_json(const Officer& officer) {
+  nlohmann::json shown = {{"name", officer.name}};
+  if (!officer.person.accounts.empty()) shown["person"] = officer.person.accounts.front();
+  if (officer.token_id) shown["token_id"] = to_string(*officer.token_id);
+  return shown;
+}
+
 approval::Approver approver_of(const Officer& officer) {
   const bool approver = officer.has(OfficerRole::kApprover);
   return {.person = officer.person,

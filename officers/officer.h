@@ -1,6 +1,7 @@
 // Who asks the audit service, however they were recognised.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ struct Officer {
 
   bool has(OfficerRole role) const;
 };
+
+// Who did it, as records say: `name`, `person` and `token_id`, as far as they are known.
+nlohmann::json officer_json(const Officer& officer);
 
 // The officer as somebody who decides on approvals.
 approval::Approver approver_of(const Officer& officer);

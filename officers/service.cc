@@ -133,6 +133,8 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       std::make_unique<approval::PostgresApprovalSource>(service->records_->workers());
   service->reviews_ =
       std::make_unique<approval::PostgresReviewSource>(service->records_->workers());
+  service->generations_ =
+      std::make_unique<approval::PostgresGenerationSource>(service->records_->workers());
   service->stored_tokens_ = std::make_unique<PostgresTokenSource>(service->records_->workers());
   service->origin_ = options.origin;
   Result<std::unique_ptr<Anchors>> anchors =
@@ -169,6 +171,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .log = *service->log_,
       .approvals = *service->approvals_,
       .reviews = *service->reviews_,
+      .generations = *service->generations_,
       .tokens = service->tokens_,
       .stored_tokens = *service->stored_tokens_,
       .sign_in = service->sign_in_.get(),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "approval/approvals_postgres.h"
+#include "approval/generations_postgres.h"
 #include "approval/reviews_postgres.h"
 #include "audit/conninfo.h"
 #include "audit/log_postgres.h"
@@ -85,6 +86,7 @@ class Service {
   std::unique_ptr<audit::PostgresRecordSource> records_;
   std::unique_ptr<audit::PostgresTreeSource> tree_;
   std::unique_ptr<approval::PostgresApprovalSource> approvals_;
+  std::unique_ptr<approval::PostgresGenerationSource> generations_;
   std::unique_ptr<PostgresTokenSource> stored_tokens_;
   std::string origin_;
   std::unique_ptr<approval::PostgresReviewSource> reviews_;

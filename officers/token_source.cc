@@ -13,13 +13,6 @@ using Texts = std::vector<std::string>;
 constexpr std::string_view kPrefix = "hft_";  // So that scanners for leaked secrets know one.
 constexpr std::size_t kRandomBytes = 32;
 
-json by_json(const Officer& officer) {
-  json by = {{"name", officer.name}};
-  if (!officer.person.accounts.empty()) by["person"] = officer.person.accounts.front();
-  if (officer.token_id) by["token_id"] = to_string(*officer.token_id);
-  return by;
-}
-
 // What the database shows and a record said; throws where it is something else.
 StoredToken token_of(const json& document) {
   StoredToken token{.id = parse_uuid(document.at("id").get<std::string>()).value(),
@@ -72,7 +65,7 @@ json token_creation(const TokenGrant& grant, std::string_view text, const Office
             {"sha256", to_hex(sha256(text))},
             {"roles", std::move(roles)},
             {"expires_at", to_rfc3339(grant.expires_at)},
-            {"created_by", by_json(maker)},
+            {"created_by", officer_json(maker)},
             {"accounts", maker.person.accounts},
             {"names", maker.person.names},
             {"groups", maker.groups}}}};
@@ -81,7 +74,7 @@ json token_creation(const TokenGrant& grant, std::string_view text, const Office
 json token_revocation(const StoredToken& token, const Officer& by, std::string_view reason) {
   json change = {{"event", "token_revoked"},
                  {"token", {{"id", to_string(token.id)}, {"name", token.document.at("name")}}},
-                 {"by", by_json(by)}};
+                 {"by", officer_json(by)}};
   if (!reason.empty()) change["reason"] = reason;
   return change;
 }

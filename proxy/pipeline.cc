@@ -22,6 +22,10 @@ constexpr std::string_view kProofRelation = "https://c2sp.org/tlog-proof";
 // Guarded actions take no body; what a client sends all the same is forwarded, within reason.
 constexpr std::size_t kGuardedBodyBytesMax = 64 * 1024;
 constexpr int kTooBusy = 503;
+// How often a call is decided while the rules keep changing, and how long it waits for those that a
+// replica has put in force.
+constexpr int kDecisionsMax = 4;
+constexpr std::chrono::milliseconds kNewerRulesWait{2'000};
 
 graph::Classification classify_call(Call& call) {
   const http::RequestHead& head = call.request.head;
@@ -131,22 +135,19 @@ Task<http::Response> Pipeline::handle(Call& call) {
     metrics_.over_guarded_in_flight.add();
     co_return error_response(too_busy(call.kind), call, parts_.clock.now());
   }
-  if (!parts_.log.health().ready) co_return audit_unavailable(call);
+  if (!parts_.log.health().ready || !parts_.rules.current()) co_return audit_unavailable(call);
   refusal = co_await callers_.verify(caller, call);
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   subject.actor = caller.actor;
 
-  DecisionBasis basis = co_await decide_call(subject, caller);
-  CallMembers members = call_members(subject);
-  const SteadyTime decided = parts_.clock.steady_now();
+  CallMembers members;
   std::variant<audit::Receipt, http::Response> committed =
-      co_await commit_intent(subject, members, basis);
+      co_await commit_call(subject, caller, members);
   if (auto* answer = std::get_if<http::Response>(&committed)) co_return std::move(*answer);
   audit::Receipt receipt = std::get<audit::Receipt>(std::move(committed));
   // From here on the intent is durable, and exactly one terminal record must follow.
   const audit::RecordRef intent = receipt.intent();
   const SteadyTime begun = parts_.clock.steady_now();
-  metrics_.intent_commit.observe(begun - decided);
   const OpenOperations::Entry open(*open_, begun);
   ForwardResult result = co_await upstream_->forward(std::move(receipt));
   const auto duration =
@@ -158,7 +159,29 @@ Task<http::Response> Pipeline::handle(Call& call) {
   co_return answer_forwarded(subject, intent, std::move(result), ended);
 }
 
-Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_intent(
+Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_call(Subject& subject,
+                                                                         const Caller& caller,
+                                                                         CallMembers& members) {
+  for (int attempt = 0; attempt < kDecisionsMax; ++attempt) {
+    DecisionBasis basis = co_await decide_call(subject, caller);
+    members = call_members(subject);
+    const SteadyTime decided = parts_.clock.steady_now();
+    std::variant<audit::Receipt, http::Response, Outdated> committed =
+        co_await commit_intent(subject, members, basis);
+    if (auto* answer = std::get_if<http::Response>(&committed)) co_return std::move(*answer);
+    if (auto* receipt = std::get_if<audit::Receipt>(&committed)) {
+      metrics_.intent_commit.observe(parts_.clock.steady_now() - decided);
+      co_return std::move(*receipt);
+    }
+    subject.claim.reset();
+    const bool is_newer =
+        co_await parts_.rules.wait_beyond(basis.rules_generation, kNewerRulesWait);
+    if (!is_newer) break;
+  }
+  co_return audit_unavailable(subject.call);
+}
+
+Task<std::variant<audit::Receipt, http::Response, Pipeline::Outdated>> Pipeline::commit_intent(
     Subject& subject, const CallMembers& members, DecisionBasis& basis) {
   for (;;) {
     if (basis.decision.effect != approval::Effect::kAllow) {
@@ -176,6 +199,7 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_intent(
       if (subject.review) alarm(subject, receipt->intent());
       co_return *std::move(receipt);
     }
+    if (receipt.error().code == ErrorCode::kNotFound) co_return Outdated{};
     const bool overtaken = subject.claim && receipt.error().code == ErrorCode::kRefused;
     if (overtaken) co_return co_await refuse_overtaken(subject, basis);
     const auto spent = std::ranges::find_if(basis.decision.limits, [&](const auto& taken) {
@@ -262,7 +286,9 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
     }
   }
   facts.affected = approval::affected_by_path(facts);
-  const approval::RuleSet rules = parts_.rules.current();
+  // There is one from the first call on.
+  const approval::Generation generation = parts_.rules.current().value();
+  const approval::RuleSet& rules = generation.rules;
   const ItemReader reader{.graph = *lookup_,
                           .mailboxes = parts_.mailboxes,
                           .clock = parts_.clock,
@@ -271,6 +297,7 @@ Task<DecisionBasis> Pipeline::decide_call(Subject& subject, const Caller& caller
   approval::Decision decision = approval::decide(rules, facts);
   co_return DecisionBasis{.decision = std::move(decision),
                           .facts = std::move(facts),
+                          .rules_generation = generation.number,
                           .rules_sha256 = rules.sha256(),
                           .rules_revision = rules.revision()};
 }
@@ -440,8 +467,9 @@ http::Response Pipeline::local_endpoint(const Call& call) const {
   }
   if (target == "/holdfast/readyz") {
     if (parts_.draining) return json_response(503, {{"status", "draining"}});
-    const audit::LogHealth health = parts_.log.health();
-    if (health.ready) return json_response(200, {{"status", "ready"}});
+    audit::LogHealth health = parts_.log.health();
+    if (health.ready) health.reason = parts_.rules.problem();
+    if (health.reason.empty()) return json_response(200, {{"status", "ready"}});
     return json_response(
         503, {{"status", "unavailable"}, {"reason", health.reason}, {"spooled", health.spooled}});
   }

@@ -44,7 +44,7 @@ namespace holdfast::proxy {
 // Shared by all workers.
 struct PipelineParts {
   audit::AuditLog& log;
-  const approval::RuleStore& rules;
+  approval::RuleStore& rules;
   approval::ApprovalSource& approvals;
   identity::Verifier& verifier;
   identity::MailboxDirectory& mailboxes;
@@ -81,14 +81,18 @@ class Pipeline final : public http::Handler {
   // nullopt once the call's content is read.
   Task<std::optional<Refusal>> read_content(Call& call, std::size_t bytes_max,
                                             Budget::Share& memory);
-  // Adds the mailbox's names to the subject.
+  // Decides, and commits the intent; decides again where other rules came into force meanwhile.
+  Task<std::variant<audit::Receipt, http::Response>> commit_call(Subject& subject,
+                                                                 const Caller& caller,
+                                                                 CallMembers& members);
+  // By the rules in force, of which there are some. Adds the mailbox's names to the subject.
   Task<DecisionBasis> decide_call(Subject& subject, const Caller& caller);
 
   // Commits the intent, with the approval it claims and the limits it takes; else the answer. The
   // decision changes where a limit is spent beyond which calls need approval.
-  Task<std::variant<audit::Receipt, http::Response>> commit_intent(Subject& subject,
-                                                                   const CallMembers& members,
-                                                                   DecisionBasis& basis);
+  struct Outdated {};  // Other rules are in force: nothing happened.
+  Task<std::variant<audit::Receipt, http::Response, Outdated>> commit_intent(
+      Subject& subject, const CallMembers& members, DecisionBasis& basis);
 
   // At once when the intent of a call that goes past its approval is durable.
   void alarm(const Subject& subject, const audit::RecordRef& intent) const;

@@ -275,6 +275,7 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
       for (const approval::RuleMatch& match : basis->decision.by) rules.push_back(match.id);
     }
     content.texts("rules", rules);
+    content.integer("rules_generation", basis->rules_generation);
     content.text("rules_revision", basis->rules_revision);
     content.text("rules_sha256", basis->rules_sha256);
   }
@@ -356,6 +357,7 @@ audit::Record intent_record(const Subject& subject, CallMembers members,
   audit::Record record = call_record(audit::Kind::kIntent, subject, std::move(members));
   record.written.push_back({"decision", decision_content(subject, &basis, nullptr)});
   record.is_limited = !basis.decision.limits.empty();
+  record.generation = basis.rules_generation;
   if (subject.claim) {
     record.content["approval"] = approval::claim(*subject.claim);
     record.approval_step = audit::ApprovalStep::kClaim;

@@ -34,6 +34,7 @@ struct Subject {
 struct DecisionBasis {
   approval::Decision decision;
   approval::Facts facts;
+  std::int64_t rules_generation = 0;
   std::string rules_sha256;
   std::string rules_revision;
 };

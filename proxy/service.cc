@@ -105,7 +105,7 @@ Service::Service(std::unique_ptr<Shared> shared, std::unique_ptr<http::Server> s
 Service::~Service() = default;
 
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::AuditLog& log,
-                                                const approval::RuleStore& rules,
+                                                approval::RuleStore& rules,
                                                 approval::ApprovalSource& approvals,
                                                 Metrics& metrics, const Clock& clock) {
   Result<LinkSettings> links = link_settings(options.upstream.origin, options.public_origin);

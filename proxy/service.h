@@ -52,7 +52,7 @@ class Service {
   // Listens when it returns; errors are those of http::Server::start. The log, the rules, the
   // approvals, the metrics and the clock must outlive the service.
   static Result<std::unique_ptr<Service>> start(ServiceOptions options, audit::AuditLog& log,
-                                                const approval::RuleStore& rules,
+                                                approval::RuleStore& rules,
                                                 approval::ApprovalSource& approvals,
                                                 Metrics& metrics, const Clock& clock);
 

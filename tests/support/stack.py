@@ -215,6 +215,7 @@ class Stack:
             "upstream.origin": (self.relay or self.simulator).origin,
             "upstream.ca_file": str(self.ca_file),
             "rules.file": str(self.rules_file),
+            "rules.two_people": False,
             "audit.listen": f"127.0.0.1:{self.audit_port}",
             "audit.tls.certificate_file": certificate,
             "audit.tls.key_file": key,

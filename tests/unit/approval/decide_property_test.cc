@@ -27,7 +27,8 @@ std::vector<RuleList> two_lists() {
   content.exact = {"ID1", "inbox"};
   content.networks = {*parse_network("10.0.0.0/8")};
   const auto shared = std::make_shared<const ListContent>(content);
-  return {{"fresh", shared, std::nullopt}, {"stale", shared, WallTime::min()}};
+  return {{"fresh", shared, std::nullopt, std::nullopt},
+          {"stale", shared, std::nullopt, WallTime::min()}};
 }
 
 std::vector<std::size_t> some_list() {

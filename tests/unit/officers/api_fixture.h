@@ -13,6 +13,7 @@
 #include "tests/support/fake_approvals.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fake_generations.h"
 #include "tests/support/fake_reviews.h"
 #include "tests/support/fake_tokens.h"
 #include "tests/unit/officers/fake_record_source.h"
@@ -47,6 +48,7 @@ class ApiTest : public ::testing::Test {
                   .log = log_,
                   .approvals = approvals_,
                   .reviews = reviews_,
+                  .generations = generations_,
                   .tokens = tokens_,
                   .stored_tokens = stored_tokens_,
                   .sign_in = sign_in_.get(),
@@ -94,6 +96,7 @@ class ApiTest : public ::testing::Test {
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
   approval::FakeReviews reviews_;
+  approval::FakeGenerations generations_{log_};
   Tokens tokens_;
   FakeTokens stored_tokens_{log_};
   std::unique_ptr<identity::SignInVerifier> sign_in_;

@@ -252,12 +252,16 @@ class PipelineTest : public ::testing::Test {
   }
   Kind kind(std::size_t i) const { return log_.entries().at(i).record.kind; }
 
+  void enforce(approval::RuleSet rules) {
+    rules_.replace({.number = rules_.current()->number + 1, .rules = std::move(rules)});
+  }
+
   bool authorized_ = true;
   std::string peer_address_ = "192.0.2.1";
   testing::FakeClock clock_;
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
-  approval::RuleStore rules_{"rules.yaml", rules_from(kRules)};
+  approval::RuleStore rules_{{.number = 1, .rules = rules_from(kRules)}};
   identity::Verifier verifier_{clock_};
   identity::MailboxDirectory mailboxes_{clock_};
   std::atomic<bool> draining_{false};
@@ -296,6 +300,39 @@ TEST_F(PipelineTest, AllowedCallIsRecordedThenSentThenRecordedThenAnswered) {
   EXPECT_EQ(content(0)["operation"]["item"], "m1");
   EXPECT_EQ(content(1)["outcome"]["result"], "executed");
   EXPECT_EQ(content(1)["outcome"]["graph_request_id"], "graph-1");
+}
+
+// Another generation takes effect between the decision and its commit.
+TEST_F(PipelineTest, WhatWasDecidedByRulesThatAreOverIsDecidedAgain) {
+  log_.fail_nth(1, {ErrorCode::kNotFound, "other rules are in force"});
+  log_.before_next_append([this] {
+    enforce(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: freeze, effect: deny }\n"));
+  });
+  EXPECT_EQ(purge().status, 403);
+  ASSERT_EQ(log_.entries().size(), 1U);
+  EXPECT_EQ(content(0)["decision"]["rules_generation"], 2);
+  EXPECT_EQ(content(0)["decision"]["rules_revision"], "r2");
+  EXPECT_TRUE(upstream_->entries_before_forward.empty());
+}
+
+TEST_F(PipelineTest, AnIntentNamesItsGeneration) {
+  EXPECT_EQ(purge().status, 204);
+  EXPECT_EQ(log_.entries().at(0).record.generation, 1);
+  EXPECT_EQ(content(0)["decision"]["rules_generation"], 1);
+}
+
+TEST_F(PipelineTest, RulesThatNeverStopChangingLeaveTheCallUnsent) {
+  for (std::size_t n = 1; n <= 10; ++n) {
+    log_.fail_nth(n, {ErrorCode::kNotFound, "other rules are in force"});
+  }
+  const auto next = [this](const auto& self) -> void {
+    enforce(rules_from(kRules));
+    log_.before_next_append([this, self] { self(self); });
+  };
+  log_.before_next_append([next] { next(next); });
+  EXPECT_EQ(error_of(purge())["code"], "HoldfastAuditUnavailable");
+  EXPECT_TRUE(log_.entries().empty());
+  EXPECT_TRUE(upstream_->entries_before_forward.empty());
 }
 
 TEST_F(PipelineTest, NoTokenEverLands) {
@@ -407,7 +444,7 @@ rules:
 )";
 
 TEST_F(PipelineTest, LimitsTravelWithTheIntent) {
-  rules_.replace(rules_from(kLimitRules));
+  enforce(rules_from(kLimitRules));
   EXPECT_EQ(purge().status, 204);
   EXPECT_TRUE(log_.entries().at(0).record.is_limited);
   EXPECT_FALSE(log_.entries().at(1).record.is_limited);
@@ -424,7 +461,7 @@ TEST_F(PipelineTest, LimitsTravelWithTheIntent) {
 }
 
 TEST_F(PipelineTest, ASpentLimitRefusesAndNothingLeaves) {
-  rules_.replace(rules_from(kLimitRules));
+  enforce(rules_from(kLimitRules));
   log_.fail_nth(1, {ErrorCode::kLimit, "few"});
   const http::Response response = purge();
   EXPECT_EQ(response.status, 403);
@@ -436,7 +473,7 @@ TEST_F(PipelineTest, ASpentLimitRefusesAndNothingLeaves) {
 }
 
 TEST_F(PipelineTest, BeyondALimitThatSaysSoCallsNeedApproval) {
-  rules_.replace(rules_from(kLimitRules));
+  enforce(rules_from(kLimitRules));
   log_.fail_nth(1, {ErrorCode::kLimit, "fewer"});
   const http::Response response = purge();
   EXPECT_EQ(response.status, 412);
@@ -445,13 +482,13 @@ TEST_F(PipelineTest, BeyondALimitThatSaysSoCallsNeedApproval) {
 }
 
 TEST_F(PipelineTest, ALimitNobodyTookIsNoReason) {
-  rules_.replace(rules_from(kLimitRules));
+  enforce(rules_from(kLimitRules));
   log_.fail_nth(1, {ErrorCode::kLimit, "the entry has 99999 bytes"});
   EXPECT_EQ(purge().status, 503);
 }
 
 TEST_F(PipelineTest, WhatWasNotSentGivesItsLimitsBack) {
-  rules_.replace(rules_from(kLimitRules));
+  enforce(rules_from(kLimitRules));
   upstream_->next_status = 0;
   upstream_->next_result = CallResult::kNotSent;
   EXPECT_EQ(purge().status, 502);
@@ -472,7 +509,7 @@ json recalled_message(const std::vector<std::string>& recipients) {
 
 // A recall removes the message from its recipients' mailboxes, by whichever name it went there.
 TEST_F(PipelineTest, RecallReachesTheRecipientsMailboxes) {
-  rules_.replace(rules_from(kAffectedRules));
+  enforce(rules_from(kAffectedRules));
   const std::string item =
       "/beta/me/messages/m1?$select=id,internetMessageId,sentDateTime,receivedDateTime,from,sender,"
       "toRecipients,ccRecipients,bccRecipients,categories,parentFolderId";
@@ -502,7 +539,7 @@ TEST_F(PipelineTest, RecallReachesTheRecipientsMailboxes) {
 }
 
 TEST_F(PipelineTest, TheItemIsReadOnlyWhereARuleHangsOnIt) {
-  rules_.replace(rules_from(kAffectedRules));
+  enforce(rules_from(kAffectedRules));
   EXPECT_EQ(purge().status, 204);
   for (const auto& asked : graph_->asked()) {
     EXPECT_EQ(asked.target.find("/messages/"), std::string::npos) << asked.target;
@@ -637,7 +674,7 @@ TEST_F(PipelineTest, UnreadableApprovalsLetNothingThrough) {
 
 TEST_F(PipelineTest, PlainDenialInvalidatesWhatWasApproved) {
   const std::string code = file_approval(approval::ApprovalState::kApproved);
-  rules_.replace(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: freeze, effect: deny }\n"));
+  enforce(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: freeze, effect: deny }\n"));
   EXPECT_EQ(purge_contact().status, 403);
   EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kInvalidate);
   EXPECT_EQ(content(1)["approval"]["code"], code);
@@ -646,7 +683,7 @@ TEST_F(PipelineTest, PlainDenialInvalidatesWhatWasApproved) {
 
 TEST_F(PipelineTest, ApprovalThatTheRulesHaveOutgrownIsReplaced) {
   const std::string code = file_approval(approval::ApprovalState::kApproved);
-  rules_.replace(rules_from(R"(
+  enforce(rules_from(R"(
 schema: 1
 revision: r2
 approvers: { legal: { group: 91ab77de-0000-4000-8000-000000000002 } }
@@ -978,7 +1015,7 @@ TEST_F(PipelineTest, OutcomeDurableNowhereIsNeverReportedAsCertain) {
 }
 
 TEST_F(PipelineTest, RecallAnswerTravelsUnchangedAndIsRead) {
-  rules_.replace(rules_from(R"(
+  enforce(rules_from(R"(
 schema: 1
 revision: "r2"
 default: deny

@@ -1,0 +1,105 @@
+#include "approval/replay.h"
+
+#include <algorithm>
+
+namespace holdfast::approval {
+namespace {
+
+using nlohmann::json;
+using Texts = std::vector<std::string>;
+
+std::optional<Effect> parse_effect(const std::string& text) {
+  for (const Effect effect : {Effect::kAllow, Effect::kRequireApproval, Effect::kDeny}) {
+    if (text == to_string(effect)) return effect;
+  }
+  return std::nullopt;
+}
+
+// Absent or null: unknown.
+template <class T>
+std::optional<T> known(const json& facts, const char* name) {
+  const auto fact = facts.find(name);
+  if (fact == facts.end() || fact->is_null()) return std::nullopt;
+  return fact->get<T>();
+}
+
+identity::ActorKind actor_kind(const std::string& text) {
+  for (const auto kind : {identity::ActorKind::kUser, identity::ActorKind::kApp}) {
+    if (text == identity::to_string(kind)) return kind;
+  }
+  return identity::ActorKind::kUnknown;
+}
+
+AffectedMailboxes affected(const json& recorded) {
+  AffectedMailboxes mailboxes{.known = {}, .complete = recorded.at("complete").get<bool>()};
+  for (const json& names : recorded.at("known")) mailboxes.known.push_back({names.get<Texts>()});
+  return mailboxes;
+}
+
+Facts facts_of(const json& record) {
+  const json& recorded = record.at("decision").at("facts");
+  const json& operation = record.at("operation");
+  const json& actor = record.at("actor");
+  const Result<WallTime> at = parse_rfc3339(recorded.at("at").get<std::string>());
+  Facts facts{.action = operation.at("action").get<std::string>(),
+              .resource = operation.value("resource", ""),
+              .actor_kind = actor_kind(recorded.at("actor_kind").get<std::string>()),
+              .tenant = known<std::string>(actor, "tenant"),
+              .user = known<std::string>(actor, "user"),
+              .app = known<std::string>(actor, "app"),
+              .groups = known<Texts>(recorded, "groups"),
+              .roles = known<Texts>(recorded, "roles"),
+              .mailbox = std::nullopt,
+              .own_mailbox = known<bool>(recorded, "own_mailbox"),
+              .folder = known<std::string>(recorded, "folder"),
+              .source_ip = known<std::string>(recorded, "source_ip"),
+              .now = at.ok() ? *at : WallTime()};
+  if (auto names = known<Texts>(recorded, "mailbox")) facts.mailbox = {*std::move(names)};
+  // As when the call was decided: an app's call is known to be nobody's.
+  if (facts.actor_kind == identity::ActorKind::kApp) facts.user = std::string();
+  facts.affected = affected_by_path(facts);
+  if (recorded.contains("affected_mailboxes")) {
+    facts.affected = affected(recorded.at("affected_mailboxes"));
+  }
+  if (const auto age = known<std::int64_t>(recorded, "message_age_seconds")) {
+    facts.item.message_age = std::chrono::seconds(*age);
+  }
+  facts.item.sender = known<Texts>(recorded, "sender");
+  facts.item.recipients = known<Texts>(recorded, "recipients");
+  facts.item.categories = known<Texts>(recorded, "categories");
+  facts.item.size_bytes = known<std::int64_t>(recorded, "size_bytes");
+  return facts;
+}
+
+}  // namespace
+
+std::optional<PastCall> past_call(const json& record) {
+  try {
+    const auto decision = record.find("decision");
+    if (decision == record.end() || !decision->contains("facts")) return std::nullopt;
+    PastCall call{.facts = facts_of(record), .effect = Effect::kDeny, .by = {}};
+    std::vector<RuleMatch> matched;
+    for (const json& match : decision->at("matched")) {
+      const auto effect = parse_effect(match.at("effect").get<std::string>());
+      if (!effect) return std::nullopt;
+      matched.push_back({.id = match.at("id").get<std::string>(),
+                         .title = {},
+                         .effect = *effect,
+                         .unknown_facts = match.value("unknown_facts", Texts())});
+    }
+    call.effect = strictest_effect(matched);
+    for (const RuleMatch& match : matched) {
+      if (match.effect == call.effect) call.by.push_back(match.id);
+    }
+    return call;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+Replayed replay(const RuleSet& rules, const PastCall& call) {
+  return {.decision = decide(rules, call.facts),
+          .not_recorded = item_facts_in_doubt(rules, call.facts)};
+}
+
+}  // namespace holdfast::approval

@@ -1,0 +1,34 @@
+// Past calls as their records tell of them, decided again by other rules. Pure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "approval/decide.h"
+#include "approval/rules.h"
+
+namespace holdfast::approval {
+
+// A call that the rules were asked about.
+struct PastCall {
+  Facts facts;                    // What was not recorded is unknown.
+  Effect effect = Effect::kDeny;  // What the rules said, whatever limits and approvals did then.
+  std::vector<std::string> by;    // The rules of that effect; empty: none matched.
+};
+
+// The call in a `decision` or `intent` record; nullopt: the rules were not asked, or the record is
+// not one that Holdfast writes.
+std::optional<PastCall> past_call(const nlohmann::json& record);
+
+struct Replayed {
+  Decision decision;
+  // What the decision hangs on and the record does not have, as rule files name it: the rules then
+  // did not ask for it.
+  std::vector<std::string> not_recorded;
+};
+
+Replayed replay(const RuleSet& rules, const PastCall& call);
+
+}  // namespace holdfast::approval

@@ -1,0 +1,178 @@
+// Past calls decided again by a draft: reads records through the audit service, with the officer's
+// own credential.
+#include "approval/replay.h"
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "cli/audit_client.h"
+#include "cli/load.h"
+#include "cli/text_table.h"
+#include "officers/record_table.h"
+#include "officers/target.h"
+
+namespace holdfast::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kPageMax = "1000";
+
+struct Options {
+  AuditConnection connection;
+  std::string format = "table";
+  std::string from;
+  std::string to;
+  std::string file;
+};
+
+struct Summary {
+  std::size_t calls = 0;
+  std::size_t without_facts = 0;               // The rules were not asked, or it cannot be read.
+  std::map<std::int64_t, json> changed;        // By index.
+  std::map<std::string, std::size_t> missing;  // Facts that were not recorded, and of how many.
+};
+
+json ids_of(const std::vector<approval::RuleMatch>& matches) {
+  json ids = json::array();
+  for (const approval::RuleMatch& match : matches) ids.push_back(match.id);
+  return ids;
+}
+
+void look_at(const json& record, const approval::RuleSet& rules, Summary& summary) {
+  const std::optional<approval::PastCall> call = approval::past_call(record);
+  if (!call) {
+    ++summary.without_facts;
+    return;
+  }
+  ++summary.calls;
+  const approval::Replayed again = approval::replay(rules, *call);
+  for (const std::string& fact : again.not_recorded) ++summary.missing[fact];
+  if (again.decision.effect == call->effect) return;
+  json change = {
+      {"index", record.value("index", json())},
+      {"id", record.value("id", json())},
+      {"time", record.value("time", json())},
+      {"actor", record.value("actor", json::object()).value("name", json())},
+      {"operation", record.value("operation", json::object())},
+      {"was", {{"effect", to_string(call->effect)}, {"rules", call->by}}},
+      {"would_be",
+       {{"effect", to_string(again.decision.effect)}, {"rules", ids_of(again.decision.by)}}},
+      {"not_recorded", again.not_recorded}};
+  const auto index = record.value("index", std::int64_t{-1});
+  summary.changed.emplace(index, std::move(change));
+}
+
+// The path and query of an absolute link.
+std::string target_of(const std::string& link) {
+  const std::size_t scheme = link.find("://");
+  const std::size_t path = link.find('/', scheme == std::string::npos ? 0 : scheme + 3);
+  return path == std::string::npos ? "/" : link.substr(path);
+}
+
+// Looks at all records of that kind, page by page; the exit code.
+int look_at_all(AuditClient& api, const Options& options, const char* kind,
+                const approval::RuleSet& rules, Summary& summary) {
+  std::vector<audit::Parameter> parameters = {
+      {"kind", kind}, {"from", options.from}, {"order", "asc"}, {"limit", kPageMax}};
+  if (!options.to.empty()) parameters.push_back({"to", options.to});
+  std::string target = "/api/v1/records?" + officers::encode_query(parameters);
+  while (!target.empty()) {
+    const Answer page = api.get(target);
+    if (page.exit != kDone) return page.exit;
+    for (const json& record : page.body.value("value", std::vector<json>())) {
+      look_at(record, rules, summary);
+    }
+    const std::string next = page.body.value("@odata.nextLink", "");
+    target = next.empty() ? "" : target_of(next);
+  }
+  return kDone;
+}
+
+std::string decided(const json& change, const char* when) {
+  std::string text = text_of(change.at(when), "/effect");
+  const json& rules = change.at(when).at("rules");
+  std::string by;
+  for (const json& rule : rules) by += (by.empty() ? "" : ", ") + rule.get<std::string>();
+  return text + " (" + (by.empty() ? "no rule" : officers::printable(by)) + ")";
+}
+
+void print_table(const Summary& summary) {
+  std::vector<std::vector<std::string>> rows = {
+      {"INDEX", "TIME", "ACTOR", "ACTION", "MAILBOX", "WAS", "WOULD BE", "NOT RECORDED"}};
+  for (const auto& [index, change] : summary.changed) {
+    std::string missing;
+    for (const json& fact : change.at("not_recorded")) {
+      missing += (missing.empty() ? "" : ", ") + fact.get<std::string>();
+    }
+    rows.push_back({std::to_string(index), text_of(change, "/time").substr(0, 19),
+                    text_of(change, "/actor"), text_of(change, "/operation/action"),
+                    text_of(change, "/operation/mailbox/key"), decided(change, "was"),
+                    decided(change, "would_be"), missing.empty() ? "-" : missing});
+  }
+  if (!summary.changed.empty()) std::cout << text_table(rows);
+}
+
+void print_summary(const Summary& summary) {
+  std::cerr << summary.changed.size() << " of " << summary.calls << " decisions would change.\n";
+  for (const auto& [fact, count] : summary.missing) {
+    std::cerr << "Not recorded, and so unknown here, which restricts: " << fact << " of " << count
+              << (count == 1 ? " call.\n" : " calls.\n");
+  }
+  if (summary.without_facts > 0) {
+    std::cerr << "Not looked at: " << summary.without_facts
+              << " refused before the rules were asked.\n";
+  }
+}
+
+int run_replay(const Invocation& invocation, const Options& options) {
+  const auto settings = settings_of(invocation, options.connection);
+  if (!settings) return kUsageError;
+  const Result<approval::RuleSet> rules = approval::load_rules(options.file, system_clock().now());
+  if (!rules.ok()) {
+    print_error(rules.error().message);
+    return kUsageError;
+  }
+  AuditClient api(*settings);
+  Summary summary;
+  for (const char* kind : {"intent", "decision"}) {
+    const int exit = look_at_all(api, options, kind, *rules, summary);
+    // 1 would say that decisions change.
+    if (exit != kDone) return kUsageError;
+  }
+  if (options.format == "ndjson") {
+    for (const auto& [index, change] : summary.changed) std::cout << change.dump() << "\n";
+  } else {
+    print_table(summary);
+  }
+  print_summary(summary);
+  return summary.changed.empty() ? kDone : kFoundProblem;
+}
+
+}  // namespace
+
+void add_replay(CLI::App* group, Invocation& invocation) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = group->add_subcommand(
+      "replay", "Decide past calls again by a draft, and list each decision that would change.");
+  add_connection(command, options->connection);
+  add_format(command, options->format);
+  command->add_option("--from", options->from, "From when on (RFC 3339).")
+      ->required()
+      ->type_name("TIME");
+  command->add_option("--to", options->to, "Until when; without it, until now.")->type_name("TIME");
+  command->add_option("file", options->file, "The draft.")->required()->type_name("FILE");
+  command->footer(
+      "Each call is decided by the facts in its record, at its own time; what the record does not "
+      "have is\nunknown, and the output says so. Limits and approvals are left out: what the rules "
+      "say is compared.\n"
+      "Exit status: 0 nothing would change; 1 something would; 2 the draft does not load, or the "
+      "records\ncannot be read.\n\n"
+      "Example:\n  holdfast rules replay --from 2026-10-01T00:00:00Z draft.yaml");
+  runs(command, invocation, options, run_replay);
+}
+
+}  // namespace holdfast::cli

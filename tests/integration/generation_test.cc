@@ -1,0 +1,288 @@
+// Generations of rules on a real database: who offers what, when it takes effect, and that all
+// replicas have the same.
+#include "tests/integration/generation_fixture.h"
+
+namespace holdfast::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST_F(GenerationTest, one_person_is_enough_where_the_configuration_says_so) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  ASSERT_TRUE(eventually([&] { return proxy.number() == 1; }));
+  proxy.write(rules_text("b", kAllow));
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  ASSERT_TRUE(eventually([&] { return proxy.revision() == "b"; }));
+  EXPECT_EQ(events(), "activated,activated");
+  EXPECT_EQ(proxy.store().problem(), "");
+}
+
+TEST_F(GenerationTest, nothing_is_in_force_until_an_admin_has_approved_the_first) {
+  Replica& proxy = first(rules_text("a", kAllow));
+  ASSERT_TRUE(become("1 pending"));
+  ASSERT_TRUE(eventually([&] {
+    return proxy.store().problem() ==
+           "generation 1 of the rules waits for an admin's approval, and none is in force";
+  }));
+  EXPECT_FALSE(proxy.store().current());
+  EXPECT_TRUE(decide(1, "approved").ok());
+  EXPECT_TRUE(eventually([&] { return proxy.revision() == "a"; }));
+  EXPECT_EQ(states(), "1 active");
+  EXPECT_EQ(events(), "offered,approved");
+}
+
+TEST_F(GenerationTest, what_loosens_waits_and_what_does_not_takes_effect) {
+  Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  proxy.list("held@contoso.com\nother@contoso.com\n");
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  proxy.list("other@contoso.com\n");
+  ASSERT_TRUE(become("1 superseded, 2 active, 3 pending"));
+  EXPECT_EQ(proxy.number(), 2);
+  EXPECT_TRUE(decide(3, "rejected").ok());
+  EXPECT_EQ(states(), "1 superseded, 2 active, 3 rejected");
+  // Rejected once, it is no offer again, whoever asks.
+  EXPECT_TRUE(proxy.watcher().reload().ok());
+  EXPECT_EQ(states(), "1 superseded, 2 active, 3 rejected");
+  EXPECT_FALSE(decide(3, "approved").ok());
+  EXPECT_EQ(proxy.number(), 2);
+}
+
+TEST_F(GenerationTest, a_list_that_is_new_again_is_believed_without_a_new_generation) {
+  Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(eventually([&] { return proxy.number() == 1; }));
+  const WallTime now = system_clock().now();
+  ASSERT_TRUE(approval::stale_lists(proxy.store().current()->rules, now).empty());
+  const WallTime later = now + std::chrono::hours(25);
+  ASSERT_FALSE(approval::stale_lists(proxy.store().current()->rules, later).empty());
+  // As if that much time had passed: the bytes were kept as of yesterday.
+  sql("postgres", "UPDATE holdfast.rule_files SET modified = modified - interval '2 days'");
+  ASSERT_TRUE(eventually(
+      [&] { return !approval::stale_lists(proxy.store().current()->rules, now).empty(); }));
+  proxy.list("held@contoso.com\n");
+  EXPECT_TRUE(eventually(
+      [&] { return approval::stale_lists(proxy.store().current()->rules, now).empty(); }));
+  EXPECT_EQ(states(), "1 active");
+}
+
+TEST_F(GenerationTest, every_replica_decides_by_the_active_bytes_whatever_its_files_are) {
+  Replica& one = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  one.write(rules_text("b", kAllow));
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  // A replica that is behind offers nothing: somebody has offered its files before.
+  Replica& two = second(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(eventually([&] { return two.revision() == "b"; }));
+  EXPECT_EQ(states(), "1 superseded, 2 active");
+  two.write(rules_text("c", kDeny));
+  ASSERT_TRUE(eventually([&] { return one.revision() == "c" && two.revision() == "c"; }));
+  // Going back is an offer like any other.
+  one.write(rules_text("a", kDeny));
+  ASSERT_TRUE(become("1 superseded, 2 superseded, 3 superseded, 4 active"));
+  EXPECT_TRUE(eventually([&] { return one.revision() == "a" && two.revision() == "a"; }));
+}
+
+TEST_F(GenerationTest, a_restart_offers_only_files_that_have_changed_meanwhile) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  Replica& other = second(rules_text("b", kDeny), kOne);
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  proxy.stop();
+  proxy.start(kOne);
+  EXPECT_TRUE(proxy.watcher().reload().ok());
+  EXPECT_EQ(states(), "1 superseded, 2 active");
+  EXPECT_TRUE(eventually([&] { return proxy.revision() == "b" && other.revision() == "b"; }));
+  proxy.stop();
+  proxy.write(rules_text("c", kDeny));
+  proxy.start(kOne);
+  EXPECT_TRUE(become("1 superseded, 2 superseded, 3 active"));
+}
+
+TEST_F(GenerationTest, an_intent_of_another_generation_is_refused_and_its_neighbours_are_not) {
+  Replica& proxy = first(rules_text("a", kAllow), kOne);
+  ASSERT_TRUE(eventually([&] { return proxy.number() == 1; }));
+  EXPECT_TRUE(intent(proxy.log(), 1).ok());
+  for (const std::int64_t wrong : {0, 2}) {
+    const auto refused = intent(proxy.log(), wrong);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kNotFound);
+  }
+  proxy.write(rules_text("b", kAllow));
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  EXPECT_EQ(intent(proxy.log(), 1).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(intent(proxy.log(), 2).ok());
+}
+
+TEST_F(GenerationTest, what_does_not_load_changes_nothing_and_is_tried_again) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.write(rules_text("b", kDeny, "lists: { late: { file: late.csv } }\n"));
+  EXPECT_FALSE(proxy.watcher().reload().ok());
+  EXPECT_EQ(states(), "1 active");
+  // The list that was missing arrives, and the rule file is as it was.
+  proxy.files().write("late.csv", "a@contoso.com\n");
+  EXPECT_TRUE(become("1 superseded, 2 active"));
+}
+
+TEST_F(GenerationTest, what_an_approval_says_must_be_so) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  proxy.write(rules_text("b", kAllow));
+  ASSERT_TRUE(become("1 active, 2 pending"));
+  const auto change = [&](std::int64_t number, const std::string& sha256, std::int64_t before) {
+    audit::Record record{.kind = audit::Kind::kRules};
+    record.content["rules"] = approval::generation_change(
+        "approved", {.number = number, .revision = "b", .sha256 = sha256},
+        approval::GenerationName{.number = before, .revision = "a", .sha256 = ""});
+    return record;
+  };
+  const std::string sha256 = value("SELECT sha256 FROM holdfast.generations WHERE number = 2");
+  EXPECT_FALSE(runner_.run(officers_->append(change(2, sha256, 2))).ok());
+  EXPECT_FALSE(runner_.run(officers_->append(change(2, "another", 1))).ok());
+  EXPECT_FALSE(runner_.run(officers_->append(change(3, sha256, 1))).ok());
+  // A proxy cannot approve what it offered.
+  EXPECT_FALSE(runner_.run(proxy.log().append(change(2, sha256, 1))).ok());
+  EXPECT_EQ(states(), "1 active, 2 pending");
+  EXPECT_TRUE(runner_.run(officers_->append(change(2, sha256, 1))).ok());
+  EXPECT_EQ(states(), "1 superseded, 2 active");
+  // Of what was refused there is no record.
+  EXPECT_EQ(events(), "activated,offered,approved");
+}
+
+TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_record) {
+  Replica& proxy = first(rules_text("a", kAllow));
+  ASSERT_TRUE(become("1 pending"));
+  const std::string sha256 = value("SELECT sha256 FROM holdfast.generations");
+  const approval::Recovery recovery{
+      .number = 1, .sha256 = sha256, .person = "root", .reason = "nobody can sign in"};
+  EXPECT_EQ(approval::recover_generation(database("postgres"), {.number = 2, .sha256 = sha256})
+                .error()
+                .code,
+            ErrorCode::kNotFound);
+  for (const char* role : {"holdfast_proxy", "holdfast_audit"}) {
+    EXPECT_FALSE(approval::recover_generation(database(role), recovery).ok()) << role;
+  }
+  EXPECT_EQ(states(), "1 pending");
+  EXPECT_TRUE(approval::recover_generation(database("postgres"), recovery).ok());
+  EXPECT_TRUE(eventually([&] { return proxy.revision() == "a"; }));
+  EXPECT_EQ(events(), "offered,recovered");
+  EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{rules,recovery,reason}' "
+                  "FROM holdfast.log WHERE kind = 'rules' ORDER BY index DESC LIMIT 1"),
+            "nobody can sign in");
+}
+
+TEST_F(GenerationTest, officers_see_every_version_and_what_it_changes) {
+  Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  proxy.write(rules_text("b", kAllow));
+  ASSERT_TRUE(become("1 active, 2 pending"));
+  const auto listed = runner_.run(source_->list(std::nullopt, 10));
+  ASSERT_TRUE(listed.ok()) << listed.error().message;
+  ASSERT_EQ(listed->size(), 2U);
+  EXPECT_EQ(listed->front().name.revision, "b");
+  EXPECT_EQ(runner_.run(source_->list(2, 10))->size(), 1U);
+  const auto files = runner_.run(source_->files(1));
+  ASSERT_TRUE(files.ok() && files->size() == 2);
+  EXPECT_EQ((*files)[0].bytes, rules_text("a", kHold, kHolds));
+  EXPECT_EQ((*files)[1].name, "hold.csv");
+  EXPECT_EQ((*files)[1].bytes, "held@contoso.com\n");
+  const auto changes = runner_.run(source_->changes(2));
+  ASSERT_TRUE(changes.ok()) << changes.error().message;
+  EXPECT_THAT(*changes, ::testing::Contains(HasSubstr("rule hold is gone")));
+}
+
+TEST_F(GenerationTest, generations_and_their_files_cannot_be_removed) {
+  EXPECT_THAT(refusal("postgres", "DELETE FROM holdfast.generations"), HasSubstr("append-only"));
+  EXPECT_THAT(refusal("postgres", "TRUNCATE holdfast.rule_files"), HasSubstr("append-only"));
+  for (const char* role : {"holdfast_proxy", "holdfast_audit"}) {
+    EXPECT_THAT(refusal(role, "UPDATE holdfast.generations SET state = 'active'"),
+                HasSubstr("permission denied"));
+  }
+}
+
+TEST_F(GenerationTest, fault_a_database_that_is_away_at_the_start_leaves_no_rules_in_force) {
+  one_ = replica(spool_.path());
+  control("stop");
+  one_->write(rules_text("a", kAllow));
+  one_->start(kOne);
+  EXPECT_FALSE(one_->watcher().reload().ok());
+  EXPECT_FALSE(one_->store().current());
+  EXPECT_NE(one_->store().problem(), "");
+  control("start");
+  EXPECT_TRUE(eventually([&] { return one_->number() == 1; }));
+}
+
+TEST_F(GenerationTest, race_of_two_replicas_that_offer_different_files) {
+  first(rules_text("a", kAllow), kOne);
+  ASSERT_TRUE(become("1 active"));
+  second(rules_text("a", kAllow), kOne);
+  ASSERT_TRUE(eventually([&] { return two_->number() == 1; }));
+  const int rounds = environment("FULL_TESTS") == "1" ? 100 : 5;
+  for (int round = 0; round < rounds; ++round) {
+    const std::string text = std::to_string(round);
+    one_->write(rules_text("one-" + text, kDeny));
+    two_->write(rules_text("two-" + text, kAllow));
+    auto reload = std::async(std::launch::async, [&] { return one_->watcher().reload().ok(); });
+    EXPECT_TRUE(two_->watcher().reload().ok());
+    EXPECT_TRUE(reload.get());
+    const std::string count = std::to_string(2 * round + 3);
+    ASSERT_TRUE(
+        eventually([&] { return value("SELECT count(*) FROM holdfast.generations") == count; }));
+    ASSERT_TRUE(eventually([&] {
+      return std::to_string(one_->number()) == count && std::to_string(two_->number()) == count;
+    }));
+    EXPECT_EQ(one_->revision(), two_->revision());
+    EXPECT_EQ(value("SELECT count(*) FROM holdfast.generations WHERE state = 'active'"), "1");
+  }
+}
+
+TEST_F(GenerationTest, race_no_intent_follows_the_record_that_ends_its_generation) {
+  first(rules_text("0", kAllow), kOne);
+  ASSERT_TRUE(eventually([&] { return one_->number() == 1; }));
+  second(rules_text("0", kAllow), kOne);
+  ASSERT_TRUE(eventually([&] { return two_->number() == 1; }));
+  std::atomic<bool> done{false};
+  std::vector<std::future<void>> callers;
+  for (Replica* replica : {one_.get(), two_.get()}) {
+    callers.push_back(std::async(std::launch::async, [&, replica] {
+      Runner runner;
+      while (!done) {
+        const std::int64_t generation = replica->number();
+        audit::Record made = record(audit::Kind::kIntent, new_operation());
+        made.generation = generation;
+        made.content["decision"] = {{"rules_generation", generation}};
+        const auto receipt = runner.run(replica->log().append_intent(std::move(made), request("")));
+        EXPECT_TRUE(receipt.ok() || receipt.error().code == ErrorCode::kNotFound);
+      }
+    }));
+  }
+  const int rounds = environment("FULL_TESTS") == "1" ? 200 : 10;
+  for (int round = 1; round <= rounds; ++round) {
+    one_->write(rules_text(std::to_string(round), kAllow));
+    EXPECT_TRUE(one_->watcher().reload().ok());
+    EXPECT_TRUE(eventually([&] { return two_->number() == round + 1; }));
+  }
+  done = true;
+  for (auto& caller : callers) caller.get();
+  // In the log's order, every intent has the generation that the last `rules` record before it
+  // made.
+  EXPECT_EQ(value(R"(
+SELECT count(*) FROM (
+  SELECT kind, convert_from(entry, 'UTF8')::json #>> '{decision,rules_generation}' AS used,
+         max((convert_from(entry, 'UTF8')::json #>> '{rules,generation}')::bigint)
+           OVER (ORDER BY index) AS active
+    FROM holdfast.log) l
+  WHERE kind = 'intent' AND used::bigint IS DISTINCT FROM active)"),
+            "0");
+  EXPECT_NE(value("SELECT count(*) FROM holdfast.log WHERE kind = 'intent'"), "0");
+}
+
+}  // namespace
+}  // namespace holdfast::testing

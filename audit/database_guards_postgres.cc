@@ -31,7 +31,9 @@ needed AS (
   SELECT to_regclass(format('holdfast.%I', n.relname)), n.relname, n.mask, n.bits, n.name
     FROM (VALUES ('approval_history', 25, 24, 'UPDATE and DELETE'),
                  ('approval_history', 32, 32, 'TRUNCATE'), ('approvals', 9, 8, 'DELETE'),
-                 ('approvals', 32, 32, 'TRUNCATE'), ('generations', 9, 8, 'DELETE'),
+                 ('approvals', 32, 32, 'TRUNCATE'),
+                 ('dropped_ranges', 25, 24, 'UPDATE and DELETE'),
+                 ('dropped_ranges', 32, 32, 'TRUNCATE'), ('generations', 9, 8, 'DELETE'),
                  ('generations', 32, 32, 'TRUNCATE'),
                  ('review_history', 25, 24, 'UPDATE and DELETE'),
                  ('review_history', 32, 32, 'TRUNCATE'), ('reviews', 9, 8, 'DELETE'),
@@ -47,11 +49,29 @@ SELECT n.relname, n.name FROM needed n
 
 constexpr const char* kWritable = R"(
 SELECT r.rolname, c.relname FROM pg_roles r, pg_class c
-  WHERE r.rolname IN ('holdfast_proxy', 'holdfast_audit')
+  WHERE r.rolname IN ('holdfast_proxy', 'holdfast_audit', 'holdfast_retention')
     AND c.relnamespace = 'holdfast'::regnamespace AND c.relkind IN ('r', 'p')
     AND (has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
          OR pg_has_role(r.oid, c.relowner, 'MEMBER'))
   ORDER BY 1, 2)";
+
+// Holds that the log places and never lifts, and that the table does not have so. Where retention
+// has dropped later records, the lifting may have been among them.
+constexpr const char* kForgottenHolds = R"(
+WITH told AS MATERIALIZED (
+  SELECT l.index, convert_from(l.entry, 'UTF8')::jsonb -> 'system' AS said
+    FROM holdfast.record_search r JOIN holdfast.log l ON l.index = r.index
+    WHERE r.kind = 'system' AND l.role = 'audit')
+SELECT p.said #>> '{hold,id}' FROM told p
+  WHERE p.said ->> 'event' = 'hold_placed'
+    AND NOT EXISTS (SELECT FROM told t
+                      WHERE t.index > p.index AND t.said ->> 'event' = 'hold_lifted'
+                        AND t.said #>> '{hold,id}' = p.said #>> '{hold,id}')
+    AND NOT EXISTS (SELECT FROM holdfast.dropped_ranges d WHERE d.first > p.index)
+    AND NOT EXISTS (SELECT FROM holdfast.holds h
+                      WHERE h.id::text = p.said #>> '{hold,id}' AND h.state <> 'lifted'
+                        AND h.mailboxes = holdfast.search_names(p.said #> '{hold,mailboxes}'))
+  ORDER BY 1)";
 
 constexpr const char* kFunctions = R"(
 SELECT p.proname, p.prosrc FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
@@ -70,6 +90,13 @@ void check_rights(pqxx::transaction_base& transaction, Faults& faults) {
   for (const pqxx::row& row : transaction.exec(kWritable)) {
     faults.add_general(std::string("the role ") + row[0].c_str() + " may write the table " +
                        row[1].c_str());
+  }
+}
+
+void check_holds(pqxx::transaction_base& transaction, Faults& faults) {
+  for (const pqxx::row& row : transaction.exec(kForgottenHolds)) {
+    faults.add_general(std::string("the legal hold ") + row[0].c_str() +
+                       " is not in force as its record says");
   }
 }
 
@@ -94,6 +121,7 @@ Result<Faults> check_database_guards(const DatabaseAccess& access) {
     pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
     check_triggers(transaction, faults);
     check_rights(transaction, faults);
+    check_holds(transaction, faults);
     check_functions(transaction, faults);
   });
   if (!status.ok()) return status.error();

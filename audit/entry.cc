@@ -140,7 +140,15 @@ std::string_view to_string(ApprovalStep step) {
 }
 
 std::string_view to_string(WriterRole role) {
-  return role == WriterRole::kProxy ? "proxy" : "audit";
+  switch (role) {
+    case WriterRole::kProxy:
+      return "proxy";
+    case WriterRole::kAudit:
+      return "audit";
+    case WriterRole::kRetention:
+      return "retention";
+  }
+  return "unknown";
 }
 
 bool may_write(WriterRole role, Kind kind) {
@@ -154,6 +162,7 @@ bool may_write(WriterRole role, Kind kind) {
     case Kind::kOutcome:
     case Kind::kReconciliation:
     case Kind::kRules:
+      return role != WriterRole::kRetention;
     case Kind::kSystem:
       return true;
   }

@@ -16,9 +16,9 @@ namespace holdfast::audit {
 inline constexpr std::size_t kEntryBytesMax = 64 * 1024 - 1;  // What an entry bundle can hold.
 
 // The PostgreSQL login that writes; it decides which kinds it may write.
-enum class WriterRole { kProxy, kAudit };
+enum class WriterRole { kProxy, kAudit, kRetention };
 
-std::string_view to_string(WriterRole role);  // proxy, audit
+std::string_view to_string(WriterRole role);  // proxy, audit, retention
 
 // Whether the database lets that role write that kind.
 bool may_write(WriterRole role, Kind kind);

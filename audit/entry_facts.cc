@@ -99,6 +99,9 @@ class Reader final : public MemberVisitor {
       // A decision may quote whatever a caller took for a code.
       if (name == "code") code_is_none_ = !read_uuid(value, facts_.approval);
       if (name == "state") facts_.approval_state = parse_approval_state(plain_text(value));
+    } else if (parent == "system") {
+      if (name == "event") tells_of_drop_ = plain_text(value) == kPartitionDropped;
+      if (name == "ranges") ranges_ = parse_ranges(value);
     }
   }
 
@@ -116,12 +119,18 @@ class Reader final : public MemberVisitor {
                            facts_.kind == Kind::kReconciliation;
     if (of_a_call && facts_.operation_id == Uuid{}) return wrong("operation_id");
     if (facts_.kind == Kind::kOutcome && !facts_.result) return wrong("outcome.result");
-    return facts_;
+    EntryFacts facts = facts_;
+    if (facts.role == WriterRole::kRetention && tells_of_drop_) {
+      if (!ranges_) return wrong("system.ranges");
+      facts.dropped = *ranges_;
+    }
+    return facts;
   }
 
  private:
   enum Needed : unsigned { kVersion, kId, kKind, kTime, kWriter, kRole, kCount };
-  static constexpr std::array kRoles = {WriterRole::kProxy, WriterRole::kAudit};
+  static constexpr std::array kRoles = {WriterRole::kProxy, WriterRole::kAudit,
+                                        WriterRole::kRetention};
   static constexpr std::array kKinds = {Kind::kIntent,   Kind::kOutcome, Kind::kDecision,
                                         Kind::kAccess,   Kind::kSystem,  Kind::kReconciliation,
                                         Kind::kApproval, Kind::kRules};
@@ -151,6 +160,8 @@ class Reader final : public MemberVisitor {
   std::string_view last_;
   bool operation_is_none_ = false;
   bool code_is_none_ = false;
+  bool tells_of_drop_ = false;
+  std::optional<std::vector<IndexRange>> ranges_;
 };
 
 }  // namespace

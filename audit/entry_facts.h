@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "audit/approval_state.h"
 #include "audit/entry.h"
 #include "audit/record.h"
+#include "audit/retention.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/uuid.h"
@@ -28,6 +30,7 @@ struct EntryFacts {
   int status = 0;                               // Graph's, of an outcome; 0: none.
   Uuid approval;                                // Its code; all zero: none.
   std::optional<ApprovalState> approval_state;  // Where it says that the approval stands.
+  std::vector<IndexRange> dropped;              // Of retention's record: what is gone.
 };
 
 // kInvalid: the bytes are no entry as docs/audit_format.md defines one; the message says why.

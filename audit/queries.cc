@@ -257,4 +257,11 @@ std::string encode_cursor(const Cursor& cursor, const RecordQuery& query) {
   return to_base64url(parts.dump());
 }
 
+const DroppedRange* dropped_range_of(const LogState& state, std::uint64_t index) {
+  for (const DroppedRange& dropped : state.dropped) {
+    if (index >= dropped.range.first && index < dropped.range.until) return &dropped;
+  }
+  return nullptr;
+}
+
 }  // namespace holdfast::audit

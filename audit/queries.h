@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "audit/retention.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
@@ -99,6 +100,14 @@ struct RecordPage {
   std::optional<Cursor> next;        // Set when there are more.
   std::int64_t complete_to = 0;      // Every index below it was considered.
   std::int64_t log_size = 0;
+  std::vector<IndexRange> dropped{};  // What retention has dropped, by index.
+};
+
+// Records that retention has dropped.
+struct DroppedRange {
+  IndexRange range;
+  std::int64_t record = 0;  // The index of the record that says so.
+  std::string at;           // RFC 3339
 };
 
 // How the log and its search table stand.
@@ -110,7 +119,11 @@ struct LogState {
   // when the oldest of them is.
   std::int64_t unsettled = 0;
   std::optional<WallTime> unsettled_since{};
+  std::vector<DroppedRange> dropped{};  // By index.
 };
+
+// The range that the index is in; null: none.
+const DroppedRange* dropped_range_of(const LogState& state, std::uint64_t index);
 
 // Who answers. Safe from any thread; a coroutine resumes on the executor it awaited on. Errors:
 // kUnavailable (the database is away), kTimeout (the question takes too long: narrow it), kLimit

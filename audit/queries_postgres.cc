@@ -2,6 +2,7 @@
 
 #include "audit/queries_sql.h"
 #include "audit/query_workers_postgres.h"
+#include "base/json.h"
 
 namespace holdfast::audit {
 namespace {
@@ -23,6 +24,7 @@ RecordPage page_of(const pqxx::result& rows) {
   const pqxx::row first = rows.front();
   page.log_size = first["next_index"].as<std::int64_t>();
   page.complete_to = first["complete_to"].as<std::int64_t>();
+  page.dropped = parse_ranges(first["dropped"].c_str()).value_or(page.dropped);
   for (const pqxx::row& row : rows) {
     if (!row["index"].is_null()) page.records.push_back(found_record(row));
   }
@@ -51,6 +53,19 @@ Result<FoundRecord> get_in(DatabaseSession& session, const SqlQuestion& question
   return *std::move(found);
 }
 
+// As state_question() writes them.
+std::vector<DroppedRange> dropped_in(const char* text) {
+  std::vector<DroppedRange> dropped;
+  const Result<nlohmann::json> list = parse_json(text);
+  if (!list.ok()) return dropped;
+  for (const nlohmann::json& range : *list) {
+    dropped.push_back({.range = {.first = range.at(0), .until = range.at(1)},
+                       .record = range.at(2),
+                       .at = range.at(3)});
+  }
+  return dropped;
+}
+
 Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question) {
   LogState state;
   const Status status = session.run([&](pqxx::connection& connection) {
@@ -63,6 +78,7 @@ Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question)
     if (!row[4].is_null()) {
       state.unsettled_since = WallTime(std::chrono::microseconds(row[4].as<std::int64_t>()));
     }
+    state.dropped = dropped_in(row[5].c_str());
   });
   if (!status.ok()) return status.error();
   return state;

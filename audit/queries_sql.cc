@@ -103,7 +103,8 @@ SqlQuestion search_question(const RecordQuery& query) {
       ordered + ") f JOIN holdfast.log l ON l.index = f.index WINDOW up_to AS (ORDER BY f.index " +
       (ascending ? "ASC" : "DESC") + ")), cut AS (SELECT * FROM page WHERE place <= " + limit +
       " AND bytes_before < " + std::to_string(kPageBytesMax) +
-      ") SELECT state.next_index, state.complete_to,"
+      ") SELECT state.next_index, state.complete_to, (SELECT coalesce(json_agg(json_build_array("
+      "d.first, d.until) ORDER BY d.first), '[]')::text FROM holdfast.dropped_ranges d) AS dropped,"
       " (SELECT count(*) FROM page) > (SELECT count(*) FROM cut) AS more,"
       " cut.index, cut.malformed, cut.entry FROM state LEFT JOIN cut ON true" +
       order;
@@ -130,7 +131,10 @@ SqlQuestion id_question(const Uuid& id) {
 
 SqlQuestion state_question() {
   return {.text =
-              "SELECT h.next_index, s.derived, h.partitions_end, u.count, u.oldest"
+              "SELECT h.next_index, s.derived, h.partitions_end, u.count, u.oldest,"
+              " (SELECT coalesce(json_agg(json_build_array(d.first, d.until, d.record_index,"
+              " holdfast.record_time(d.dropped_at)) ORDER BY d.first), '[]')"
+              " FROM holdfast.dropped_ranges d)"
               " FROM holdfast.search_state s, holdfast.log_head h,"
               " (SELECT count(*), (extract(epoch FROM min(since)) * 1000000)::bigint AS oldest"
               " FROM holdfast.unsettled) u",

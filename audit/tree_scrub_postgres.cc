@@ -37,8 +37,9 @@ Status scrub_upper(pqxx::transaction_base& transaction, int level, std::uint64_t
 
 Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std::uint64_t end) {
   const pqxx::result rows = transaction.exec_params(
-      "SELECT t.root, t.hashes, (t.index + 1) * 256 <= (SELECT min(index) FROM holdfast.log) OR "
-      "(g.leaves = t.hashes AND g.same) FROM holdfast.tree_tiles t, LATERAL (SELECT "
+      "SELECT t.root, t.hashes, EXISTS (SELECT FROM holdfast.dropped_ranges d WHERE d.first <= "
+      "t.index * 256 AND d.until >= (t.index + 1) * 256) OR (g.leaves = t.hashes AND g.same) FROM "
+      "holdfast.tree_tiles t, LATERAL (SELECT "
       "string_agg(sha256('\\x00'::bytea || l.entry), ''::bytea ORDER BY l.index) AS leaves, "
       "bool_and(l.leaf_hash = sha256('\\x00'::bytea || l.entry)) AS same FROM holdfast.log l "
       "WHERE l.index >= t.index * 256 AND l.index < (t.index + 1) * 256) g "

@@ -79,6 +79,7 @@ struct VerifyPlan {
 struct LogReport {
   Faults faults;
   std::uint64_t entries = 0;       // Read and in their form.
+  std::uint64_t dropped = 0;       // Gone, as a record of retention says; their hashes are there.
   std::uint64_t roots_agreed = 0;  // Signed ones that the entries lead to.
   Sha256 root{};                   // What the entries below tree_size lead to.
   std::uint64_t intents = 0;

@@ -29,6 +29,7 @@ Status OrderedCheck::add(CheckedTile tile) {
   report_.faults.add(std::move(tile.faults));
   check_roots(tile);
   check_grammar(tile);
+  note_absent(std::move(tile.absent));
   const std::uint64_t before = tile.span.index * kTileWidth;
   const bool tree_ends_here = tree_size_ > before && tree_size_ < before + kTileWidth;
   if (tree_ends_here) {
@@ -135,6 +136,10 @@ void OrderedCheck::check_grammar(const CheckedTile& tile) {
       ++report_.entries;
       std::string wrong = grammar_.add(index, *facts);
       if (!wrong.empty()) report_.faults.add(index, std::move(wrong));
+      // A record can only tell of what was there before it.
+      for (const IndexRange& range : facts->dropped) {
+        if (range.until <= index) dropped_.push_back(range);
+      }
     } else {
       grammar_.add_unreadable();
     }
@@ -142,7 +147,34 @@ void OrderedCheck::check_grammar(const CheckedTile& tile) {
   }
 }
 
+void OrderedCheck::note_absent(std::vector<AbsentRecords> absent) {
+  for (AbsentRecords& records : absent) {
+    AbsentRecords* last = absent_.empty() ? nullptr : &absent_.back();
+    if (last != nullptr && last->each && records.each && last->range.until == records.range.first) {
+      last->range.until = records.range.until;
+    } else {
+      absent_.push_back(std::move(records));
+    }
+  }
+}
+
+// What is gone without a record that says so was taken away.
+void OrderedCheck::check_absent() {
+  for (const AbsentRecords& absent : absent_) {
+    std::uint64_t unexplained = 0;
+    for (const IndexRange& range : outside_of(absent.range, dropped_)) {
+      unexplained += range.until - range.first;
+      const std::uint64_t end = absent.each ? range.until : range.first + 1;
+      for (std::uint64_t index = range.first; index < end; ++index) {
+        report_.faults.add(index, absent.what);
+      }
+    }
+    report_.dropped += absent.range.until - absent.range.first - unexplained;
+  }
+}
+
 LogReport OrderedCheck::finish() && {
+  check_absent();
   if (disagreeing_ > 1) {
     report_.faults.add_general(std::to_string(disagreeing_ - 1) +
                                " more checkpoints do not agree either, the last is " +

@@ -27,6 +27,8 @@ class OrderedCheck {
   void check_roots(const CheckedTile& tile);
   void check_root(const SignedRoot& signed_root, const Sha256& computed);
   void check_grammar(const CheckedTile& tile);
+  void note_absent(std::vector<AbsentRecords> absent);
+  void check_absent();
 
   const std::uint64_t entries_;
   const std::uint64_t tree_size_;
@@ -38,6 +40,8 @@ class OrderedCheck {
   std::string last_disagreeing_;
   TreeBuilder upper_;  // Its leaves are the roots of full tiles of level 0.
   LogGrammar grammar_;
+  std::vector<AbsentRecords> absent_;  // Joined where they touch and are of one kind.
+  std::vector<IndexRange> dropped_;    // What records of retention say.
   LogReport report_;
 };
 

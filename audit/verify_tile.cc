@@ -29,15 +29,14 @@ Result<std::vector<Sha256>> read_hashes(LogSource& source, const TileSpan& span,
   return split_hashes(*tile);
 }
 
-// nullopt: the source has none of them, which is a fault.
+// nullopt: the source has none of them; `why` says it.
 Result<std::optional<EntryBatch>> read_entries(LogSource& source, const TileSpan& span,
-                                               Faults& faults) {
+                                               std::string& why) {
   Result<EntryBatch> batch = source.entries({.index = span.index, .width = span.entries});
   if (batch.ok() && batch->size() == span.entries) return std::optional(*std::move(batch));
   if (!batch.ok() && !is_finding(batch.error())) return batch.error();
-  faults.add(span.index * kTileWidth,
-             "the entries from here on: " +
-                 (batch.ok() ? "others than were asked for" : batch.error().message));
+  why = "the entries from here on: " +
+        (batch.ok() ? std::string("others than were asked for") : batch.error().message);
   return std::optional<EntryBatch>();
 }
 
@@ -75,15 +74,42 @@ std::optional<EntryFacts> check_entry(std::uint64_t index, std::string_view entr
   return *facts;
 }
 
+// None of the tile's entries could be read.
+void add_unread(std::string why, CheckedTile& tile) {
+  const std::uint64_t first = tile.span.index * kTileWidth;
+  if (tile.leaves.size() < tile.span.entries) {
+    tile.faults.add(first, std::move(why));
+    return;
+  }
+  tile.absent.push_back(
+      {.range = {.first = first, .until = first + tile.span.entries}, .what = std::move(why)});
+}
+
+// One entry is not there.
+void add_missing(std::uint64_t index, bool has_hash, CheckedTile& tile) {
+  const char* what = "the log does not hold this record";
+  if (!has_hash) {
+    tile.faults.add(index, what);
+  } else if (!tile.absent.empty() && tile.absent.back().range.until == index) {
+    ++tile.absent.back().range.until;
+  } else {
+    tile.absent.push_back(
+        {.range = {.first = index, .until = index + 1}, .what = what, .each = true});
+  }
+}
+
 }  // namespace
 
 Result<CheckedTile> check_tile(LogSource& source, const TileSpan& span) {
-  CheckedTile tile{.span = span, .leaves = {}, .facts = {}, .faults = {}};
+  CheckedTile tile{.span = span, .leaves = {}, .facts = {}, .absent = {}, .faults = {}};
   Result<std::vector<Sha256>> hashes = read_hashes(source, span, tile.faults);
   if (!hashes.ok()) return hashes.error();
   tile.leaves = *std::move(hashes);
-  const Result<std::optional<EntryBatch>> batch = read_entries(source, span, tile.faults);
+  const std::size_t hashes_known = tile.leaves.size();
+  std::string why;
+  const Result<std::optional<EntryBatch>> batch = read_entries(source, span, why);
   if (!batch.ok()) return batch.error();
+  if (!*batch) add_unread(std::move(why), tile);
   tile.facts.reserve(span.entries);
   for (std::size_t place = 0; place < span.entries; ++place) {
     const std::uint64_t index = span.index * kTileWidth + place;
@@ -92,7 +118,7 @@ Result<CheckedTile> check_tile(LogSource& source, const TileSpan& span) {
       tile.facts.push_back(check_entry(index, *entry, (*batch)->columns(place), place, tile));
       continue;
     }
-    if (*batch) tile.faults.add(index, "the log does not hold this record");
+    if (*batch) add_missing(index, place < hashes_known, tile);
     tile.facts.emplace_back();
     if (place >= tile.leaves.size()) tile.leaves.push_back(Sha256{});
   }

@@ -6,6 +6,7 @@
 
 #include "audit/entry_facts.h"
 #include "audit/log_source.h"
+#include "audit/retention.h"
 #include "audit/verify.h"
 
 namespace holdfast::audit {
@@ -16,6 +17,14 @@ struct TileSpan {
   std::uint64_t in_tree = 0;  // How many of those the tree has whose tiles are read.
 };
 
+// Records that the source does not hold although the tree has their hashes: a fault, unless a
+// record of retention says later that they are gone.
+struct AbsentRecords {
+  IndexRange range;
+  std::string what;   // The fault.
+  bool each = false;  // One for each record; else one at the first.
+};
+
 struct CheckedTile {
   TileSpan span;
   // What the tree is built from: the hashes of the source's tile, each of which is its entry's or a
@@ -23,6 +32,7 @@ struct CheckedTile {
   std::vector<Sha256> leaves;
   Sha256 root{};                                 // Where the tile is full.
   std::vector<std::optional<EntryFacts>> facts;  // Of each entry; nullopt: it cannot be read.
+  std::vector<AbsentRecords> absent;
   Faults faults;
 };
 

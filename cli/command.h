@@ -55,6 +55,8 @@ void add_migrate(CLI::App& app, Invocation& invocation);
 void add_records(CLI::App& app, Invocation& invocation);
 void add_verify(CLI::App& app, Invocation& invocation);
 void add_approvals(CLI::App& app, Invocation& invocation);
+void add_holds(CLI::App& app, Invocation& invocation);
+void add_retention(CLI::App& app, Invocation& invocation);
 void add_token(CLI::App& app, Invocation& invocation);
 void add_keygen(CLI::App& app, Invocation& invocation);
 void add_rules(CLI::App& app, Invocation& invocation);

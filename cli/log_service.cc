@@ -18,7 +18,8 @@ Result<std::string> fetch(AuditService& service, const std::string& path, const 
   Result<ServiceAnswer> answer = service.get("/log/" + path, type);
   if (!answer.ok()) return Error{ErrorCode::kUnavailable, answer.error().message};
   if (answer->status == 200) return std::move(answer->content);
-  const ErrorCode code = answer->status == 404 ? ErrorCode::kNotFound : ErrorCode::kUnavailable;
+  const bool missing = answer->status == 404 || answer->status == 410;
+  const ErrorCode code = missing ? ErrorCode::kNotFound : ErrorCode::kUnavailable;
   return Error{code, service.url() + "/log/" + path + ": " + refusal_text(*answer)};
 }
 

@@ -19,6 +19,9 @@ constexpr const char* kExamples =
   holdfast verify --config holdfast.yaml       is the whole log as it was signed?
   holdfast records search --mailbox ceo@contoso.com --from 2026-10-01T00:00:00Z
   holdfast approvals list --state PENDING      what waits for a decision?
+  holdfast holds place ceo@contoso.com --reason CASE-812
+                                               keep its records, however old they get
+  holdfast retention status                    what is old enough to be dropped?
   holdfast token create "SIEM export" --role auditor --out siem.token
 
 Every configuration key can also come from the environment (HOLDFAST_PROXY__LISTEN=…) or from
@@ -38,6 +41,8 @@ void add_commands(CLI::App& app, Invocation& invocation) {
   add_records(app, invocation);
   add_verify(app, invocation);
   add_approvals(app, invocation);
+  add_holds(app, invocation);
+  add_retention(app, invocation);
   add_token(app, invocation);
   add_keygen(app, invocation);
   add_config(app, invocation);

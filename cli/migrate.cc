@@ -2,7 +2,9 @@
 #include <memory>
 
 #include "audit/migrate_postgres.h"
+#include "audit/retention_postgres.h"
 #include "cli/load.h"
+#include "cli/operator_name.h"
 
 namespace holdfast::cli {
 namespace {
@@ -21,6 +23,17 @@ int run_status(const audit::Database& database) {
   return code;
 }
 
+// Only what the configuration speaks of is set, so that an upgrade without it changes nothing.
+Result<bool> set_retention(const audit::Database& database, const config::Config& config) {
+  if (!config.origins.contains("migrate.retention.floor")) return false;
+  const config::RetentionTerms& terms = config.migrate.retention;
+  audit::RetentionPolicy policy{.floor_s = std::nullopt, .anchored = terms.anchored};
+  if (terms.floor.count() > 0) {
+    policy.floor_s = std::chrono::ceil<std::chrono::seconds>(terms.floor).count();
+  }
+  return audit::set_retention_policy(database, policy, operator_name());
+}
+
 int run_migrate(const Invocation& invocation, bool only_status) {
   const std::optional<config::Config> config = load_config(invocation, config::Role::kMigrate);
   if (!config) return kUsageError;
@@ -37,7 +50,13 @@ int run_migrate(const Invocation& invocation, bool only_status) {
     return kFoundProblem;
   }
   for (const std::string& name : *applied) std::cout << name << "  applied\n";
-  if (applied->empty()) std::cout << "nothing to do\n";
+  const Result<bool> set = set_retention(*database, *config);
+  if (!set.ok()) {
+    print_error(set.error().message);
+    return kFoundProblem;
+  }
+  if (*set) std::cout << "retention  set and recorded\n";
+  if (applied->empty() && !*set) std::cout << "nothing to do\n";
   return kDone;
 }
 

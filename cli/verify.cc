@@ -268,6 +268,10 @@ void print_report(const Subject& subject, const audit::LogReport& report,
   std::cout << "log          " << subject.what << "\n"
             << "records      " << report.entries << " read";
   if (beyond > 0) std::cout << ", the last " << beyond << " of them not signed over yet";
+  if (report.dropped > 0) {
+    std::cout << "\ndropped      " << report.dropped
+              << " by retention, as records say; their hashes are there";
+  }
   std::cout << "\nroot         " << to_base64(bytes_of(report.root)) << " over "
             << subject.plan.tree_size << "\n"
             << "checkpoints  " << report.roots_agreed << " of " << subject.plan.roots.size()

@@ -188,6 +188,8 @@ RoleKeys keys_of(Role role) {
       return {"check", {"rules", "logging"}};
     case Role::kMigrate:
       return {"migrate", {"migrate", "logging"}};
+    case Role::kRetention:
+      return {"retention", {"retention", "logging"}};
     case Role::kRecords:
       return {"records", {"records", "logging"}};
   }
@@ -317,6 +319,10 @@ Status check_for(const Config& config, Role role) {
       return invalid(config.where(field.path),
                      "the file " + *value + " is missing or cannot be read");
     }
+  }
+  if (role == Role::kRetention && config.retention.age.count() == 0) {
+    return invalid(config.where("retention.age"),
+                   "missing; `holdfast retention` needs to know how old records become");
   }
   if (role != Role::kAudit) return {};
   Status signing = check_signing(config);

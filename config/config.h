@@ -198,7 +198,20 @@ struct Audit {
   milliseconds drain_timeout{10'000};
 };
 
+// What `holdfast migrate` tells the database about retention.
+struct RetentionTerms {
+  milliseconds floor{0};  // 0: nothing may be dropped.
+  bool anchored = true;
+};
+
 struct Migrate {
+  Database database;
+  RetentionTerms retention;
+};
+
+// Of `holdfast retention`.
+struct Retention {
+  milliseconds age{0};  // 0: not set.
   Database database;
 };
 
@@ -220,6 +233,7 @@ struct Config {
   AuditLog audit_log;
   Audit audit;
   Migrate migrate;
+  Retention retention;
   Records records;
   Logging logging;
 
@@ -244,7 +258,7 @@ std::map<std::string, std::string> holdfast_environment();
 // directory. kInvalid or kNotFound: one line that names file and line, variable or flag, and key.
 Result<Config> load_config(const LoadOptions& options);
 
-enum class Role { kProxy, kAudit, kCheck, kMigrate, kRecords };
+enum class Role { kProxy, kAudit, kCheck, kMigrate, kRetention, kRecords };
 
 // Whether the keys that a role needs are set and the files it was told of can be read. kInvalid:
 // one line that names the key.

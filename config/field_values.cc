@@ -240,7 +240,7 @@ ordered_json value_schema(const Field& field) {
           [](const OriginKind&) { return text_schema("^https?://[^/]+$"); },
           [](const HttpProxyKind&) { return text_schema("^http://[^/@]+:[0-9]+$"); },
           [](const BytesKind&) { return text_schema("^[0-9]+(B|KiB|MiB|GiB)$"); },
-          [](const DurationKind&) { return text_schema("^[0-9]+(ms|s|m|h)$"); },
+          [](const DurationKind&) { return text_schema("^[0-9]+(ms|s|m|h|d)$"); },
           [](const CidrListKind&) {
             return ordered_json{{"type", "array"}, {"items", text_schema("^.+/[0-9]+$")}};
           },

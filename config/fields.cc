@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kKiB = 1024;
 constexpr std::size_t kMiB = 1024 * kKiB;
 constexpr std::size_t kGiB = 1024 * kMiB;
+constexpr milliseconds kYear = 366 * 24h;
 
 // Kept apart by section only so that each function stays short.
 
@@ -433,6 +434,27 @@ void add_tools(std::vector<Field>& table) {
       {"migrate.database.password_file",
        FileKind{[](Config& c) -> auto& { return c.migrate.database.password_file; }},
        "File that holds that role's password.", "/etc/holdfast/migrate.password"},
+      {"migrate.retention.floor",
+       DurationKind{[](Config& c) -> auto& { return c.migrate.retention.floor; }, 0ms, 100 * kYear},
+       "The floor under retention.age, set in the database and recorded whenever it is given here "
+       "and differs: no younger record can be dropped, whoever asks. 0s: none at all."},
+      {"migrate.retention.anchored",
+       FlagKind{[](Config& c) -> auto& { return c.migrate.retention.anchored; }},
+       "Set with the floor: whether a witness, a time-stamp authority or a sink (audit.anchors) "
+       "must "
+       "have vouched for records before they can be dropped."},
+      {"retention.age",
+       DurationKind{[](Config& c) -> auto& { return c.retention.age; }, 0ms, 100 * kYear},
+       "How old the newest record of a partition must be before `holdfast retention run` drops it: "
+       "3650d. At least the floor. 0s: not set, and nothing is dropped."},
+      {"retention.database.url",
+       DatabaseUrlKind{[](Config& c) -> auto& { return c.retention.database.url; }},
+       "PostgreSQL, as the role that may drop old partitions and nothing else. No password here.",
+       "postgresql://holdfast_retention@localhost:5432/holdfast",
+       {Role::kRetention}},
+      {"retention.database.password_file",
+       FileKind{[](Config& c) -> auto& { return c.retention.database.password_file; }},
+       "File that holds that role's password.", "/etc/holdfast/retention.password"},
       {"records.url", OriginKind{[](Config& c) -> auto& { return c.records.url; }},
        "The officers' API that `holdfast records` asks."},
       {"records.token_file",
@@ -482,6 +504,7 @@ const std::vector<Section>& sections() {
       {"audit_log", "How records become durable."},
       {"audit", "The officers' service (`holdfast audit`)."},
       {"migrate", "`holdfast migrate`."},
+      {"retention", "`holdfast retention`: the end of old records."},
       {"records", "`holdfast records`."},
       {"logging", "The program's own log."},
   };

@@ -20,7 +20,9 @@ constexpr std::array<Unit, 4> kDurations = {
     {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 constexpr std::array<Unit, 4> kSizes = {
     {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}};
-constexpr std::int64_t kDurationMax = 10LL * 366 * 24 * 3'600'000;
+// Read but never written: a day has 24 hours here.
+constexpr Unit kDay = {"d", 24 * 3'600'000};
+constexpr std::int64_t kDurationMax = 100LL * 366 * kDay.size;
 constexpr std::int64_t kBytesMax = 1024LL << 30;
 
 // Digits only: no sign, no space, and the whole text.
@@ -68,7 +70,8 @@ bool is_address(int family, std::string_view text) {
 }  // namespace
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
-  const auto value = parse_with_unit(text, kDurations, kDurationMax);
+  auto value = parse_with_unit(text, kDurations, kDurationMax);
+  if (!value) value = parse_with_unit(text, std::array{kDay}, kDurationMax);
   if (!value) return {};
   return std::chrono::milliseconds(*value);
 }

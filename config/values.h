@@ -11,7 +11,7 @@
 
 namespace holdfast::config {
 
-// A whole number and a unit, nothing between: 250ms, 5s, 10m, 24h. At most ten years.
+// A whole number and a unit, nothing between: 250ms, 5s, 10m, 24h, 90d. At most a hundred years.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 // In the largest unit that keeps it whole.
 std::string duration_text(std::chrono::milliseconds duration);

@@ -11,6 +11,7 @@
 #include "officers/access.h"
 #include "officers/approvals_api.h"
 #include "officers/generations_api.h"
+#include "officers/holds_api.h"
 #include "officers/log_api.h"
 #include "officers/problem.h"
 #include "officers/record_json.h"
@@ -113,9 +114,9 @@ class Api final : public http::Handler {
         "Holdfast audit service\n\n"
         "Records: /api/v1/records (bearer token needed), described by schema/openapi.yaml.\n"
         "Approvals: /api/v1/approvals. Reviews: /api/v1/reviews. Rules: /api/v1/rules.\n"
-        "API tokens: /api/v1/tokens.\n"
+        "Legal holds: /api/v1/holds. API tokens: /api/v1/tokens.\n"
         "From a shell: holdfast records search --help, holdfast approvals --help,\n"
-        "holdfast rules --help, holdfast token --help\n";
+        "holdfast rules --help, holdfast holds --help, holdfast token --help\n";
     return answer;
   }
 
@@ -168,6 +169,7 @@ class Api final : public http::Handler {
     if (is_reviews_path(target.path)) co_return co_await answer_reviews(services_, asked);
     if (is_generations_path(target.path)) co_return co_await answer_generations(services_, asked);
     if (is_tokens_path(target.path)) co_return co_await answer_tokens(services_, asked);
+    if (is_holds_path(target.path)) co_return co_await answer_holds(services_, asked);
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
       if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
@@ -260,7 +262,12 @@ class Api final : public http::Handler {
     const Status recorded = co_await record_access(services_.log, asked, kOneRecord,
                                                    std::move(query), found.ok() ? 1 : 0);
     if (!recorded.ok()) co_return unrecorded(recorded.error());
-    if (!found.ok()) co_return failure(found.error());
+    if (!found.ok()) {
+      const std::int64_t* index = std::get_if<std::int64_t>(&which);
+      if (index == nullptr) co_return failure(found.error());
+      const auto missing = static_cast<std::uint64_t>(*index);
+      co_return co_await answer_missing(services_, missing, found.error());
+    }
     co_return json_response(200, record_json(*found));
   }
 
@@ -299,10 +306,11 @@ const std::vector<std::string>& api_paths() {
   static const std::vector<std::string> paths = [] {
     std::vector<std::string> made = {"/", "/livez", "/readyz", "/metrics"};
     for (const std::string_view path :
-         {kRecords, kOneRecord, kProof, kIntegrity, kApprovals, kOneApproval, kApprove, kReject,
-          kRevoke, kReviews, kOneReview, kCloseReview, kGenerations, kOneGeneration,
-          kApproveGeneration, kRejectGeneration, kTokens, kRevokeToken, kCheckpointPath, kTilePath,
-          kEntriesPath, kEvidencePath}) {
+         {kRecords,          kOneRecord,      kProof,       kIntegrity,     kApprovals,
+          kOneApproval,      kApprove,        kReject,      kRevoke,        kReviews,
+          kOneReview,        kCloseReview,    kGenerations, kOneGeneration, kApproveGeneration,
+          kRejectGeneration, kTokens,         kRevokeToken, kHolds,         kConfirmHold,
+          kLiftHold,         kCheckpointPath, kTilePath,    kEntriesPath,   kEvidencePath}) {
       made.emplace_back(path);
     }
     return made;

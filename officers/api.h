@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "identity/sign_in_verifier.h"
 #include "officers/api_metrics.h"
+#include "officers/holds.h"
 #include "officers/token_source.h"
 #include "officers/tokens.h"
 
@@ -53,8 +54,9 @@ struct ApiServices {
   approval::ApprovalSource& approvals;
   approval::ReviewSource& reviews;
   approval::GenerationSource& generations;
-  const Tokens& tokens;               // Of the operator's file.
-  TokenSource& stored_tokens;         // Those that admins made.
+  const Tokens& tokens;        // Of the operator's file.
+  TokenSource& stored_tokens;  // Those that admins made.
+  HoldSource& holds;
   identity::SignInVerifier* sign_in;  // Null: officers have API tokens only.
   const Clock& clock;
   ApiMetrics& metrics;

@@ -65,6 +65,17 @@ void add_unsettled(json& body, const audit::LogState& log, const ApiServices& se
   if (!role.problem.empty()) body["reconcile_problem"] = role.problem;
 }
 
+json dropped_json(const std::vector<audit::DroppedRange>& dropped) {
+  json list = json::array();
+  for (const audit::DroppedRange& gone : dropped) {
+    list.push_back({{"first", gone.range.first},
+                    {"until", gone.range.until},
+                    {"record", gone.record},
+                    {"at", gone.at}});
+  }
+  return list;
+}
+
 Task<http::Response> answer_checkpoint(const ApiServices& services) {
   if (std::optional<http::Response> frozen = frozen_answer(services)) {
     co_return *std::move(frozen);
@@ -142,7 +153,10 @@ Task<http::Response> answer_log(const ApiServices& services, LogResource resourc
   }
   const audit::TilePosition position = std::get<audit::TilePosition>(resource);
   Result<std::string> bundle = co_await services.tree.bundle(position);
-  if (!bundle.ok()) co_return failure(bundle.error());
+  if (!bundle.ok()) {
+    const std::uint64_t first = position.index * audit::kTileWidth;
+    co_return co_await answer_missing(services, first, bundle.error());
+  }
   const bool open = services.entry_readers == EntryReaders::kAnyone;
   co_return answer(kBytes, open ? kForever : kForeverPrivate, *std::move(bundle));
 }
@@ -154,6 +168,18 @@ Task<http::Response> answer_proof(const ApiServices& services, RecordReference w
   Result<std::string> proof = co_await services.tree.proof(which);
   if (!proof.ok()) co_return failure(proof.error());
   co_return answer(kText, "no-store", *std::move(proof));
+}
+
+Task<http::Response> answer_missing(const ApiServices& services, std::uint64_t index, Error why) {
+  if (why.code != ErrorCode::kNotFound) co_return failure(why);
+  const Result<audit::LogState> state = co_await services.records.state();
+  if (!state.ok()) co_return failure(state.error());
+  const audit::DroppedRange* dropped = dropped_range_of(*state, index);
+  if (dropped == nullptr) co_return failure(why);
+  co_return problem(410, "retention dropped the records " + std::to_string(dropped->range.first) +
+                             " to " + std::to_string(dropped->range.until - 1) + " at " +
+                             dropped->at + ", as record " + std::to_string(dropped->record) +
+                             " says; their hashes and proofs are still there");
 }
 
 Task<http::Response> answer_integrity(const ApiServices& services) {
@@ -177,6 +203,7 @@ Task<http::Response> answer_integrity(const ApiServices& services) {
                {"frozen", nullptr},
                {"anchors", anchors_json(role.anchors, services.clock)}};
   add_unsettled(body, *log, services);
+  body["dropped"] = dropped_json(log->dropped);
   if (state->checkpoint) {
     const audit::SignedCheckpoint& newest = *state->checkpoint;
     body["size"] = newest.head.size;

@@ -32,6 +32,10 @@ Task<http::Response> answer_log(const ApiServices& services, LogResource resourc
 using RecordReference = std::variant<std::int64_t, Uuid>;
 Task<http::Response> answer_proof(const ApiServices& services, RecordReference which);
 
+// The answer about a record or entries that are not there: 410 where retention has dropped what is
+// at that index, else what `why` says.
+Task<http::Response> answer_missing(const ApiServices& services, std::uint64_t index, Error why);
+
 Task<http::Response> answer_integrity(const ApiServices& services);
 
 }  // namespace holdfast::officers

@@ -30,11 +30,13 @@ std::string page_json(const audit::RecordPage& page, const audit::RecordQuery& q
     if (i > 0) text += ',';
     text += record_json(page.records[i]);
   }
-  nlohmann::json rest = {{"count", page.records.size()},
-                         {"complete_to", page.complete_to},
-                         {"log_size", page.log_size},
-                         {"from", time_or_null(query.from)},
-                         {"to", time_or_null(query.to)}};
+  nlohmann::json dropped = nlohmann::json::array();
+  for (const audit::IndexRange& range : page.dropped) {
+    dropped.push_back({{"first", range.first}, {"until", range.until}});
+  }
+  nlohmann::json rest = {{"count", page.records.size()},     {"complete_to", page.complete_to},
+                         {"log_size", page.log_size},        {"dropped", std::move(dropped)},
+                         {"from", time_or_null(query.from)}, {"to", time_or_null(query.to)}};
   if (!next.empty()) rest["@odata.nextLink"] = next;
   text += "],";
   // `next` repeats the Host header, which need not be UTF-8.

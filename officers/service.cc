@@ -136,6 +136,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->generations_ =
       std::make_unique<approval::PostgresGenerationSource>(service->records_->workers());
   service->stored_tokens_ = std::make_unique<PostgresTokenSource>(service->records_->workers());
+  service->holds_ = std::make_unique<PostgresHoldSource>(service->records_->workers());
   service->origin_ = options.origin;
   Result<std::unique_ptr<Anchors>> anchors =
       Anchors::open(options.anchors, options.database, options.origin,
@@ -174,6 +175,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .generations = *service->generations_,
       .tokens = service->tokens_,
       .stored_tokens = *service->stored_tokens_,
+      .holds = *service->holds_,
       .sign_in = service->sign_in_.get(),
       .clock = system_clock(),
       .metrics = service->api_metrics_,

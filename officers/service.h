@@ -19,6 +19,7 @@
 #include "http/server.h"
 #include "officers/anchors.h"
 #include "officers/api.h"
+#include "officers/holds_postgres.h"
 #include "officers/loops.h"
 #include "officers/reconciler.h"
 #include "officers/token_source_postgres.h"
@@ -88,6 +89,7 @@ class Service {
   std::unique_ptr<approval::PostgresApprovalSource> approvals_;
   std::unique_ptr<approval::PostgresGenerationSource> generations_;
   std::unique_ptr<PostgresTokenSource> stored_tokens_;
+  std::unique_ptr<PostgresHoldSource> holds_;
   std::string origin_;
   std::unique_ptr<approval::PostgresReviewSource> reviews_;
   std::unique_ptr<approval::ReviewWatch> review_watch_;

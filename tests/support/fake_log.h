@@ -34,6 +34,7 @@ struct FakeRecord {
   std::int64_t second = -1;  // Of its time; -1: one after the last.
   std::string approval;      // Its member, as JSON; empty: none.
   std::string outcome;       // The same.
+  std::string system;        // The same.
   std::size_t padding = 0;   // More bytes.
 };
 
@@ -53,6 +54,7 @@ class FakeLog {
     audit::Record made{.kind = record.kind, .operation_id = record.operation_id};
     if (!record.approval.empty()) made.written.push_back({"approval", record.approval});
     if (!record.outcome.empty()) made.written.push_back({"outcome", record.outcome});
+    if (!record.system.empty()) made.written.push_back({"system", record.system});
     if (record.padding > 0) {
       CanonicalObject request;
       request.text("target", std::string(record.padding, 'x'));

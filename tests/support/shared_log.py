@@ -66,6 +66,14 @@ class SharedLog:
     def sql(self, database, text):
         return psql(self.url(database), text)
 
+    def sql_as(self, database, user, text):
+        return psql(self.url(database, user), text)
+
+    def session(self, database):
+        """A psql whose standard input is a pipe, for what one session holds."""
+        return subprocess.Popen(["psql", "-XqAt", "-d", self.url(database)], stdin=subprocess.PIPE,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+
     def command(self, *arguments):
         return [self.binary, *arguments, "--config", self.config_file]
 

@@ -97,6 +97,39 @@ TEST(Verify, a_missing_entry) {
   EXPECT_THAT(faults_of(log), ElementsAre(fault(300, missing), fault(301, missing)));
 }
 
+// Records of the first tile are gone, and a later record says `ranges` of it.
+std::vector<Fault> faults_after_drop(WriterRole role, const std::string& ranges,
+                                     std::uint64_t lost_until = 256) {
+  FakeLog log;
+  log.add_calls(300);
+  log.add({.kind = Kind::kSystem,
+           .role = role,
+           .writer = {.bytes = {9}},
+           .system = R"({"event":"partition_dropped","ranges":)" + ranges + "}"});
+  for (std::uint64_t index = 0; index < lost_until; ++index) log.lose_entry(index);
+  return faults_of(log);
+}
+
+TEST(Verify, what_retention_dropped_is_no_fault) {
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,256]]"), ElementsAre());
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,512]]", 512), ElementsAre());
+}
+
+TEST(Verify, what_somebody_else_took_away_is_one) {
+  const std::string missing = "does not hold this record";
+  for (const WriterRole role : {WriterRole::kProxy, WriterRole::kAudit}) {
+    EXPECT_EQ(faults_after_drop(role, "[[0,256]]").front().index, 0U);
+  }
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,255]]"),
+              ElementsAre(fault(255, missing)));
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[1,200],[200,256]]"),
+              ElementsAre(fault(0, missing)));
+  // What comes after the record it cannot know of.
+  EXPECT_EQ(faults_after_drop(WriterRole::kRetention, "[[0,4194304]]").front().index, 0U);
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[5,5]]", 0),
+              ElementsAre(fault(600, "no system.ranges")));
+}
+
 TEST(Verify, tiles_that_hold_something_else) {
   FakeLog log;
   log.add_calls(300);

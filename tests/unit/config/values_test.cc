@@ -13,8 +13,11 @@ TEST(Duration, TakesANumberAndAUnit) {
   EXPECT_EQ(parse_duration("5s"), 5s);
   EXPECT_EQ(parse_duration("10m"), 10min);
   EXPECT_EQ(parse_duration("24h"), 24h);
-  for (const char* text : {"", "5", "s", "5 s", " 5s", "5s ", "-5s", "+5s", "5.5s", "5S", "5sec",
-                           "1h30m", "99999999999999999999s", "9223372036854775807h", "100000h"}) {
+  EXPECT_EQ(parse_duration("90d"), 90 * 24h);
+  EXPECT_EQ(parse_duration("36500d"), 36'500 * 24h);
+  for (const char* text :
+       {"", "5", "s", "5 s", " 5s", "5s ", "-5s", "+5s", "5.5s", "5S", "5sec", "1h30m",
+        "99999999999999999999s", "9223372036854775807h", "1000000h", "40000d"}) {
     EXPECT_EQ(parse_duration(text), std::nullopt) << text;
   }
 }

@@ -14,6 +14,7 @@
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_generations.h"
+#include "tests/support/fake_holds.h"
 #include "tests/support/fake_reviews.h"
 #include "tests/support/fake_tokens.h"
 #include "tests/unit/officers/fake_record_source.h"
@@ -51,6 +52,7 @@ class ApiTest : public ::testing::Test {
                   .generations = generations_,
                   .tokens = tokens_,
                   .stored_tokens = stored_tokens_,
+                  .holds = holds_,
                   .sign_in = sign_in_.get(),
                   .clock = clock_,
                   .metrics = api_metrics_,
@@ -99,6 +101,7 @@ class ApiTest : public ::testing::Test {
   approval::FakeGenerations generations_{log_};
   Tokens tokens_;
   FakeTokens stored_tokens_{log_};
+  FakeHolds holds_{log_};
   std::unique_ptr<identity::SignInVerifier> sign_in_;
   std::vector<std::string> problems_;
   TreeRole tree_role_{.origin = "audit.example/log", .keys = {"key"}, .status = {}};

@@ -187,5 +187,21 @@ TEST_F(LogApiTest, fault_failures_have_their_status) {
   }
 }
 
+TEST_F(LogApiTest, what_retention_dropped_is_gone_and_said_so) {
+  records_.log_state.dropped = {
+      {.range = {.first = 256, .until = 512}, .record = 700, .at = "2026-10-05T08:00:00.000000Z"}};
+  const nlohmann::json dropped = body(get("/api/v1/integrity")).at("dropped");
+  EXPECT_EQ(dropped.at(0).at("until"), 512);
+  EXPECT_EQ(get("/api/v1/records/511").status, 410);
+  EXPECT_EQ(get("/api/v1/records/512").status, 404);
+  tree_.error = Error{ErrorCode::kNotFound, "not held"};
+  const http::Response gone = get("/log/tile/entries/001");
+  EXPECT_EQ(gone.status, 410);
+  EXPECT_THAT(gone.content, ::testing::HasSubstr("records 256 to 511"));
+  EXPECT_EQ(get("/log/tile/entries/002").status, 404);
+  tree_.error = Error{ErrorCode::kUnavailable, "away"};
+  EXPECT_EQ(get("/log/tile/entries/001").status, 503);
+}
+
 }  // namespace
 }  // namespace holdfast::officers

@@ -126,6 +126,18 @@ TEST_F(OpenApiTest, answers_have_the_members_it_promises) {
   }
 }
 
+TEST_F(OpenApiTest, holds_have_the_members_it_promises) {
+  const json& schema = openapi_.at("components").at("schemas").at("Hold");
+  const json placed = body(
+      get("/api/v1/holds", "bob", "POST", R"({"mailboxes":["ceo@contoso.com"],"reason":"x"})"));
+  for (const json& hold : {placed, body(get("/api/v1/holds")).at("value").at(0)}) {
+    for (const json& name : schema.at("required")) EXPECT_TRUE(hold.contains(name)) << name;
+    for (const auto& [name, value] : hold.items()) {
+      EXPECT_TRUE(schema.at("properties").contains(name)) << name;
+    }
+  }
+}
+
 TEST_F(OpenApiTest, tokens_have_the_members_it_promises) {
   tokens_ = *Tokens::parse("tokens:\n  - name: root\n    sha256: \"" + to_hex(sha256("root")) +
                                "\"\n    roles: [admin]\n",

@@ -1,0 +1,91 @@
+#include "audit/retention.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+
+namespace holdfast::audit {
+namespace {
+
+using nlohmann::json;
+
+std::optional<IndexRange> range_of(const json& pair) {
+  if (!pair.is_array() || pair.size() != 2) return std::nullopt;
+  if (!pair[0].is_number_unsigned() || !pair[1].is_number_unsigned()) return std::nullopt;
+  const IndexRange range{.first = pair[0].get<std::uint64_t>(),
+                         .until = pair[1].get<std::uint64_t>()};
+  if (range.first >= range.until) return std::nullopt;
+  return range;
+}
+
+std::string text_at(const json& document, const char* name) {
+  const auto found = document.find(name);
+  return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+}  // namespace
+
+std::optional<std::vector<IndexRange>> parse_ranges(std::string_view text) {
+  const Result<json> list = parse_json(text);
+  if (!list.ok() || !list->is_array()) return std::nullopt;
+  std::vector<IndexRange> ranges;
+  for (const json& pair : *list) {
+    const std::optional<IndexRange> range = range_of(pair);
+    if (!range) return std::nullopt;
+    ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+std::vector<IndexRange> outside_of(const IndexRange& range, std::vector<IndexRange> others) {
+  std::ranges::sort(others, {}, &IndexRange::first);
+  std::vector<IndexRange> outside;
+  std::uint64_t at = range.first;
+  for (const IndexRange& other : others) {
+    if (other.until <= at) continue;
+    if (other.first >= range.until) break;
+    if (other.first > at) outside.push_back({.first = at, .until = other.first});
+    at = other.until;
+  }
+  if (at < range.until) outside.push_back({.first = at, .until = range.until});
+  return outside;
+}
+
+Result<PlannedPartition> read_planned_partition(const json& document) {
+  const Error bad{ErrorCode::kInternal, "the database's plan of retention is not as expected"};
+  if (!document.is_object()) return bad;
+  for (const char* name : {"first", "until", "ranges", "checkpoint", "obstacle", "newest"}) {
+    if (!document.contains(name)) return bad;
+  }
+  const auto range = range_of(json::array({document["first"], document["until"]}));
+  if (!range) return bad;
+  return PlannedPartition{.range = *range,
+                          .newest = text_at(document, "newest"),
+                          .obstacle = text_at(document, "obstacle"),
+                          .document = document};
+}
+
+Record partition_dropped(const PlannedPartition& partition, std::int64_t age_s,
+                         const std::string& by) {
+  Record record{.kind = Kind::kSystem};
+  json& content = record.content["system"];
+  for (const char* name : {"first", "until", "newest", "ranges", "checkpoint"}) {
+    content[name] = partition.document.at(name);
+  }
+  content["event"] = kPartitionDropped;
+  content["age_s"] = age_s;
+  content["by"] = by;
+  return record;
+}
+
+Record retention_policy(const RetentionPolicy& policy, const std::string& by) {
+  Record record{.kind = Kind::kSystem};
+  json& content = record.content["system"];
+  content["event"] = kRetentionPolicy;
+  content["floor_s"] = policy.floor_s ? json(*policy.floor_s) : json();
+  content["anchored"] = policy.anchored;
+  content["by"] = by;
+  return record;
+}
+
+}  // namespace holdfast::audit

@@ -1,0 +1,387 @@
+"""Retention: what goes, what stays, what keeps it, and who notices when somebody else takes it away.
+
+Each case has a database of its own, a copy of one log that Holdfast wrote, whose first records are in
+two partitions of 256."""
+import json
+import pathlib
+import threading
+import unittest
+import uuid
+
+import tlog
+from partitions import split
+from service import fetch
+from shared_log import wait_until
+from test_attack import Attack
+
+TAKE_AWAY = """ALTER TABLE holdfast.log DETACH PARTITION holdfast.log_part_0;
+DROP TABLE holdfast.log_part_0; DELETE FROM holdfast.record_search WHERE index < 256;"""
+PERSON = {"name": "Ada", "accounts": ["t/ada"], "names": ["ada@contoso.com"], "person": "t/ada",
+          "via": "sign_in"}
+OTHER = {**PERSON, "name": "Bob", "accounts": ["t/bob"], "names": [], "person": "t/bob"}
+HOLD = "01890000-0000-7000-8000-0000000000aa"
+
+
+class RetentionCase(Attack):
+    def setUp(self):
+        super().setUp()
+        self.sql(split(256, 512))
+
+    def allow(self, floor="1s", anchored="false"):
+        return self.log.run("migrate", "--set",
+                            f"migrate.database.url={self.log.url(self.database.name)}",
+                            "--set", f"migrate.retention.floor={floor}",
+                            "--set", f"migrate.retention.anchored={anchored}")
+
+    def retention(self, *arguments, age="1s"):
+        url = self.log.url(self.database.name, "holdfast_retention")
+        return self.log.run("retention", *arguments, "--set", f"retention.database.url={url}",
+                            "--set", f"retention.age={age}")
+
+    def obstacles(self, age="1s"):
+        """Of each partition, why it stays; None for those that may go."""
+        status, output, errors = self.retention("status", "--format", "ndjson", age=age)
+        self.assertEqual(status, 0, errors)
+        return [json.loads(line)["obstacle"] for line in output.splitlines()]
+
+    def drop(self):
+        status, output, errors = self.retention("run", "--format", "ndjson")
+        self.assertEqual((status, errors), (0, ""))
+        return [json.loads(line) for line in output.splitlines()]
+
+    def as_role(self, role, text):
+        return self.log.sql_as(self.database.name, role, text)
+
+    def refused(self, role, text, why):
+        with self.assertRaisesRegex(RuntimeError, why):
+            self.as_role(role, text)
+
+    def record(self, content, role="retention"):
+        """An entry of the kind system, as SQL."""
+        entry = {"id": str(uuid.uuid4()), "kind": "system", "system": content,
+                 "time": "2099-01-01T00:00:00.000000Z", "v": 1}
+        text = json.dumps(entry, sort_keys=True, separators=(",", ":"))[:-1]
+        text += f',"writer":{{"id":"{uuid.uuid4()}","role":"{role}"}}}}'
+        return f"'\\x{text.encode().hex()}'::bytea"
+
+    def forge(self, content, role="retention"):
+        """Such a record at the log's end, by a superuser."""
+        self.sql(f"""
+            INSERT INTO holdfast.log SELECT next_index, e, sha256('\\x00'::bytea || e), 'system',
+                '{role}' FROM holdfast.log_head, (SELECT {self.record(content, role)}) AS made (e);
+            UPDATE holdfast.log_head SET next_index = next_index + 1""")
+
+    def hold_steps(self, *steps):
+        """Records of holds, appended as the audit service does; the hold's state after them."""
+        for event, by in steps:
+            content = {"event": event, "by": by,
+                       "hold": {"id": HOLD, "mailboxes": ["held@contoso.com"], "reason": "x"}}
+            entry = self.record(content, "audit")
+            writer = uuid.uuid4()
+            self.as_role("holdfast_audit", f"""
+                SELECT holdfast.raise_epoch('{writer}', '10s');
+                SELECT holdfast.append_audit('{writer}', 1, ARRAY[{entry}],
+                  ARRAY[sha256('\\x00'::bytea || {entry})], '{{system}}', '{{NULL}}')""")
+        return self.sql("SELECT state FROM holdfast.holds")
+
+
+class Dropping(RetentionCase):
+    def test_what_is_old_goes_and_every_proof_stays(self):
+        root = tlog.root_of([tlog.leaf_hash(entry) for entry in self.entries()])
+        self.allow()
+        self.assertEqual(self.obstacles(), [None, None, "it is not full"])
+        gone = self.drop()
+        self.assertEqual([(item["first"], item["until"]) for item in gone], [(0, 256), (256, 512)])
+        self.assertEqual(self.drop(), [])
+        self.assertEqual(self.sql("SELECT min(index) FROM holdfast.log"), "512")
+        self.assertEqual(self.sql("SELECT min(index) FROM holdfast.record_search"), "512")
+        records = [json.loads(entry)["system"] for entry in self.entries()[-3:]]
+        self.assertEqual([item["event"] for item in records],
+                         ["retention_policy", "partition_dropped", "partition_dropped"])
+        self.assertEqual([item.get("ranges") for item in records[1:]], [[[0, 256]], [[0, 512]]])
+        status, output, errors = self.database.verify("--checkpoint", self.log.newest)
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertIn("dropped      512 by retention", output)
+        self.sql("SELECT holdfast.rebuild_search(); SELECT holdfast.derive_search(1000000)")
+        self.not_seen_by_verify()
+        self.served_as_before(root)
+
+    def served_as_before(self, root):
+        """By an audit service that signs on: hashes and proofs of what is gone, and where it went."""
+        url = self.audit_service()
+        ca, token = self.log.ca_file, pathlib.Path(self.log.token_file).read_text().strip()
+
+        def get(path):
+            status, _, body = fetch(url + path, ca, token)
+            return status, body
+
+        def is_signed():
+            try:
+                status, body = get("/api/v1/integrity")
+            except OSError:
+                return False
+            return status == 200 and json.loads(body)["size"] > self.log.size + 2
+
+        wait_until(is_signed, "a checkpoint over the records of retention")
+        status, body = get("/log/tile/entries/001")
+        self.assertEqual(status, 410)
+        self.assertIn("retention dropped the records 256 to 511", json.loads(body)["detail"])
+        self.assertEqual(get("/api/v1/records/7")[0], 410)
+        self.assertEqual(get("/api/v1/records/999999")[0], 404)
+        self.assertEqual(json.loads(get("/api/v1/records?limit=1")[1])["dropped"],
+                         [{"first": 0, "until": 256}, {"first": 256, "until": 512}])
+        dropped = json.loads(get("/api/v1/integrity")[1])["dropped"]
+        self.assertEqual(dropped[1]["record"], self.log.size + 2)
+        self.assertEqual(get("/api/v1/records/7/proof")[0], 200)
+        self.assertEqual(len(get("/log/tile/0/000")[1]), 8192)
+        copy = self.folder / "copy"
+        options = ("--url", url, "--token-file", self.log.token_file, "--save", str(copy),
+                   "--checkpoint", self.log.newest)
+        status, output, errors = self.log.run("verify", *options)
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertIn("dropped      512 by retention", output)
+        offline = ("verify", "--offline", str(copy), "--key", self.log.verifier_key,
+                   "--checkpoint", self.log.newest)
+        self.assertEqual(self.log.run(*offline, configured=False)[0], 0)
+        (copy / "tile/entries/002").unlink(missing_ok=True)
+        for bundle in (copy / "tile/entries").glob("002.p/*"):
+            bundle.unlink()
+        self.assertEqual(self.log.run(*offline, configured=False)[0], 1)
+        self.assertEqual(tlog.open_checkpoint(pathlib.Path(self.log.newest).read_text(),
+                                              self.log.verifier_key)[1], root)
+
+    def test_what_keeps_a_partition(self):
+        self.assertIn("has set no floor", self.obstacles()[0])
+        self.allow(floor="1h")
+        self.assertIn("under the floor", self.obstacles()[0])
+        self.assertEqual(self.obstacles(age="1h")[0], "its newest record is younger")
+        self.allow(anchored="true")
+        self.assertIn("has vouched", self.obstacles()[0])
+        self.as_role("holdfast_audit", "SELECT holdfast.add_evidence('receipt', 'sink', size, root, '') "
+                                       "FROM holdfast.tree_checkpoints ORDER BY size DESC LIMIT 1")
+        self.assertEqual(self.obstacles()[:2], [None, None])
+        intent, operation, writer = self.first("intent")
+        cases = (
+            ("no outcome yet", f"INSERT INTO holdfast.open_operations VALUES ('{operation}', "
+                               f"'{writer}', {intent})"),
+            ("does not reach", "UPDATE holdfast.search_state SET derived = 255"),
+            ("whole tiles", "ALTER TABLE holdfast.tree_tiles DISABLE TRIGGER USER; "
+                            "DELETE FROM holdfast.tree_tiles WHERE level = 0 AND index = 0"),
+            ("no signed checkpoint", "ALTER TABLE holdfast.tree_checkpoints DISABLE TRIGGER USER; "
+                                     "DELETE FROM holdfast.tree_checkpoints"),
+            ("approval that is still open", f"""
+                INSERT INTO holdfast.approvals (code, binding, state, step, filed_at, decide_by,
+                    use_within, filing) VALUES ('{HOLD}', sha256(''), 'PENDING', 1, now(),
+                    now() + interval '1 day', interval '1 day', '{{}}');
+                INSERT INTO holdfast.approval_history SELECT '{HOLD}', 1, 'file', 'PENDING', now(),
+                    id, '{{}}' FROM holdfast.record_search WHERE index = 3"""))
+        for why, change in cases:
+            plan = self.sql(f"BEGIN; {change}; SELECT holdfast.retention_plan('1s') ->> 'obstacle' "
+                            "LIMIT 1; ROLLBACK")
+            self.assertIn(why, plan)
+
+    def test_a_hold_keeps_what_is_of_its_mailbox(self):
+        self.allow()
+        # All of the log's calls are of `me`, so by their caller.
+        caller = self.sql("SELECT actors[1] FROM holdfast.record_search WHERE kind = 'intent' LIMIT 1")
+        self.assertEqual(self.hold_steps(("hold_placed", PERSON)), "placed")
+        self.assertEqual(self.obstacles()[:2], [None, None])
+        self.sql(f"UPDATE holdfast.holds SET mailboxes = ARRAY['{caller}']")
+        self.assertEqual(self.obstacles()[:2], [f"legal hold {HOLD}"] * 2)
+        self.assertEqual(self.drop(), [])
+        # Known by another name that stands beside it in a record of another partition.
+        self.sql("""
+            UPDATE holdfast.holds SET mailboxes = '{upn@contoso.com}';
+            UPDATE holdfast.record_search SET mailboxes = '{me,upn@contoso.com,oid}' WHERE index = 300;
+            UPDATE holdfast.record_search SET mailboxes = '{oid}' WHERE index = 3""")
+        self.assertEqual(self.obstacles()[:2], [f"legal hold {HOLD}"] * 2)
+        self.sql("UPDATE holdfast.record_search SET mailboxes = '{}' WHERE index = 3")
+        self.assertEqual(self.obstacles()[:2], [None, f"legal hold {HOLD}"])
+        # What cannot be read may be of any mailbox; and a hold's own record stays while it does.
+        self.sql("UPDATE holdfast.record_search SET malformed = true WHERE index = 3")
+        self.assertEqual(self.obstacles()[0], f"legal hold {HOLD}")
+        self.sql("UPDATE holdfast.record_search SET malformed = false, mailboxes = '{}';"
+                 "UPDATE holdfast.holds SET placed_index = 400")
+        self.assertEqual(self.obstacles()[:2], [None, f"legal hold {HOLD}"])
+        self.assertEqual(self.hold_steps(("hold_confirmed", OTHER), ("hold_lift_asked", OTHER)),
+                         "lifting")
+        self.assertEqual(self.obstacles()[1], f"legal hold {HOLD}")
+        self.assertEqual(self.hold_steps(("hold_lifted", PERSON)), "lifted")
+        self.assertEqual(self.obstacles()[:2], [None, None])
+
+    def test_a_middle_partition_goes_before_a_held_one(self):
+        self.allow()
+        self.hold_steps(("hold_placed", PERSON))
+        self.sql("UPDATE holdfast.holds SET placed_index = 3")
+        self.assertEqual([item["first"] for item in self.drop()], [256])
+        self.not_seen_by_verify()
+        self.hold_steps(("hold_lift_asked", PERSON), ("hold_lifted", OTHER))
+        self.assertEqual([item["first"] for item in self.drop()], [0])
+        self.sql("SELECT holdfast.derive_search(1000)")
+        self.not_seen_by_verify()
+
+
+class Interrupted(RetentionCase):
+    """Somebody reads the log all the time, so that retention waits, with everything else done."""
+
+    def waiting(self, meanwhile):
+        self.allow()
+        before = self.sql("SELECT next_index FROM holdfast.log_head")
+        reader = self.log.session(self.database.name)
+        reader.stdin.write("BEGIN; LOCK TABLE holdfast.log IN ACCESS SHARE MODE;\n")
+        reader.stdin.flush()
+        held = "SELECT count(*) FROM pg_locks WHERE relation = 'holdfast.log'::regclass AND granted " \
+               "AND mode = 'AccessShareLock'"
+        wait_until(lambda: self.sql(held) != "0", "the reader's lock")
+        done = []
+        thread = threading.Thread(target=lambda: done.append(self.retention("run")))
+        thread.start()
+        wait_until(lambda: self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+                                    "'holdfast.log'::regclass AND mode = 'AccessExclusiveLock'")
+                   != "0", "retention waits for the log")
+        meanwhile()
+        reader.stdin.close()
+        reader.wait()
+        thread.join()
+        return before, done[0]
+
+    def test_a_crash_before_the_end_leaves_all_as_it_was(self):
+        def kill():
+            self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                     "WHERE usename = 'holdfast_retention' AND datname = current_database()")
+        before, (status, _, errors) = self.waiting(kill)
+        self.assertEqual(status, 1, errors)
+        self.assertEqual(self.sql("SELECT next_index FROM holdfast.log_head"), before)
+        self.assertEqual(self.sql("SELECT count(*) FROM holdfast.record_search WHERE index < 512"),
+                         "512")
+        self.not_seen_by_verify()
+        self.assertEqual(len(self.drop()), 2)
+        self.not_seen_by_verify()
+
+    def test_a_hold_that_is_placed_meanwhile_is_kept(self):
+        _, (status, _, errors) = self.waiting(lambda: self.sql(
+            f"INSERT INTO holdfast.holds (id, state, mailboxes, placed_index, changed_index, content, "
+            f"history) VALUES ('{HOLD}', 'placed', '{{x}}', 3, 3, '{{}}', '[]')"))
+        self.assertEqual(status, 1)
+        self.assertIn("a legal hold was changed meanwhile", errors)
+        self.assertEqual(self.sql("SELECT min(index) FROM holdfast.log"), "0")
+
+
+class Taking(RetentionCase):
+    def test_attack_take_a_partition_away_without_a_record(self):
+        self.sql(TAKE_AWAY)
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_take_a_partition_away_and_say_that_it_was_dropped(self):
+        self.sql(TAKE_AWAY + "INSERT INTO holdfast.dropped_ranges (first, until, record_index) "
+                             "VALUES (0, 256, 600)")
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_take_a_partition_away_with_a_record_of_another_role(self):
+        self.sql(TAKE_AWAY)
+        for role in ("proxy", "audit"):
+            self.forge({"event": "partition_dropped", "ranges": [[0, 256]]}, role)
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_take_away_more_than_retention_dropped(self):
+        self.allow()
+        self.hold_steps(("hold_placed", PERSON))
+        self.sql("UPDATE holdfast.holds SET placed_index = 3")
+        self.drop()
+        self.sql(TAKE_AWAY)
+        self.seen_by_verify("the log does not hold this record", 0)
+
+    def test_attack_forget_a_hold(self):
+        self.hold_steps(("hold_placed", PERSON), ("hold_confirmed", OTHER))
+        self.sql("SELECT holdfast.derive_search(1000)")
+        self.not_seen_by_verify()
+        for change in ("UPDATE holdfast.holds SET mailboxes = '{other@contoso.com}'",
+                       "UPDATE holdfast.holds SET state = 'lifted'", "DELETE FROM holdfast.holds"):
+            self.sql(change)
+            self.seen_by_verify(f"the legal hold {HOLD} is not in force as its record says")
+
+    def test_attack_say_that_what_is_yet_to_come_was_dropped(self):
+        self.forge({"event": "partition_dropped", "ranges": [[0, 4194304]]})
+        self.tamper("DELETE FROM holdfast.log WHERE index = 7")
+        self.seen_by_verify("the log does not hold this record", 7)
+
+    def test_attack_take_a_hash_away_with_the_records(self):
+        self.allow()
+        self.drop()
+        self.tamper("DELETE FROM holdfast.tree_tiles WHERE level = 0 AND index = 1")
+        self.seen_by_verify("the log does not hold this record", 256)
+
+    def tamper(self, text):
+        self.sql("".join(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER;\n"
+                         for table in ("log", "log_part_0", "tree_tiles")
+                         if self.sql(f"SELECT to_regclass('holdfast.{table}')"))
+                 + text)
+
+
+class Rights(RetentionCase):
+    def plan(self):
+        return json.loads(self.as_role("holdfast_retention",
+                                       "SELECT holdfast.retention_plan('1s') LIMIT 1"))
+
+    def call(self, content):
+        entry = self.record(content)
+        return f"SELECT holdfast.drop_partition({entry}, sha256('\\x00'::bytea || {entry}))"
+
+    def said(self, **changes):
+        """What the record of dropping the first partition says, but for these."""
+        plan = self.plan()
+        return {"event": "partition_dropped", "age_s": 1, "by": "x", "newest": plan["newest"],
+                **{name: plan[name] for name in ("first", "until", "ranges", "checkpoint")},
+                **changes}
+
+    def test_attack_with_the_credential_of_a_proxy_or_of_the_audit_service(self):
+        self.allow()
+        for role in ("holdfast_proxy", "holdfast_audit"):
+            self.refused(role, self.call(self.said()), "permission denied")
+            self.refused(role, "SELECT holdfast.set_retention_policy('', '')", "permission denied")
+            self.refused(role, "UPDATE holdfast.retention_policy SET floor_age = '1s'",
+                         "permission denied")
+            self.refused(role, "UPDATE holdfast.holds SET state = 'lifted'", "permission denied")
+
+    def test_attack_with_the_credential_of_retention(self):
+        call = self.call(self.said())
+        self.refused("holdfast_retention", call, "has set no floor")
+        self.allow(floor="1h")
+        self.refused("holdfast_retention", call, "under the floor")
+        self.refused("holdfast_retention", self.call(self.said(age_s=3600)), "younger")
+        self.allow(floor="1s")
+        for table in ("log", "record_search", "holds", "dropped_ranges", "retention_policy"):
+            self.refused("holdfast_retention", f"SELECT FROM holdfast.{table}", "permission denied")
+        for change in ({"first": 256, "until": 512}, {"ranges": []}, {"until": 512},
+                       {"event": "other"}, {"ranges": [[0, 512]]},
+                       {"checkpoint": {"size": self.log.size, "root": "AAAA"}},
+                       {"checkpoint": {"size": 0, "root": ""}}, {"until": None}):
+            self.refused("holdfast_retention", self.call(self.said(**change)), "does not say what")
+        entry = self.record(self.said(), "audit")
+        self.refused("holdfast_retention", f"SELECT holdfast.drop_partition({entry}, "
+                     f"sha256('\\x00'::bytea || {entry}))", "log_role")
+        self.tamper_hash()
+        self.refused("holdfast_retention", self.call(self.said()), "does not hold the hashes")
+        self.assertEqual(self.sql("SELECT count(*) FROM holdfast.log WHERE index < 512"), "512")
+
+    def tamper_hash(self):
+        self.sql("ALTER TABLE holdfast.tree_tiles DISABLE TRIGGER USER; UPDATE holdfast.tree_tiles "
+                 "SET hashes = set_byte(hashes, 9, 0) WHERE level = 0 AND index = 0 "
+                 "AND get_byte(hashes, 9) <> 0 OR index = -1; UPDATE holdfast.tree_tiles SET hashes = "
+                 "set_byte(hashes, 10, (get_byte(hashes, 10) + 1) % 256) WHERE level = 0 AND index = 0")
+
+    def test_attack_one_officer_as_two_people(self):
+        for steps, state in (([("hold_placed", PERSON), ("hold_confirmed", PERSON)], "placed"),
+                             ([("hold_confirmed", OTHER)], "held"),
+                             ([("hold_lifted", OTHER)], "held"),
+                             ([("hold_lift_asked", PERSON), ("hold_lifted", PERSON)], "lifting"),
+                             ([("hold_confirmed", PERSON)], "held"),
+                             ([("hold_lifted", OTHER)], "held")):
+            self.assertEqual(self.hold_steps(*steps), state)
+        steps = json.loads(self.sql("SELECT history FROM holdfast.holds"))
+        self.assertEqual([step["event"] for step in steps],
+                         ["hold_placed", "hold_confirmed", "hold_lift_asked", "hold_confirmed"])
+
+
+if __name__ == "__main__":
+    unittest.main()

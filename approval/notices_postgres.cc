@@ -90,7 +90,7 @@ Result<std::optional<Notice>> NoticeStream::next() {
 
 Status NoticeStream::settle(const Notice& notice) {
   bool moved = false;
-  const Status ran = run([&](pqxx::connection& connection) {
+  Status ran = run([&](pqxx::connection& connection) {
     pqxx::nontransaction transaction(connection);
     moved = transaction
                 .exec_params("SELECT holdfast.move_webhook($1, $2, $3)", options_.webhook,

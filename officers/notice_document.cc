@@ -88,7 +88,7 @@ std::string title_of(const approval::Notice& notice) {
 }
 
 std::string mailbox_of(const json& filing) {
-  const std::string key = text_at(filing, "/operation/mailbox/key");
+  std::string key = text_at(filing, "/operation/mailbox/key");
   if (!key.empty()) return key;
   const std::string name = text_at(filing, "/operation/mailbox/names/0");
   return name.empty() ? text_at(filing, "/operation/mailbox/kind") : name;

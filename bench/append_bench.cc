@@ -1,9 +1,10 @@
 // How fast the audit log takes records, and how long an intent waits to be durable: calls in flight
 // that each commit an intent and then its outcome, as the data plane does, without Graph between.
 //
-//   append_bench --database URL --spool DIR [--in-flight 64] [--seconds 5] [--record-bytes 1400]
+//   append_bench --database URL --spool DIR [--in-flight 64] [--seconds 5] [--calls-per-second N]
 //
-// Prints one JSON object. bench/append.py runs it beside pgbench.
+// As fast as it goes, or no faster than asked. Prints one JSON object. bench/append.py runs it
+// beside pgbench.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
@@ -15,14 +16,16 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "audit/log_postgres.h"
 #include "base/clock.h"
+#include "bench/sample_record.h"
 
-namespace holdfast {
+namespace holdfast::bench {
 namespace {
 
 using std::chrono::steady_clock;
@@ -32,7 +35,7 @@ struct Options {
   std::string spool;
   int in_flight = 64;
   double seconds = 5;
-  std::size_t record_bytes = 1'400;
+  double calls_per_second = 0;  // 0: as many as there can be.
 };
 
 struct Measured {
@@ -41,22 +44,57 @@ struct Measured {
   std::string problem;
 };
 
-audit::Record make_record(audit::Kind kind, const Uuid& operation_id, std::size_t bytes) {
-  audit::Record record{.kind = kind, .operation_id = operation_id};
-  record.content["request"] = {
-      {"method", "POST"},
-      {"target", "/v1.0/users/" + std::string(bytes > 400 ? bytes - 400 : 1, 'x')}};
-  record.content["operation"] = {{"action", "permanentDelete"}, {"resource", "message"}};
-  if (kind == audit::Kind::kIntent) record.content["decision"] = {{"effect", "allow"}};
-  if (kind == audit::Kind::kOutcome) record.content["outcome"] = {{"result", "executed"}};
+// When each call may begin: in order, evenly spread if a rate is asked for.
+class Schedule {
+ public:
+  Schedule(steady_clock::time_point begin, const Options& options)
+      : next_(begin),
+        end_(begin + as_duration(options.seconds)),
+        step_(options.calls_per_second > 0 ? as_duration(1 / options.calls_per_second)
+                                           : steady_clock::duration::zero()) {}
+
+  // The next call's time, or nothing when the time is over.
+  std::optional<steady_clock::time_point> take() {
+    const auto at = step_ == steady_clock::duration::zero() ? steady_clock::now() : next_;
+    next_ += step_;
+    return at < end_ && steady_clock::now() < end_ ? std::optional(at) : std::nullopt;
+  }
+
+ private:
+  static steady_clock::duration as_duration(double seconds) {
+    return std::chrono::duration_cast<steady_clock::duration>(
+        std::chrono::duration<double>(seconds));
+  }
+
+  steady_clock::time_point next_;
+  steady_clock::time_point end_;
+  steady_clock::duration step_;
+};
+
+// Of one of a thousand mailboxes, as an app that cleans up for all of them writes.
+audit::Record make_record(audit::Kind kind, const Uuid& operation_id) {
+  audit::Record record{.kind = kind, .operation_id = operation_id, .content = intent_content()};
+  const std::string id = to_string(operation_id);
+  record.content["request"]["client_request_id"] = id;
+  record.content["request"]["request_id"] = id;
+  record.content["operation"]["item"] = id;
+  record.content["operation"]["mailbox"]["key"] = "mailbox" + id.substr(id.size() - 3);
+  if (kind == audit::Kind::kOutcome) {
+    record.content.erase("decision");
+    record.content["outcome"] = {{"result", "executed"}, {"status", 204}, {"graph_request_id", id}};
+  }
   return record;
 }
 
-Task<void> call_until(audit::AuditLog& log, steady_clock::time_point end, std::size_t bytes,
-                      Measured& measured) {
-  while (steady_clock::now() < end && measured.problem.empty()) {
+Task<void> call_until_over(audit::AuditLog& log, Schedule& schedule, Measured& measured) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  while (measured.problem.empty()) {
+    const auto at = schedule.take();
+    if (!at) co_return;
+    timer.expires_at(*at);
+    co_await timer.async_wait(boost::asio::use_awaitable);
     const Uuid operation = make_uuid_v7(system_clock().now());
-    audit::Record intent = make_record(audit::Kind::kIntent, operation, bytes);
+    audit::Record intent = make_record(audit::Kind::kIntent, operation);
     audit::OutboundRequest unsent;  // Named: g++ 12 destroys a temporary in co_await twice.
     const auto begun = steady_clock::now();
     Result<audit::Receipt> receipt =
@@ -67,7 +105,7 @@ Task<void> call_until(audit::AuditLog& log, steady_clock::time_point end, std::s
     }
     const std::chrono::duration<double, std::milli> waited = steady_clock::now() - begun;
     measured.intent_ms.push_back(waited.count());
-    audit::Record outcome = make_record(audit::Kind::kOutcome, operation, bytes);
+    audit::Record outcome = make_record(audit::Kind::kOutcome, operation);
     const Result<audit::RecordRef> ended = co_await log.append_outcome(std::move(outcome));
     if (!ended.ok() || ended->index < 0) {
       measured.problem = ended.ok() ? "an outcome went to the spool" : ended.error().message;
@@ -108,10 +146,9 @@ int run(const Options& options) {
 
   Measured measured;
   const auto begun = steady_clock::now();
-  const auto end = begun + std::chrono::duration_cast<steady_clock::duration>(
-                               std::chrono::duration<double>(options.seconds));
+  Schedule schedule(begun, options);
   for (int i = 0; i < options.in_flight; ++i) {
-    boost::asio::co_spawn(context, call_until(**log, end, options.record_bytes, measured), rethrow);
+    boost::asio::co_spawn(context, call_until_over(**log, schedule, measured), rethrow);
   }
   context.run();
   const std::chrono::duration<double> took = steady_clock::now() - begun;
@@ -131,17 +168,17 @@ int run(const Options& options) {
 }
 
 }  // namespace
-}  // namespace holdfast
+}  // namespace holdfast::bench
 
 int main(int argument_count, char** arguments) {
-  holdfast::Options options;
+  holdfast::bench::Options options;
   CLI::App app("How fast the audit log takes records.");
   app.add_option("--database", options.database, "As the proxy's role")->required();
   app.add_option("--spool", options.spool, "Directory; made if missing")->required();
   app.add_option("--in-flight", options.in_flight, "Calls at once")->check(CLI::Range(1, 10'000));
   app.add_option("--seconds", options.seconds, "How long")->check(CLI::PositiveNumber);
-  app.add_option("--record-bytes", options.record_bytes, "Of one entry")
-      ->check(CLI::Range(500, 60'000));
+  app.add_option("--calls-per-second", options.calls_per_second, "No faster; two records each")
+      ->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argument_count, arguments);
-  return holdfast::run(options);
+  return holdfast::bench::run(options);
 }

@@ -30,8 +30,8 @@ import report
 import save
 
 BENCHES = {"pass_through": plain.pass_through, "tls_in": plain.tls_in, "tls_out": plain.tls_out,
-           "guarded": guarded.run, "append": append.run, "memory": memory.run,
-           "functions": functions.run}
+           "guarded": guarded.run, "append": append.run, "append_full": append.run_full,
+           "memory": memory.run, "functions": functions.run}
 
 
 class Bed:
@@ -42,11 +42,11 @@ class Bed:
         self.build = build  # Where holdfast and the bench programs are.
 
     @staticmethod
-    def cluster() -> postgres.Cluster:
+    def cluster(server_environment: dict[str, str] | None = None) -> postgres.Cluster:
         # What a small production server would have; checkpoints stay out of the rounds.
         return postgres.Cluster(durable=True, settings={
             "shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "30min",
-            "max_connections": "200"})
+            "max_connections": "200"}, server_environment=server_environment)
 
 
 def measure(name: str, arguments: argparse.Namespace) -> list[report.Row]:

@@ -174,6 +174,7 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_call(Subject
       co_return std::move(*receipt);
     }
     subject.claim.reset();
+    subject.review.reset();
     const bool is_newer =
         co_await parts_.rules.wait_beyond(basis.rules_generation, kNewerRulesWait);
     if (!is_newer) break;

@@ -16,7 +16,7 @@ CIPHERS = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POL
 # What the certificates of a test's own authority lack, and the server has no part in.
 OF_THE_CERTIFICATE = ("cert_", "OCSP", "DNS_CAArecord", "certificate_transparency")
 # testssl hangs up as soon as the handshake is over and now and then goes without the ticket that a
-# busy server sends next. What tickets do is tested in test_tls.py.
+# busy server sends next. What tickets do is tested in ticket_keys_test.cc.
 NOT_FINISHED = ("sessionresumption_ticket", "WARN")
 
 

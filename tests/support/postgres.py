@@ -100,12 +100,13 @@ def _wait_gone(pids: list[int]) -> None:
         time.sleep(0.01)
 
 
-def _start(data: pathlib.Path) -> None:
+def _start(data: pathlib.Path, environment: dict[str, str] | None = None) -> None:
     log = data.parent / "server.log"
     with open(log, "ab") as output:
         server = subprocess.Popen(
             [BINARIES / "postgres", "-D", data], stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, cwd=data.parent, start_new_session=True, **_as_server_user())
+            stderr=output, cwd=data.parent, start_new_session=True,
+            env={**os.environ, **(environment or {})}, **_as_server_user())
     deadline = time.monotonic() + START_SECONDS_MAX
     while True:
         lines = _status(data)
@@ -157,7 +158,9 @@ class Cluster:
     called by the context manager, and by the guard process if it is not.
     """
 
-    def __init__(self, durable: bool = False, settings: dict[str, str] | None = None):
+    def __init__(self, durable: bool = False, settings: dict[str, str] | None = None,
+                 server_environment: dict[str, str] | None = None):
+        self._server_environment = server_environment or {}
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg-"))
         self.data = self.root / "data"
         self.port = 0
@@ -203,12 +206,12 @@ class Cluster:
 
     def start(self) -> "Cluster":
         if self.port:
-            _start(self.data)
+            _start(self.data, self._server_environment)
             return self
         for attempt in range(5):
             self._configure()
             try:
-                _start(self.data)
+                _start(self.data, self._server_environment)
                 break
             except RuntimeError:
                 # Somebody may have taken the port in between.

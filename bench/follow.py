@@ -1,0 +1,95 @@
+"""How far search and checkpoints are behind the log while it is written."""
+import bisect
+import contextlib
+import json
+import pathlib
+import subprocess
+import time
+
+import processes
+
+SAMPLE_SECONDS = 0.1
+CURRENT_SECONDS_MAX = 300
+CONFIG = """
+audit:
+  listen: 127.0.0.1:{port}
+  tokens_file: {root}/tokens.yaml
+  database: {{ url: "{url}" }}
+  log: {{ origin: bench.example/log, key_files: ["{root}/log.key"],
+          checkpoint_file: {root}/checkpoint }}
+logging:
+  level: warning
+"""
+NO_OFFICER = {"tokens": [{"name": "nobody", "sha256": "0" * 64, "roles": ["auditor"]}]}
+# The log's size, what search holds and what the newest checkpoint covers, at one moment.
+SAMPLE = """SELECT extract(epoch FROM clock_timestamp()), next_index,
+  (SELECT derived FROM holdfast.search_state),
+  (SELECT coalesce(max(size), 0) FROM holdfast.tree_checkpoints) FROM holdfast.log_head"""
+
+
+@contextlib.contextmanager
+def service(bed, cluster):
+    """`holdfast audit` at work; yields what watches it."""
+    root = bed.root / "audit"
+    root.mkdir()
+    (root / "tokens.yaml").write_text(json.dumps(NO_OFFICER))
+    (root / "tokens.yaml").chmod(0o600)
+    done = subprocess.run([bed.build / "holdfast", "keygen", root / "log.key", "--origin",
+                           "bench.example/log"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError("holdfast keygen: " + done.stderr.strip())
+    config, log = root / "holdfast.yaml", root / "log"
+    config.write_text(CONFIG.format(root=root, port=processes.free_port(),
+                                    url=cluster.url("holdfast_audit")))
+    with processes.running([bed.build / "holdfast", "audit", "--config", config], log) as process:
+        yield Watch(cluster, process, log)
+
+
+class Watch:
+    def __init__(self, cluster, process, log: pathlib.Path):
+        self._cluster = cluster
+        self._process = process
+        self._log = log
+        self._sampler = None
+
+    def wait_until_current(self) -> None:
+        """What was written before is not what is measured."""
+        deadline = time.monotonic() + CURRENT_SECONDS_MAX
+        while True:
+            _, size, derived, signed = self._cluster.sql(SAMPLE).split("|")
+            if size == derived == signed:
+                return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = " | ".join(self._log.read_text(errors="replace").splitlines()[-5:])
+                raise RuntimeError(f"holdfast audit stays behind at {derived}, {signed} of {size} "
+                                   f"records: {tail}")
+            time.sleep(0.2)
+
+    def begin(self) -> None:
+        self._sampler = subprocess.Popen(
+            ["psql", "-XqAt", "-d", self._cluster.url()], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._sampler.stdin.write(f"{SAMPLE} \\watch {SAMPLE_SECONDS}\n")
+        self._sampler.stdin.flush()
+
+    def end(self) -> dict[str, float]:
+        """The longest that a record was not yet in each, in seconds."""
+        self._sampler.terminate()
+        lines = self._sampler.communicate()[0].splitlines()
+        samples = [tuple(float(cell) for cell in line.split("|"))
+                   for line in lines if line.count("|") == 3]
+        if len(samples) < 10:
+            raise RuntimeError("how far search and checkpoints are behind was not measured")
+        return {name: _behind(samples, column)
+                for name, column in (("search", 2), ("checkpoint", 3))}
+
+
+def _behind(samples: list[tuple], column: int) -> float:
+    """A record missing at a sample was there, at the latest, when the log was first seen larger."""
+    sizes = [sample[1] for sample in samples]
+    longest = 0.0
+    for sample in samples:
+        first = bisect.bisect_right(sizes, sample[column])
+        if first < len(samples):
+            longest = max(longest, sample[0] - samples[first][0])
+    return longest

@@ -224,7 +224,8 @@ bool is_enforced(const Rule* rule) {
 // What is looser of a rule that is enforced before and after; empty: nothing.
 std::string looser(const Comparison& comparison, const Rule& before, const Rule& after) {
   // A member that is added does not compile here until it is judged.
-  [[maybe_unused]] const auto& [id, title, effect, mode, when, unless, require, approve, limit] =
+  [[maybe_unused]] const auto& [id, title, effect, mode, when, unless, require, approve, limit,
+                                review_within] =
       after;
   const Relation about = calls(comparison, before, after);
   if (effect < before.effect) return "it is not as strict as before";
@@ -242,7 +243,24 @@ std::string looser(const Comparison& comparison, const Rule& before, const Rule&
   return as_many ? "" : "an approval may take less, or last longer, than before";
 }
 
+bool opens_a_way(const Rule* rule) {
+  return is_enforced(rule) && rule->effect == Effect::kBreakGlass;
+}
+
+// A break_glass rule that is about no other calls, asks no less and is reviewed no later.
+bool breaks_no_more(const Comparison& comparison, const Rule& before, const Rule& after) {
+  return is_narrower_or_same(calls(comparison, before, after)) && asks_no_less(before, after) &&
+         after.review_within <= before.review_within;
+}
+
 std::string looser(const Comparison& comparison, const Rule* before, const Rule* after) {
+  if (opens_a_way(after)) {
+    // Whatever it was before does not hold any more.
+    const bool no_more = opens_a_way(before) && breaks_no_more(comparison, *before, *after);
+    return no_more ? "" : "it opens a way past approvals, or a wider one";
+  }
+  // A way past approvals that is gone restricted nothing.
+  if (opens_a_way(before)) before = nullptr;
   if (is_enforced(before) && is_enforced(after)) return looser(comparison, *before, *after);
   if (is_enforced(before)) {
     const bool only_allowed = before->effect == Effect::kAllow && !before->limit;

@@ -9,7 +9,8 @@ using nlohmann::json;
 using Texts = std::vector<std::string>;
 
 std::optional<Effect> parse_effect(const std::string& text) {
-  for (const Effect effect : {Effect::kAllow, Effect::kRequireApproval, Effect::kDeny}) {
+  for (const Effect effect :
+       {Effect::kAllow, Effect::kRequireApproval, Effect::kDeny, Effect::kBreakGlass}) {
     if (text == to_string(effect)) return effect;
   }
   return std::nullopt;

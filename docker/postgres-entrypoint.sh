@@ -26,7 +26,7 @@ make_cluster() {
   # samenet: the network this container shares with the others, and nothing that is routed to it.
   cat > "$new/pg_hba.conf" <<'RULES'
 local all      postgres                                       peer
-host  holdfast postgres,holdfast_proxy,holdfast_audit samenet scram-sha-256
+host  holdfast postgres,holdfast_proxy,holdfast_audit,holdfast_retention samenet scram-sha-256
 RULES
   "$BINARIES/pg_ctl" --pgdata="$new" --wait start \
     -o "${SETTINGS[*]} -c listen_addresses=''" >/dev/null

@@ -88,7 +88,7 @@ Task<http::Response> show(const ApiServices& services, const Asked& asked, std::
   if (!recorded.ok()) co_return unrecorded(recorded.error());
   if (!found->has_value()) co_return problem(404, "there is no generation of that number");
   json body = generation_json(**found);
-  if (!files->empty()) body["rules"] = to_text(files->front().bytes);
+  if (!files->empty()) body["rules"] = files->front().bytes;
   if (changes.ok()) {
     body["changes"] = *std::move(changes);
   } else if (changes.error().code == ErrorCode::kInvalid) {

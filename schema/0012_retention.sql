@@ -12,6 +12,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_retention') THEN
     CREATE ROLE holdfast_retention LOGIN;
   END IF;
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO holdfast_retention', current_database());
 END $$;
 SET LOCAL ROLE holdfast_owner;
 GRANT USAGE ON SCHEMA holdfast TO holdfast_retention;

@@ -11,7 +11,7 @@ namespace holdfast::testing {
 
 inline std::string rules_text(const std::string& revision, const std::string& rules,
                               const std::string& lists = "") {
-  return "schema: 1\nrevision: " + revision + "\n" + lists + "rules:\n" + rules;
+  return "schema: 1\nrevision: \"" + revision + "\"\n" + lists + "rules:\n" + rules;
 }
 inline const std::string kAllow = "  - { id: any, effect: allow }\n";
 inline const std::string kDeny = "  - { id: none, effect: deny }\n";

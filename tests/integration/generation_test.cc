@@ -58,6 +58,8 @@ TEST_F(GenerationTest, a_list_that_is_new_again_is_believed_without_a_new_genera
   ASSERT_TRUE(approval::stale_lists(proxy.store().current()->rules, now).empty());
   const WallTime later = now + std::chrono::hours(25);
   ASSERT_FALSE(approval::stale_lists(proxy.store().current()->rules, later).empty());
+  // A list is looked at again once after it was first read.
+  EXPECT_TRUE(proxy.watcher().reload().ok());
   // As if that much time had passed: the bytes were kept as of yesterday.
   sql("postgres", "UPDATE holdfast.rule_files SET modified = modified - interval '2 days'");
   ASSERT_TRUE(eventually(

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
 #include "audit/entry.h"
 #include "base/encoding.h"
@@ -325,11 +326,9 @@ TEST_F(PipelineTest, RulesThatNeverStopChangingLeaveTheCallUnsent) {
   for (std::size_t n = 1; n <= 10; ++n) {
     log_.fail_nth(n, {ErrorCode::kNotFound, "other rules are in force"});
   }
-  const auto next = [this](const auto& self) -> void {
-    enforce(rules_from(kRules));
-    log_.before_next_append([this, self] { self(self); });
-  };
-  log_.before_next_append([next] { next(next); });
+  const std::jthread changing([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) enforce(rules_from(kRules));
+  });
   EXPECT_EQ(error_of(purge())["code"], "HoldfastAuditUnavailable");
   EXPECT_TRUE(log_.entries().empty());
   EXPECT_TRUE(upstream_->entries_before_forward.empty());

@@ -225,8 +225,7 @@ bool is_enforced(const Rule* rule) {
 std::string looser(const Comparison& comparison, const Rule& before, const Rule& after) {
   // A member that is added does not compile here until it is judged.
   [[maybe_unused]] const auto& [id, title, effect, mode, when, unless, require, approve, limit,
-                                review_within] =
-      after;
+                                review_within] = after;
   const Relation about = calls(comparison, before, after);
   if (effect < before.effect) return "it is not as strict as before";
   if (effect == Effect::kDeny) {

@@ -29,7 +29,7 @@ struct Generation {
 class RuleStore {
  public:
   RuleStore() = default;
-  explicit RuleStore(Generation initial) : generation_(std::move(initial)) {}
+  explicit RuleStore(Generation initial) : generation_(std::move(initial)), problem_() {}
 
   // A snapshot; it stays valid and unchanged for as long as it is held. Costs a shared_ptr copy.
   // nullopt, and only at the beginning: none is in force yet, and no guarded call may pass.

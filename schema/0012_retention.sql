@@ -190,8 +190,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Whether what `first` to `until` - 1 tells of is over: every operation has its outcome, and every
--- approval has been used or has run out. Null: it is; else what is not.
+-- Whether what `first` to `until` - 1 tells of is over: every operation has its outcome, every
+-- approval has been used or has run out, and every review is closed. Null: it is; else what is not.
 CREATE FUNCTION holdfast.still_open(first bigint, until bigint) RETURNS text
   LANGUAGE plpgsql STABLE
   SET search_path = pg_catalog, pg_temp
@@ -208,6 +208,12 @@ BEGIN
                      IN ('PENDING', 'APPROVED', 'CLAIMED')
                  AND r.index >= first AND r.index < until) THEN
     RETURN 'it holds a record of an approval that is still open';
+  END IF;
+  IF EXISTS (SELECT FROM holdfast.reviews v
+               JOIN holdfast.review_history h ON h.code = v.code
+               JOIN holdfast.record_search r ON r.id = h.record
+               WHERE v.closed_at IS NULL AND r.index >= first AND r.index < until) THEN
+    RETURN 'it holds the intent of a call whose review is still open';
   END IF;
   RETURN NULL;
 END $$;

@@ -370,6 +370,11 @@ TEST_F(SchemaTest, every_table_of_the_log_has_all_its_triggers) {
       "anchor_evidence 26,27,34\n"
       "approval_history 58\n"
       "approvals 42\n"
+      "dropped_ranges 58\n"
+      "generations 42\n"
+      "review_history 58\n"
+      "reviews 42\n"
+      "rule_files 42\n"
       "tokens 42\n"
       "tree_checkpoints 26,27,34\n"
       "tree_tiles 26,27,34");

@@ -174,7 +174,13 @@ class Dropping(RetentionCase):
                     use_within, filing) VALUES ('{HOLD}', sha256(''), 'PENDING', 1, now(),
                     now() + interval '1 day', interval '1 day', '{{}}');
                 INSERT INTO holdfast.approval_history SELECT '{HOLD}', 1, 'file', 'PENDING', now(),
-                    id, '{{}}' FROM holdfast.record_search WHERE index = 3"""))
+                    id, '{{}}' FROM holdfast.record_search WHERE index = 3"""),
+            ("review is still open", f"""
+                INSERT INTO holdfast.reviews (code, opened_at, review_by, filing)
+                    VALUES ('{HOLD}', now(), now(), '{{}}');
+                INSERT INTO holdfast.review_history (code, name, at, record, content)
+                    SELECT '{HOLD}', 'open', now(), id, '{{}}' FROM holdfast.record_search
+                    WHERE index = 3"""))
         for why, change in cases:
             plan = self.sql(f"BEGIN; {change}; SELECT holdfast.retention_plan('1s') ->> 'obstacle' "
                             "LIMIT 1; ROLLBACK")

@@ -135,8 +135,10 @@ TEST_F(TreeTest, fault_old_records_and_hashes_are_looked_at_again) {
     ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
     EXPECT_EQ(newest("a").size, size);
   }
-  // Dropped partitions are no damage; a hole is.
+  // What retention dropped is no damage; a hole is.
   tamper("DELETE FROM holdfast.log WHERE index < 512");
+  EXPECT_FALSE(run_over_all_tiles().ok());
+  dropped(0, 512);
   EXPECT_TRUE(run_over_all_tiles().ok());
   tamper("DELETE FROM holdfast.log WHERE index = 1000");
   EXPECT_FALSE(run_over_all_tiles().ok());

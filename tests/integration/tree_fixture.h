@@ -39,6 +39,12 @@ class TreeTest : public DatabaseTest {
         "ALTER TABLE holdfast.tree_checkpoints DISABLE TRIGGER ALL; " +
             text);
   }
+  // As retention notes what it has dropped.
+  void dropped(std::uint64_t first, std::uint64_t until) const {
+    sql("postgres", "INSERT INTO holdfast.dropped_ranges (first, until, record_index) VALUES (" +
+                        std::to_string(first) + ", " + std::to_string(until) + ", " +
+                        std::to_string(until) + ")");
+  }
   // Back to the first `end` records, the tree with them where it is said.
   void roll_back_log(std::uint64_t end) const {
     const std::string size = std::to_string(end);

@@ -38,9 +38,9 @@ TEST_F(GenerationsApiTest, approving_records_who_and_what_was_in_force) {
   const http::Response answer = approve();
   ASSERT_EQ(answer.status, 200) << answer.content;
   EXPECT_EQ(body(answer)["state"], "active");
-  EXPECT_EQ(body(answer)["decision"]["by"]["person"], "T/root");
+  EXPECT_EQ(body(answer)["decision"]["by"]["person"], "t/root");
   const audit::Record record = log_.entries().back().record;
-  EXPECT_EQ(to_string(log_.entries().back().ref.id), body(answer)["record"]);
+  EXPECT_EQ(body(answer)["record"], to_string(log_.entries().back().ref.id));
   EXPECT_EQ(
       record.content["rules"],
       nlohmann::json({{"event", "approved"},
@@ -48,7 +48,7 @@ TEST_F(GenerationsApiTest, approving_records_who_and_what_was_in_force) {
                       {"revision", "r2"},
                       {"sha256", "hash2"},
                       {"before", {{"generation", 1}, {"revision", "r1"}, {"sha256", "hash1"}}},
-                      {"by", {{"name", "root"}, {"person", "T/root"}}},
+                      {"by", {{"name", "root"}, {"person", "t/root"}}},
                       {"comment", "seen"}}));
   EXPECT_EQ(body(get("/api/v1/rules/1", "bob"))["state"], "superseded");
   EXPECT_EQ(approve().status, 409);

@@ -184,7 +184,7 @@ Result<SourceFiles> Generations::files(std::int64_t number) {
 Status recover_generation(const audit::Database& database, const Recovery& recovery) {
   audit::DatabaseSession session({.database = database});
   bool is_waiting = false;
-  const Status asked = session.run([&](pqxx::connection& connection) {
+  Status asked = session.run([&](pqxx::connection& connection) {
     pqxx::nontransaction transaction(connection);
     is_waiting =
         transaction

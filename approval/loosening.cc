@@ -119,6 +119,7 @@ class Comparison {
   std::vector<std::string> names(const RuleSetData& data,
                                  const std::vector<std::size_t>& lists) const {
     std::vector<std::string> found;
+    found.reserve(lists.size());
     for (const std::size_t list : lists) found.push_back(data.lists[list].name);
     return found;
   }

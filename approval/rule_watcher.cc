@@ -244,7 +244,7 @@ Status RuleWatcher::recover(const Generations::InForce& now) {
   if (!recovery.ok()) return recovery.error();
   nlohmann::json change = generation_change("recovered", name_of(*waiting), active);
   change["recovery"] = *std::move(recovery);
-  const Status done = append(std::move(change));
+  Status done = append(std::move(change));
   // Another replica was first.
   if (!done.ok() && done.error().code == ErrorCode::kNotFound) return {};
   return done;

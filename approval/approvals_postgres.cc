@@ -4,94 +4,37 @@
 #include <pqxx/pqxx>
 #include <utility>
 
+#include "audit/documents_postgres.h"
 #include "audit/entry.h"
-#include "base/json.h"
-#include "base/log.h"
 
 namespace holdfast::approval {
 namespace {
-
-using Found = Result<std::vector<Approval>>;
-
-Found read_rows(const pqxx::result& rows) {
-  std::vector<Approval> approvals;
-  for (const pqxx::row& row : rows) {
-    const Result<nlohmann::json> document = parse_json(row[0].c_str());
-    if (!document.ok()) return document.error();
-    Result<Approval> approval = read_approval(*document);
-    if (!approval.ok()) return approval.error();
-    approvals.push_back(*std::move(approval));
-  }
-  return approvals;
-}
-
-// One question, asked with `run` on a worker's session.
-Found ask(audit::DatabaseSession& session,
-          const std::function<pqxx::result(pqxx::nontransaction&)>& run) {
-  Found found = std::vector<Approval>();
-  const Status asked = session.run([&](pqxx::connection& connection) {
-    pqxx::nontransaction transaction(connection);
-    found = read_rows(run(transaction));
-  });
-  if (!asked.ok()) return asked.error();
-  return found;
-}
-
-Result<std::optional<Approval>> first_of(Found found) {
-  if (!found.ok()) return found.error();
-  if (found->empty()) return std::optional<Approval>();
-  return std::optional<Approval>(std::move(found->front()));
-}
 
 audit::AppendConnection::Options as_expirer(audit::AppendConnection::Options options) {
   options.writer = {.id = make_uuid_v4(), .role = audit::WriterRole::kAudit};
   return options;
 }
 
-std::string states_array(const std::vector<ApprovalState>& states) {
-  std::string text = "{";
-  for (const ApprovalState state : states) {
-    text += (text.size() > 1 ? "," : "") + std::string(to_string(state));
-  }
-  return text + "}";
-}
-
 }  // namespace
 
 Task<Result<std::optional<Approval>>> PostgresApprovalSource::find(Uuid code) {
-  const std::function<Found(audit::DatabaseSession&)> question =
-      [code](audit::DatabaseSession& session) {
-        return ask(session, [&](pqxx::nontransaction& transaction) {
-          return transaction.exec_params("SELECT * FROM holdfast.find_approval($1, NULL)",
-                                         to_string(code));
-        });
-      };
-  co_return first_of(co_await workers_.answer<std::vector<Approval>>(question));
+  return audit::answer_first<Approval>(workers_, "SELECT * FROM holdfast.find_approval($1, NULL)",
+                                       {to_string(code)}, read_approval);
 }
 
 Task<Result<std::optional<Approval>>> PostgresApprovalSource::newest(Sha256 binding) {
-  const std::function<Found(audit::DatabaseSession&)> question =
-      [binding](audit::DatabaseSession& session) {
-        return ask(session, [&](pqxx::nontransaction& transaction) {
-          return transaction.exec_params(
-              "SELECT * FROM holdfast.find_approval(NULL, decode($1, 'hex'))", to_hex(binding));
-        });
-      };
-  co_return first_of(co_await workers_.answer<std::vector<Approval>>(question));
+  return audit::answer_first<Approval>(
+      workers_, "SELECT * FROM holdfast.find_approval(NULL, decode($1, 'hex'))", {to_hex(binding)},
+      read_approval);
 }
 
 Task<Result<std::vector<Approval>>> PostgresApprovalSource::list(ApprovalFilter filter) {
-  const std::function<Found(audit::DatabaseSession&)> question =
-      [filter = std::move(filter)](audit::DatabaseSession& session) {
-        return ask(session, [&](pqxx::nontransaction& transaction) {
-          return transaction.exec_params(
-              "SELECT * FROM holdfast.list_approvals(nullif($1, '{}')::text[], "
-              "nullif($2, '')::bigint, $3)",
-              states_array(filter.states), filter.before ? std::to_string(*filter.before) : "",
-              filter.at_most);
-        });
-      };
-  co_return co_await workers_.answer<std::vector<Approval>>(question);
+  return audit::answer_all<Approval>(
+      workers_,
+      "SELECT * FROM holdfast.list_approvals(nullif($1, '{}')::text[], nullif($2, '')::bigint, $3)",
+      {audit::name_array(filter.states), filter.before ? std::to_string(*filter.before) : "",
+       std::to_string(filter.at_most)},
+      read_approval);
 }
 
 struct ApprovalExpirer::Reader {

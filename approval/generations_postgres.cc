@@ -5,13 +5,11 @@
 #include <utility>
 
 #include "approval/rule_diff.h"
+#include "audit/documents_postgres.h"
 #include "base/clock.h"
-#include "base/json.h"
 
 namespace holdfast::approval {
 namespace {
-
-using Found = Result<std::vector<StoredGeneration>>;
 
 std::string text(const pqxx::field& field) {
   return field.is_null() ? std::string() : std::string(field.c_str());
@@ -31,18 +29,6 @@ SourceFiles read_files(const pqxx::result& rows) {
          .modified = WallTime(std::chrono::duration_cast<WallTime::duration>(modified))});
   }
   return files;
-}
-
-Found read_rows(const pqxx::result& rows) {
-  std::vector<StoredGeneration> generations;
-  for (const pqxx::row& row : rows) {
-    const Result<nlohmann::json> document = parse_json(row[0].c_str());
-    if (!document.ok()) return document.error();
-    Result<StoredGeneration> generation = read_generation(*document);
-    if (!generation.ok()) return generation.error();
-    generations.push_back(*std::move(generation));
-  }
-  return generations;
 }
 
 Result<SourceFiles> files_of(audit::DatabaseSession& session, std::int64_t number) {
@@ -84,26 +70,6 @@ Changes changes_of(audit::DatabaseSession& session, std::int64_t number) {
     both.push_back(*std::move(rules));
   }
   return describe_changes(both[0], both[1]);
-}
-
-std::function<Found(audit::DatabaseSession&)> question(std::optional<std::int64_t> wanted,
-                                                       std::optional<std::int64_t> below,
-                                                       int at_most) {
-  const auto parameter = [](const std::optional<std::int64_t>& number) {
-    return number ? std::to_string(*number) : std::string();
-  };
-  return [wanted = parameter(wanted), below = parameter(below),
-          at_most](audit::DatabaseSession& session) {
-    Found found = std::vector<StoredGeneration>();
-    const Status asked = session.run([&](pqxx::connection& connection) {
-      pqxx::nontransaction transaction(connection);
-      found = read_rows(
-          transaction.exec_params("SELECT * FROM holdfast.list_generations(nullif($1, '')::bigint, "
-                                  "nullif($2, '')::bigint, $3)",
-                                  wanted, below, at_most));
-    });
-    return asked.ok() ? found : Found(asked.error());
-  };
 }
 
 }  // namespace
@@ -197,30 +163,28 @@ Status recover_generation(const audit::Database& database, const Recovery& recov
 }
 
 Task<Result<std::optional<StoredGeneration>>> PostgresGenerationSource::find(std::int64_t number) {
-  const auto asked = question(number, std::nullopt, 1);
-  Found found = co_await workers_.answer<std::vector<StoredGeneration>>(asked);
-  if (!found.ok()) co_return found.error();
-  if (found->empty()) co_return std::optional<StoredGeneration>();
-  co_return std::optional<StoredGeneration>(std::move(found->front()));
+  return audit::answer_first<StoredGeneration>(
+      workers_, "SELECT * FROM holdfast.list_generations($1, NULL, 1)", {std::to_string(number)},
+      read_generation);
 }
 
 Task<Result<std::optional<GenerationName>>> PostgresGenerationSource::active() {
-  const std::function<Found(audit::DatabaseSession&)> asked = [](audit::DatabaseSession& session) {
-    const Result<std::int64_t> number = active_of(session);
-    if (!number.ok()) return Found(number.error());
-    if (*number == 0) return Found(std::vector<StoredGeneration>());
-    return question(*number, std::nullopt, 1)(session);
-  };
-  Found found = co_await workers_.answer<std::vector<StoredGeneration>>(asked);
+  std::string statement =
+      "SELECT l FROM holdfast.active_generation() AS a, holdfast.list_generations(a, NULL, 1) AS l "
+      "WHERE a IS NOT NULL";
+  audit::SqlParameters none;
+  const auto found = co_await audit::answer_first<StoredGeneration>(
+      workers_, std::move(statement), std::move(none), read_generation);
   if (!found.ok()) co_return found.error();
-  if (found->empty()) co_return std::optional<GenerationName>();
-  co_return std::optional<GenerationName>(found->front().name);
+  if (!*found) co_return std::optional<GenerationName>();
+  co_return std::optional<GenerationName>((*found)->name);
 }
 
 Task<Result<std::vector<StoredGeneration>>> PostgresGenerationSource::list(
     std::optional<std::int64_t> below, int at_most) {
-  const auto asked = question(std::nullopt, below, at_most);
-  co_return co_await workers_.answer<std::vector<StoredGeneration>>(asked);
+  return audit::answer_all<StoredGeneration>(
+      workers_, "SELECT * FROM holdfast.list_generations(NULL, nullif($1, '')::bigint, $2)",
+      {below ? std::to_string(*below) : "", std::to_string(at_most)}, read_generation);
 }
 
 Task<Result<SourceFiles>> PostgresGenerationSource::files(std::int64_t number) {

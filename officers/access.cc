@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kUserAgentBytesMax = 256;
 constexpr std::size_t kBodyBytesMax = 16 * 1024;
+constexpr std::size_t kTextBytesMax = 2048;
 
 }  // namespace
 
@@ -21,6 +22,35 @@ Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked) {
   Result<nlohmann::json> body = parse_json(*content);
   if (!body.ok() || !body->is_object()) co_return problem(400, "the body is no JSON object");
   co_return *std::move(body);
+}
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
+std::optional<http::Response> bad_text(const std::string& text, const std::string& name,
+                                       Needed needed) {
+  if (text.size() > kTextBytesMax) return problem(400, name + " is too long", name);
+  if (needed == Needed::kYes && is_blank(text)) {
+    return problem(400, "a " + name + " is needed", name);
+  }
+  return std::nullopt;
+}
+
+Task<std::variant<std::string, http::Response>> text_of_body(const Asked& asked, const char* name,
+                                                             Needed needed) {
+  std::variant<nlohmann::json, http::Response> body = co_await body_of(asked);
+  if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
+  std::string text;
+  for (const auto& [member, value] : std::get<nlohmann::json>(body).items()) {
+    if (member != name || !value.is_string()) {
+      co_return problem(
+          400, std::string("the body may have a text called ") + name + " and no more", member);
+    }
+    text = value.get<std::string>();
+  }
+  if (auto refusal = bad_text(text, name, needed)) co_return *std::move(refusal);
+  co_return text;
 }
 
 audit::Record change_record(audit::Kind kind, const Asked& asked) {
@@ -58,8 +88,12 @@ Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string
 }
 
 http::Response unrecorded(const Error& error) {
+  return not_recorded("reading is", error);
+}
+
+http::Response not_recorded(const std::string& what, const Error& error) {
   return problem(503,
-                 "reading is recorded, and the audit log cannot take the record: " + error.message);
+                 what + " recorded, and the audit log cannot take the record: " + error.message);
 }
 
 http::Response failure(const Error& error) {

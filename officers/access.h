@@ -3,6 +3,8 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -23,8 +25,21 @@ struct Asked {
 // The members of the request's body, none where there is no body; or what is wrong with it.
 Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked);
 
+// The one text that a body may have, under `name`, at most 2,048 bytes; empty where there is none
+// and none is needed. Or what is wrong with the body.
+enum class Needed { kNo, kYes };
+Task<std::variant<std::string, http::Response>> text_of_body(const Asked& asked, const char* name,
+                                                             Needed needed);
+// What is wrong with such a text; nothing: nothing is.
+std::optional<http::Response> bad_text(const std::string& text, const std::string& name,
+                                       Needed needed);
+bool is_blank(std::string_view text);
+
 // A record of what an officer changes: who asked, and how.
 audit::Record change_record(audit::Kind kind, const Asked& asked);
+
+// The answer where the log does not take that record; `what` is recorded: "decisions are".
+http::Response not_recorded(const std::string& what, const Error& error);
 
 // Durable when it returns well; else nothing may be shown.
 Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string_view endpoint,

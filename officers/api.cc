@@ -10,6 +10,7 @@
 #include "identity/claims.h"
 #include "officers/access.h"
 #include "officers/approvals_api.h"
+#include "officers/collection.h"
 #include "officers/generations_api.h"
 #include "officers/holds_api.h"
 #include "officers/log_api.h"
@@ -165,11 +166,11 @@ class Api final : public http::Handler {
       if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
       co_return co_await search(asked);
     }
-    if (is_approvals_path(target.path)) co_return co_await answer_approvals(services_, asked);
-    if (is_reviews_path(target.path)) co_return co_await answer_reviews(services_, asked);
-    if (is_generations_path(target.path)) co_return co_await answer_generations(services_, asked);
-    if (is_tokens_path(target.path)) co_return co_await answer_tokens(services_, asked);
-    if (is_holds_path(target.path)) co_return co_await answer_holds(services_, asked);
+    if (is_of(target.path, kApprovals)) co_return co_await answer_approvals(services_, asked);
+    if (is_of(target.path, kReviews)) co_return co_await answer_reviews(services_, asked);
+    if (is_of(target.path, kGenerations)) co_return co_await answer_generations(services_, asked);
+    if (is_of(target.path, kTokens)) co_return co_await answer_tokens(services_, asked);
+    if (is_of(target.path, kHolds)) co_return co_await answer_holds(services_, asked);
     const std::string prefix = std::string(kRecords) + "/";
     if (target.path.starts_with(prefix)) {
       if (!is_read(request)) co_return method_not_allowed("GET, HEAD");

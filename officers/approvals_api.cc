@@ -7,6 +7,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "officers/collection.h"
 #include "officers/paging.h"
 #include "officers/problem.h"
 
@@ -17,7 +18,7 @@ using approval::Approval;
 using audit::ApprovalStep;
 using nlohmann::json;
 
-constexpr std::size_t kTextBytesMax = 2048;
+constexpr const char* kNoApproval = "there is no approval with that code";
 // How often an officer may be overtaken by others before being told so.
 constexpr int kAttempts = 10;
 
@@ -86,22 +87,6 @@ json approval_json(const Approval& approval, const Officer& officer,
   return shown;
 }
 
-std::optional<std::vector<approval::ApprovalState>> parse_states(std::string_view text) {
-  std::vector<approval::ApprovalState> states;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(','), text.size());
-    std::string name(text.substr(0, end));
-    std::ranges::transform(name, name.begin(), [](char c) {
-      return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    });
-    const auto state = approval::parse_approval_state(name);
-    if (!state) return std::nullopt;
-    states.push_back(*state);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return states;
-}
-
 // What the list is asked for.
 struct Listing {
   std::vector<approval::ApprovalState> states;  // Empty: any.
@@ -112,8 +97,8 @@ std::variant<Listing, http::Response> listing_of(const Target& target) {
   Listing listing;
   for (const audit::Parameter& parameter : target.parameters) {
     if (parameter.name == "state") {
-      const auto states = parse_states(parameter.value);
-      if (!states || states->empty()) {
+      const auto states = parse_states(parameter.value, &approval::parse_approval_state);
+      if (!states) {
         return problem(400,
                        "state must be PENDING, APPROVED or another state, or several with "
                        "commas between",
@@ -136,61 +121,36 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
                                   .at_most = page.at_most};
   const Result<std::vector<Approval>> found = co_await services.approvals.list(std::move(filter));
   if (!found.ok()) co_return failure(found.error());
-  json query = query_json(asked);
-  const Status recorded =
-      co_await record_access(services.log, asked, kApprovals, std::move(query), found->size());
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
   json values = json::array();
   for (const Approval& approval : *found) {
     values.push_back(approval_json(approval, asked.officer, services.token_approvals));
   }
   const std::int64_t last = found->empty() ? 0 : found->back().number;
-  co_return json_response(200, page_json(asked, kApprovals, page, std::move(values), last));
+  json shown = page_json(asked, kApprovals, page, std::move(values), last);
+  co_return co_await answer_list(services.log, asked, kApprovals, std::move(shown));
 }
 
 Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {
   const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
   if (!found.ok()) co_return failure(found.error());
+  std::optional<json> shown;
+  if (*found) shown = approval_json(**found, asked.officer, services.token_approvals);
   json query = {{"code", to_string(code)}};
-  const Status recorded = co_await record_access(services.log, asked, kOneApproval,
-                                                 std::move(query), found->has_value() ? 1 : 0);
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
-  if (!found->has_value()) co_return problem(404, "there is no approval with that code");
-  co_return json_response(200, approval_json(**found, asked.officer, services.token_approvals));
+  co_return co_await answer_one(services.log, asked, kOneApproval, std::move(query),
+                                std::move(shown), kNoApproval);
 }
 
 struct Verb {
   std::string_view path_end;
   ApprovalStep step;
   const char* text_name;  // The member of the body that goes with it.
-  bool text_needed;
+  Needed text_needed;
 };
 
-constexpr std::array<Verb, 3> kVerbs = {{{"/approve", ApprovalStep::kApprove, "comment", false},
-                                         {"/reject", ApprovalStep::kReject, "reason", true},
-                                         {"/revoke", ApprovalStep::kRevoke, "reason", false}}};
-
-// What the officer says to it; empty where nothing is.
-Task<std::variant<std::string, http::Response>> said(const Asked& asked, const Verb& verb) {
-  std::variant<json, http::Response> body = co_await body_of(asked);
-  if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
-  std::string text;
-  for (const auto& [name, value] : std::get<json>(body).items()) {
-    if (name != verb.text_name || !value.is_string()) {
-      co_return problem(
-          400, "the body may have a text called " + std::string(verb.text_name) + " and no more",
-          name);
-    }
-    text = value.get<std::string>();
-  }
-  if (text.size() > kTextBytesMax) {
-    co_return problem(400, std::string(verb.text_name) + " is too long", verb.text_name);
-  }
-  if (verb.text_needed && text.find_first_not_of(" \t\r\n") == std::string::npos) {
-    co_return problem(400, "a reason is needed", verb.text_name);
-  }
-  co_return text;
-}
+constexpr std::array<Verb, 3> kVerbs = {
+    {{"/approve", ApprovalStep::kApprove, "comment", Needed::kNo},
+     {"/reject", ApprovalStep::kReject, "reason", Needed::kYes},
+     {"/revoke", ApprovalStep::kRevoke, "reason", Needed::kNo}}};
 
 Result<json> judged(const Approval& approval, const Officer& officer, const Verb& verb,
                     const std::string& text, approval::TokenApprovals tokens) {
@@ -218,12 +178,13 @@ audit::Record decision_record(const Approval& approval, const Asked& asked, cons
 // Decides on the approval as it stands; where another step comes first, on what it has become.
 Task<http::Response> decide(const ApiServices& services, const Asked& asked, Uuid code,
                             const Verb& verb) {
-  std::variant<std::string, http::Response> text = co_await said(asked, verb);
+  std::variant<std::string, http::Response> text =
+      co_await text_of_body(asked, verb.text_name, verb.text_needed);
   if (auto* refusal = std::get_if<http::Response>(&text)) co_return std::move(*refusal);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
     if (!found.ok()) co_return failure(found.error());
-    if (!found->has_value()) co_return problem(404, "there is no approval with that code");
+    if (!found->has_value()) co_return problem(404, kNoApproval);
     Result<json> content =
         judged(**found, asked.officer, verb, std::get<std::string>(text), services.token_approvals);
     if (!content.ok()) {
@@ -233,10 +194,7 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, Uui
     audit::Record record = decision_record(**found, asked, verb, *std::move(content));
     const Result<audit::RecordRef> taken = co_await services.log.append(std::move(record));
     if (!taken.ok() && taken.error().code == ErrorCode::kRefused) continue;
-    if (!taken.ok()) {
-      co_return problem(503, "decisions are recorded, and the audit log cannot take the record: " +
-                                 taken.error().message);
-    }
+    if (!taken.ok()) co_return not_recorded("decisions are", taken.error());
     const Result<std::optional<Approval>> now = co_await services.approvals.find(code);
     if (!now.ok()) co_return failure(now.error());
     json body = approval_json(now->value(), asked.officer, services.token_approvals);
@@ -248,31 +206,18 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, Uui
 
 }  // namespace
 
-bool is_approvals_path(std::string_view path) {
-  return path == kApprovals || path.starts_with(std::string(kApprovals) + "/");
-}
-
 Task<http::Response> answer_approvals(const ApiServices& services, const Asked& asked) {
-  const std::string& method = asked.request.head.method;
-  const bool is_read = method == "GET" || method == "HEAD";
-  std::string_view rest = asked.target.path;
-  rest.remove_prefix(kApprovals.size());
-  if (rest.empty()) {
-    if (!is_read) co_return method_not_allowed("GET");
-    co_return co_await list(services, asked);
+  const std::optional<InCollection> below = in_collection(asked.target.path, kApprovals);
+  const auto verb = std::ranges::find(kVerbs, below ? below->verb : "", &Verb::path_end);
+  if (verb == kVerbs.end() && !is_read(asked)) co_return method_not_allowed("GET, HEAD");
+  if (verb != kVerbs.end() && asked.request.head.method != "POST") {
+    co_return method_not_allowed("POST");
   }
-  rest.remove_prefix(1);
-  for (const Verb& verb : kVerbs) {
-    if (!rest.ends_with(verb.path_end)) continue;
-    if (method != "POST") co_return method_not_allowed("POST");
-    const auto code = parse_uuid(rest.substr(0, rest.size() - verb.path_end.size()));
-    if (!code) co_return problem(404, "there is no approval with that code");
-    co_return co_await decide(services, asked, *code, verb);
-  }
-  if (!is_read) co_return method_not_allowed("GET");
-  const auto code = parse_uuid(rest);
-  if (!code) co_return problem(404, "there is no approval with that code");
-  co_return co_await show(services, asked, *code);
+  if (!below) co_return co_await list(services, asked);
+  const auto code = parse_uuid(below->item);
+  if (code && verb != kVerbs.end()) co_return co_await decide(services, asked, *code, *verb);
+  if (code && below->verb.empty()) co_return co_await show(services, asked, *code);
+  co_return problem(404, kNoApproval);
 }
 
 }  // namespace holdfast::officers

@@ -16,8 +16,6 @@ inline constexpr std::string_view kApprove = "/api/v1/approvals/{code}/approve";
 inline constexpr std::string_view kReject = "/api/v1/approvals/{code}/reject";
 inline constexpr std::string_view kRevoke = "/api/v1/approvals/{code}/revoke";
 
-bool is_approvals_path(std::string_view path);
-
 // Both must live until the task is done. Decisions that are not the officer's to take are 403,
 // those that nobody can take any more 409, both with one sentence that begins "You can't".
 Task<http::Response> answer_approvals(const ApiServices& services, const Asked& asked);

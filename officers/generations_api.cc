@@ -1,13 +1,15 @@
 #include "officers/generations_api.h"
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
 #include <variant>
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "officers/collection.h"
+#include "officers/paging.h"
 #include "officers/problem.h"
 
 namespace holdfast::officers {
@@ -16,17 +18,9 @@ namespace {
 using approval::StoredGeneration;
 using nlohmann::json;
 
-constexpr int kListDefault = 50;
 constexpr int kListMax = 200;
 constexpr int kAttempts = 5;
-constexpr std::size_t kTextBytesMax = 2048;
-
-std::optional<std::int64_t> parse_number(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 1) return std::nullopt;
-  return number;
-}
+constexpr const char* kNoGeneration = "there is no generation of that number";
 
 json generation_json(const StoredGeneration& generation) {
   const json& document = generation.document;
@@ -50,64 +44,60 @@ json generation_json(const StoredGeneration& generation) {
 }
 
 Task<http::Response> list(const ApiServices& services, const Asked& asked) {
-  std::optional<std::int64_t> below;
-  int limit = kListDefault;
-  json query = json::object();
+  Page page{.before = {}, .limit_max = kListMax};
   for (const audit::Parameter& parameter : asked.target.parameters) {
-    const std::optional<std::int64_t> number = parse_number(parameter.value);
-    if (parameter.name == "before" && number) {
-      below = number;
-    } else if (parameter.name == "limit" && number && *number <= kListMax) {
-      limit = static_cast<int>(*number);
-    } else {
-      co_return problem(400, "there may be before, a number, and limit, 1 to 200", parameter.name);
-    }
-    query[parameter.name] = parameter.value;
+    if (auto refusal = take_paging(parameter, page)) co_return *std::move(refusal);
   }
-  const auto found = co_await services.generations.list(below, limit);
+  const auto found = co_await services.generations.list(page.before, page.at_most);
   if (!found.ok()) co_return failure(found.error());
-  const Status recorded =
-      co_await record_access(services.log, asked, kGenerations, std::move(query), found->size());
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
   json values = json::array();
   for (const StoredGeneration& generation : *found) values.push_back(generation_json(generation));
-  const json body = {{"count", values.size()}, {"value", std::move(values)}};
-  co_return json_response(200, body);
+  const std::int64_t last = found->empty() ? 0 : found->back().name.number;
+  json shown = page_json(asked, kGenerations, page, std::move(values), last);
+  co_return co_await answer_list(services.log, asked, kGenerations, std::move(shown));
+}
+
+// The generation, its rule file, and what it changes.
+Result<json> shown_in_full(const StoredGeneration& generation, const approval::SourceFiles& files,
+                           const Result<std::vector<std::string>>& changes) {
+  json shown = generation_json(generation);
+  if (!files.empty()) shown["rules"] = files.front().bytes;
+  if (changes.ok()) {
+    shown["changes"] = *changes;
+  } else if (changes.error().code == ErrorCode::kInvalid) {
+    shown["changes_unknown"] = changes.error().message;
+  } else {
+    return changes.error();
+  }
+  return shown;
 }
 
 Task<http::Response> show(const ApiServices& services, const Asked& asked, std::int64_t number) {
   const auto found = co_await services.generations.find(number);
   if (!found.ok()) co_return failure(found.error());
-  const Result<approval::SourceFiles> files = co_await services.generations.files(number);
-  if (!files.ok()) co_return failure(files.error());
-  Result<std::vector<std::string>> changes = std::vector<std::string>();
-  if (found->has_value()) changes = co_await services.generations.changes(number);
-  json query = {{"number", number}};
-  const Status recorded = co_await record_access(services.log, asked, kOneGeneration,
-                                                 std::move(query), found->has_value() ? 1 : 0);
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
-  if (!found->has_value()) co_return problem(404, "there is no generation of that number");
-  json body = generation_json(**found);
-  if (!files->empty()) body["rules"] = files->front().bytes;
-  if (changes.ok()) {
-    body["changes"] = *std::move(changes);
-  } else if (changes.error().code == ErrorCode::kInvalid) {
-    body["changes_unknown"] = changes.error().message;
-  } else {
-    co_return failure(changes.error());
+  std::optional<json> shown;
+  if (*found) {
+    const Result<approval::SourceFiles> files = co_await services.generations.files(number);
+    if (!files.ok()) co_return failure(files.error());
+    const auto changes = co_await services.generations.changes(number);
+    Result<json> in_full = shown_in_full(**found, *files, changes);
+    if (!in_full.ok()) co_return failure(in_full.error());
+    shown = *std::move(in_full);
   }
-  co_return json_response(200, body);
+  json query = {{"number", number}};
+  co_return co_await answer_one(services.log, asked, kOneGeneration, std::move(query),
+                                std::move(shown), kNoGeneration);
 }
 
 struct Verb {
   std::string_view path_end;
   const char* event;
   const char* text_name;
-  bool text_needed;
+  Needed text_needed;
 };
 
-constexpr std::array<Verb, 2> kVerbs = {
-    {{"/approve", "approved", "comment", false}, {"/reject", "rejected", "reason", true}}};
+constexpr std::array<Verb, 2> kVerbs = {{{"/approve", "approved", "comment", Needed::kNo},
+                                         {"/reject", "rejected", "reason", Needed::kYes}}};
 
 // What the officer means to decide on, and says to it.
 struct Said {
@@ -132,11 +122,8 @@ Task<std::variant<Said, http::Response>> said(const Asked& asked, const Verb& ve
   if (said.sha256.empty()) {
     co_return problem(400, "sha256 is needed: the hash of the generation that you mean", "sha256");
   }
-  if (said.text.size() > kTextBytesMax) {
-    co_return problem(400, std::string(verb.text_name) + " is too long", verb.text_name);
-  }
-  if (verb.text_needed && said.text.find_first_not_of(" \t\r\n") == std::string::npos) {
-    co_return problem(400, "a reason is needed", verb.text_name);
+  if (auto refusal = bad_text(said.text, verb.text_name, verb.text_needed)) {
+    co_return *std::move(refusal);
   }
   co_return said;
 }
@@ -167,7 +154,7 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, std
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const auto found = co_await services.generations.find(number);
     if (!found.ok()) co_return failure(found.error());
-    if (!found->has_value()) co_return problem(404, "there is no generation of that number");
+    if (!found->has_value()) co_return problem(404, kNoGeneration);
     const StoredGeneration& generation = **found;
     if (generation.name.sha256 != meant.sha256) {
       co_return problem(409, "the generation's hash is " + generation.name.sha256);
@@ -184,10 +171,7 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, std
     record.content["rules"] = std::move(change);
     const Result<audit::RecordRef> done = co_await services.log.append(std::move(record));
     if (!done.ok() && done.error().code == ErrorCode::kNotFound) continue;
-    if (!done.ok()) {
-      co_return problem(503, "decisions are recorded, and the audit log cannot take the record: " +
-                                 done.error().message);
-    }
+    if (!done.ok()) co_return not_recorded("decisions are", done.error());
     const auto now = co_await services.generations.find(number);
     if (!now.ok()) co_return failure(now.error());
     json answer = generation_json(now->value());
@@ -199,31 +183,18 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, std
 
 }  // namespace
 
-bool is_generations_path(std::string_view path) {
-  return path == kGenerations || path.starts_with(std::string(kGenerations) + "/");
-}
-
 Task<http::Response> answer_generations(const ApiServices& services, const Asked& asked) {
-  const std::string& method = asked.request.head.method;
-  const bool is_read = method == "GET" || method == "HEAD";
-  std::string_view rest = asked.target.path;
-  rest.remove_prefix(kGenerations.size());
-  if (rest.empty()) {
-    if (!is_read) co_return method_not_allowed("GET, HEAD");
-    co_return co_await list(services, asked);
+  const std::optional<InCollection> below = in_collection(asked.target.path, kGenerations);
+  const auto verb = std::ranges::find(kVerbs, below ? below->verb : "", &Verb::path_end);
+  if (verb == kVerbs.end() && !is_read(asked)) co_return method_not_allowed("GET, HEAD");
+  if (verb != kVerbs.end() && asked.request.head.method != "POST") {
+    co_return method_not_allowed("POST");
   }
-  rest.remove_prefix(1);
-  for (const Verb& verb : kVerbs) {
-    if (!rest.ends_with(verb.path_end)) continue;
-    if (method != "POST") co_return method_not_allowed("POST");
-    const auto number = parse_number(rest.substr(0, rest.size() - verb.path_end.size()));
-    if (!number) co_return problem(404, "there is no generation of that number");
-    co_return co_await decide(services, asked, *number, verb);
-  }
-  if (!is_read) co_return method_not_allowed("GET, HEAD");
-  const auto number = parse_number(rest);
-  if (!number) co_return problem(404, "there is no generation of that number");
-  co_return co_await show(services, asked, *number);
+  if (!below) co_return co_await list(services, asked);
+  const auto number = parse_number(below->item);
+  if (number && verb != kVerbs.end()) co_return co_await decide(services, asked, *number, *verb);
+  if (number && below->verb.empty()) co_return co_await show(services, asked, *number);
+  co_return problem(404, kNoGeneration);
 }
 
 }  // namespace holdfast::officers

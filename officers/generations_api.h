@@ -14,8 +14,6 @@ inline constexpr std::string_view kOneGeneration = "/api/v1/rules/{number}";
 inline constexpr std::string_view kApproveGeneration = "/api/v1/rules/{number}/approve";
 inline constexpr std::string_view kRejectGeneration = "/api/v1/rules/{number}/reject";
 
-bool is_generations_path(std::string_view path);
-
 // Both must live until the task is done. Any officer may read. Deciding takes the role admin and a
 // person who is known, and an API token only where those may approve (403); and the generation must
 // still wait and have the hash that the officer means (409).

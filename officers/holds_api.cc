@@ -1,11 +1,11 @@
 #include "officers/holds_api.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 #include <variant>
 
 #include "base/encoding.h"
+#include "officers/collection.h"
 #include "officers/problem.h"
 
 namespace holdfast::officers {
@@ -14,13 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kNameBytesMax = 320;
-constexpr std::size_t kReasonBytesMax = 2048;
-
-http::Response not_recorded(const Error& error) {
-  return problem(503,
-                 "changes of legal holds are recorded, and the audit log cannot take the record: " +
-                     error.message);
-}
 
 json hold_json(const Hold& hold) {
   json history = json::array();
@@ -42,32 +35,15 @@ json hold_json(const Hold& hold) {
 }
 
 Task<http::Response> list(const ApiServices& services, const Asked& asked) {
-  WhichHolds which = WhichHolds::kInForce;
-  json query = json::object();
-  for (const audit::Parameter& parameter : asked.target.parameters) {
-    if (parameter.name != "state") {
-      co_return problem(400, parameter.name + " is not a parameter of this request",
-                        parameter.name);
-    }
-    if (parameter.value != "in_force" && parameter.value != "all") {
-      co_return problem(400, "state must be in_force or all", "state");
-    }
-    which = parameter.value == "all" ? WhichHolds::kAll : WhichHolds::kInForce;
-    query["state"] = parameter.value;
-  }
+  std::variant<bool, http::Response> all = wants_all(asked, "in_force");
+  if (auto* refusal = std::get_if<http::Response>(&all)) co_return std::move(*refusal);
+  const WhichHolds which = std::get<bool>(all) ? WhichHolds::kAll : WhichHolds::kInForce;
   const Result<std::vector<Hold>> found = co_await services.holds.list(which);
   if (!found.ok()) co_return failure(found.error());
-  const Status recorded =
-      co_await record_access(services.log, asked, kHolds, std::move(query), found->size());
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
   json values = json::array();
   for (const Hold& hold : *found) values.push_back(hold_json(hold));
-  const json body = {{"count", values.size()}, {"value", std::move(values)}};
-  co_return json_response(200, body);
-}
-
-bool is_blank(const std::string& text) {
-  return text.find_first_not_of(" \t\r\n") == std::string::npos;
+  json shown = list_json(std::move(values));
+  co_return co_await answer_list(services.log, asked, kHolds, std::move(shown));
 }
 
 struct Placing {
@@ -100,9 +76,7 @@ std::variant<Placing, http::Response> placing_of(const json& body) {
   }
   const json reason = body.value("reason", json());
   if (reason.is_string()) placing.reason = reason.get<std::string>();
-  if (is_blank(placing.reason) || placing.reason.size() > kReasonBytesMax) {
-    return problem(400, "reason must be a text of 1 to 2048 bytes", "reason");
-  }
+  if (auto refusal = bad_text(placing.reason, "reason", Needed::kYes)) return *std::move(refusal);
   return placing;
 }
 
@@ -116,7 +90,7 @@ Task<http::Response> change(const ApiServices& services, const Asked& asked, Uui
   audit::Record record = change_record(audit::Kind::kSystem, asked);
   record.content["system"] = std::move(content);
   const Result<audit::RecordRef> made = co_await services.log.append(std::move(record));
-  if (!made.ok()) co_return not_recorded(made.error());
+  if (!made.ok()) co_return not_recorded("changes of legal holds are", made.error());
   const Result<std::optional<Hold>> now = co_await services.holds.find(id);
   if (!now.ok()) co_return failure(now.error());
   if (!now->has_value()) co_return problem(503, "the legal hold cannot be read back");
@@ -142,23 +116,9 @@ Task<http::Response> place(const ApiServices& services, const Asked& asked) {
   co_return co_await change(services, asked, id, *std::move(content), 201);
 }
 
-// Why the step is taken, or what is wrong with the body.
-std::variant<std::string, http::Response> reason_of(const json& body) {
-  std::string reason;
-  for (const auto& [name, value] : body.items()) {
-    if (name != "reason" || !value.is_string()) {
-      return problem(400, "the body may have a text called reason and no more", name);
-    }
-    reason = value.get<std::string>();
-  }
-  if (reason.size() > kReasonBytesMax) return problem(400, "reason is too long", "reason");
-  return reason;
-}
-
 Task<http::Response> step(const ApiServices& services, const Asked& asked, Uuid id, HoldVerb verb) {
-  std::variant<json, http::Response> body = co_await body_of(asked);
-  if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
-  std::variant<std::string, http::Response> reason = reason_of(std::get<json>(body));
+  std::variant<std::string, http::Response> reason =
+      co_await text_of_body(asked, "reason", Needed::kNo);
   if (auto* refusal = std::get_if<http::Response>(&reason)) co_return std::move(*refusal);
   const Result<std::optional<Hold>> found = co_await services.holds.find(id);
   if (!found.ok()) co_return failure(found.error());
@@ -171,26 +131,17 @@ Task<http::Response> step(const ApiServices& services, const Asked& asked, Uuid 
 
 }  // namespace
 
-bool is_holds_path(std::string_view path) {
-  return path == kHolds || path.starts_with(std::string(kHolds) + "/");
-}
-
 Task<http::Response> answer_holds(const ApiServices& services, const Asked& asked) {
-  const std::string& method = asked.request.head.method;
-  std::string_view rest = asked.target.path;
-  rest.remove_prefix(kHolds.size());
-  const bool is_list = rest.empty();
-  if (is_list && (method == "GET" || method == "HEAD")) co_return co_await list(services, asked);
-  if (method != "POST") co_return method_not_allowed(is_list ? "GET, HEAD, POST" : "POST");
-  if (is_list) co_return co_await place(services, asked);
-  rest.remove_prefix(1);
-  constexpr std::array<std::pair<std::string_view, HoldVerb>, 2> kVerbs = {
-      {{"/confirm", HoldVerb::kConfirm}, {"/lift", HoldVerb::kLift}}};
-  for (const auto& [end, verb] : kVerbs) {
-    if (!rest.ends_with(end)) continue;
-    const auto id = parse_uuid(rest.substr(0, rest.size() - end.size()));
-    if (id) co_return co_await step(services, asked, *id, verb);
+  const std::optional<InCollection> below = in_collection(asked.target.path, kHolds);
+  if (!below && is_read(asked)) co_return co_await list(services, asked);
+  const bool is_post = asked.request.head.method == "POST";
+  if (!is_post) co_return method_not_allowed(below ? "POST" : "GET, HEAD, POST");
+  if (!below) co_return co_await place(services, asked);
+  const auto id = parse_uuid(below->item);
+  if (id && below->verb == "/confirm") {
+    co_return co_await step(services, asked, *id, HoldVerb::kConfirm);
   }
+  if (id && below->verb == "/lift") co_return co_await step(services, asked, *id, HoldVerb::kLift);
   co_return problem(404, "there is no such legal hold, or nothing of it with that name");
 }
 

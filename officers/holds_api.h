@@ -13,8 +13,6 @@ inline constexpr std::string_view kHolds = "/api/v1/holds";
 inline constexpr std::string_view kConfirmHold = "/api/v1/holds/{id}/confirm";
 inline constexpr std::string_view kLiftHold = "/api/v1/holds/{id}/lift";
 
-bool is_holds_path(std::string_view path);
-
 // Both must live until the task is done. Any officer may list; steps take the role approver (403)
 // and a sign-in, as approving does; placing one may also be done by an API token.
 Task<http::Response> answer_holds(const ApiServices& services, const Asked& asked);

@@ -1,4 +1,4 @@
-// Legal holds in PostgreSQL (schema/0010_retention.sql), read by the threads of a QueryWorkers.
+// Legal holds in PostgreSQL (schema/0012_retention.sql), read by the threads of a QueryWorkers.
 #pragma once
 
 #include "audit/query_workers_postgres.h"

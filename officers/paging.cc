@@ -10,13 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-std::optional<std::int64_t> parse_number(const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || number < 1) return std::nullopt;
-  return number;
-}
-
 // Where the next page is, at the host that was asked.
 std::string next_page(const Asked& asked, std::string_view path, std::int64_t before) {
   std::vector<audit::Parameter> parameters;
@@ -31,11 +24,19 @@ std::string next_page(const Asked& asked, std::string_view path, std::int64_t be
 
 }  // namespace
 
+std::optional<std::int64_t> parse_number(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 1) return std::nullopt;
+  return number;
+}
+
 std::optional<http::Response> take_paging(const audit::Parameter& parameter, Page& page) {
   if (parameter.name == "limit") {
     const auto limit = parse_number(parameter.value);
-    if (!limit || *limit > kPageMax) {
-      return problem(400, "limit must be a whole number from 1 to 1000", "limit");
+    if (!limit || *limit > page.limit_max) {
+      return problem(
+          400, "limit must be a whole number from 1 to " + std::to_string(page.limit_max), "limit");
     }
     page.at_most = static_cast<int>(*limit);
     return std::nullopt;

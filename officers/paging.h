@@ -18,7 +18,11 @@ inline constexpr int kPageMax = 1000;
 struct Page {
   std::optional<std::int64_t> before;  // Numbers below it.
   int at_most = kPageDefault;
+  int limit_max = kPageMax;  // What at_most may be.
 };
+
+// A whole number from 1 on; nullopt: it is none.
+std::optional<std::int64_t> parse_number(std::string_view text);
 
 // Takes a parameter of paging into the page: nothing where it is good, what to answer where it is
 // not or is none of them.

@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "officers/collection.h"
 #include "officers/paging.h"
 #include "officers/problem.h"
 
@@ -15,8 +16,6 @@ namespace {
 using approval::Review;
 using nlohmann::json;
 
-constexpr std::string_view kCloseEnd = "/close";
-constexpr std::size_t kFindingBytesMax = 2048;
 constexpr const char* kNoReview = "there is no review with that code";
 
 json history_json(const Review& review) {
@@ -53,30 +52,12 @@ json review_json(const Review& review, const Officer& officer, approval::TokenAp
   return shown;
 }
 
-std::optional<std::vector<approval::ReviewState>> parse_states(const std::string& text) {
-  std::string upper = text;
-  std::ranges::transform(upper, upper.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  std::string_view rest = upper;
-  std::vector<approval::ReviewState> states;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    const auto state = approval::parse_review_state(rest.substr(0, end));
-    if (!state) return std::nullopt;
-    states.push_back(*state);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  if (states.empty()) return std::nullopt;
-  return states;
-}
-
 Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   approval::ReviewFilter filter;
   Page page;
   for (const audit::Parameter& parameter : asked.target.parameters) {
     if (parameter.name == "state") {
-      const auto states = parse_states(parameter.value);
+      const auto states = parse_states(parameter.value, &approval::parse_review_state);
       if (!states) {
         co_return problem(
             400, "state must be OPEN, OVERDUE or CLOSED, or several with commas between", "state");
@@ -90,45 +71,23 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   filter.at_most = page.at_most;
   const Result<std::vector<Review>> found = co_await services.reviews.list(std::move(filter));
   if (!found.ok()) co_return failure(found.error());
-  json query = query_json(asked);
-  const Status recorded =
-      co_await record_access(services.log, asked, kReviews, std::move(query), found->size());
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
   json values = json::array();
   for (const Review& review : *found) {
     values.push_back(review_json(review, asked.officer, services.token_approvals));
   }
   const std::int64_t last = found->empty() ? 0 : found->back().number;
-  co_return json_response(200, page_json(asked, kReviews, page, std::move(values), last));
+  json shown = page_json(asked, kReviews, page, std::move(values), last);
+  co_return co_await answer_list(services.log, asked, kReviews, std::move(shown));
 }
 
 Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {
   const Result<std::optional<Review>> found = co_await services.reviews.find(code);
   if (!found.ok()) co_return failure(found.error());
+  std::optional<json> shown;
+  if (*found) shown = review_json(**found, asked.officer, services.token_approvals);
   json query = {{"code", to_string(code)}};
-  const Status recorded = co_await record_access(services.log, asked, kOneReview, std::move(query),
-                                                 found->has_value() ? 1 : 0);
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
-  if (!found->has_value()) co_return problem(404, kNoReview);
-  co_return json_response(200, review_json(**found, asked.officer, services.token_approvals));
-}
-
-// What the officer found.
-Task<std::variant<std::string, http::Response>> finding_of(const Asked& asked) {
-  std::variant<json, http::Response> body = co_await body_of(asked);
-  if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
-  std::string finding;
-  for (const auto& [name, value] : std::get<json>(body).items()) {
-    if (name != "finding" || !value.is_string()) {
-      co_return problem(400, "the body has a text called finding and no more", name);
-    }
-    finding = value.get<std::string>();
-  }
-  if (finding.size() > kFindingBytesMax) co_return problem(400, "finding is too long", "finding");
-  if (finding.find_first_not_of(" \t\r\n") == std::string::npos) {
-    co_return problem(400, "a finding is needed", "finding");
-  }
-  co_return finding;
+  co_return co_await answer_one(services.log, asked, kOneReview, std::move(query), std::move(shown),
+                                kNoReview);
 }
 
 // The record belongs to the call that it is about.
@@ -143,7 +102,8 @@ audit::Record closing_record(const Review& review, const Asked& asked, json cont
 }
 
 Task<http::Response> close(const ApiServices& services, const Asked& asked, Uuid code) {
-  std::variant<std::string, http::Response> finding = co_await finding_of(asked);
+  std::variant<std::string, http::Response> finding =
+      co_await text_of_body(asked, "finding", Needed::kYes);
   if (auto* refusal = std::get_if<http::Response>(&finding)) co_return std::move(*refusal);
   // The second time, where another officer closed it in between, nothing is left to try.
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -160,10 +120,7 @@ Task<http::Response> close(const ApiServices& services, const Asked& asked, Uuid
     audit::Record record = closing_record(**found, asked, *std::move(content));
     const Result<audit::RecordRef> taken = co_await services.log.append(std::move(record));
     if (!taken.ok() && taken.error().code == ErrorCode::kRefused) continue;
-    if (!taken.ok()) {
-      co_return problem(503, "reviews are recorded, and the audit log cannot take the record: " +
-                                 taken.error().message);
-    }
+    if (!taken.ok()) co_return not_recorded("reviews are", taken.error());
     const Result<std::optional<Review>> now = co_await services.reviews.find(code);
     if (!now.ok()) co_return failure(now.error());
     json body = review_json(now->value(), asked.officer, services.token_approvals);
@@ -175,28 +132,16 @@ Task<http::Response> close(const ApiServices& services, const Asked& asked, Uuid
 
 }  // namespace
 
-bool is_reviews_path(std::string_view path) {
-  return path == kReviews || path.starts_with(std::string(kReviews) + "/");
-}
-
 Task<http::Response> answer_reviews(const ApiServices& services, const Asked& asked) {
-  const std::string& method = asked.request.head.method;
-  const bool is_read = method == "GET" || method == "HEAD";
-  std::string_view rest = asked.target.path;
-  rest.remove_prefix(kReviews.size());
-  if (rest.empty()) {
-    if (!is_read) co_return method_not_allowed("GET");
-    co_return co_await list(services, asked);
-  }
-  rest.remove_prefix(1);
-  const bool closes = rest.ends_with(kCloseEnd);
-  if (closes) rest.remove_suffix(kCloseEnd.size());
-  if (closes && method != "POST") co_return method_not_allowed("POST");
-  if (!closes && !is_read) co_return method_not_allowed("GET");
-  const auto code = parse_uuid(rest);
-  if (!code) co_return problem(404, kNoReview);
-  if (closes) co_return co_await close(services, asked, *code);
-  co_return co_await show(services, asked, *code);
+  const std::optional<InCollection> below = in_collection(asked.target.path, kReviews);
+  const bool closes = below && below->verb == "/close";
+  if (!closes && !is_read(asked)) co_return method_not_allowed("GET, HEAD");
+  if (closes && asked.request.head.method != "POST") co_return method_not_allowed("POST");
+  if (!below) co_return co_await list(services, asked);
+  const auto code = parse_uuid(below->item);
+  if (code && closes) co_return co_await close(services, asked, *code);
+  if (code && below->verb.empty()) co_return co_await show(services, asked, *code);
+  co_return problem(404, kNoReview);
 }
 
 }  // namespace holdfast::officers

@@ -14,8 +14,6 @@ inline constexpr std::string_view kReviews = "/api/v1/reviews";
 inline constexpr std::string_view kOneReview = "/api/v1/reviews/{code}";
 inline constexpr std::string_view kCloseReview = "/api/v1/reviews/{code}/close";
 
-bool is_reviews_path(std::string_view path);
-
 // Both must live until the task is done. A review that is not the officer's to close is 403, one
 // that is closed 409, both with one sentence that begins "You can't".
 Task<http::Response> answer_reviews(const ApiServices& services, const Asked& asked);

@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "officers/collection.h"
 #include "officers/problem.h"
 
 namespace holdfast::officers {
@@ -13,14 +14,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kRevokeEnd = "/revoke";
 constexpr std::size_t kNameBytesMax = 100;
-constexpr std::size_t kReasonBytesMax = 2048;
 
-http::Response not_recorded(const Error& error) {
-  return problem(503, "changes of tokens are recorded, and the audit log cannot take the record: " +
-                          error.message);
-}
+constexpr const char* kChanges = "changes of tokens are";
+constexpr const char* kNoToken = "there is no token with that id";
 
 // The token as it is shown, without what is null.
 json token_json(const StoredToken& token) {
@@ -45,28 +42,15 @@ audit::Record token_record(const Asked& asked, json change) {
 }
 
 Task<http::Response> list(const ApiServices& services, const Asked& asked) {
-  WhichTokens which = WhichTokens::kActive;
-  json query = json::object();
-  for (const audit::Parameter& parameter : asked.target.parameters) {
-    if (parameter.name != "state") {
-      co_return problem(400, parameter.name + " is not a parameter of this request",
-                        parameter.name);
-    }
-    if (parameter.value != "active" && parameter.value != "all") {
-      co_return problem(400, "state must be active or all", "state");
-    }
-    which = parameter.value == "all" ? WhichTokens::kAll : WhichTokens::kActive;
-    query["state"] = parameter.value;
-  }
+  std::variant<bool, http::Response> all = wants_all(asked, "active");
+  if (auto* refusal = std::get_if<http::Response>(&all)) co_return std::move(*refusal);
+  const WhichTokens which = std::get<bool>(all) ? WhichTokens::kAll : WhichTokens::kActive;
   const Result<std::vector<StoredToken>> found = co_await services.stored_tokens.list(which);
   if (!found.ok()) co_return failure(found.error());
-  const Status recorded =
-      co_await record_access(services.log, asked, kTokens, std::move(query), found->size());
-  if (!recorded.ok()) co_return unrecorded(recorded.error());
   json values = json::array();
   for (const StoredToken& token : *found) values.push_back(token_json(token));
-  const json body = {{"count", values.size()}, {"value", std::move(values)}};
-  co_return json_response(200, body);
+  json shown = list_json(std::move(values));
+  co_return co_await answer_list(services.log, asked, kTokens, std::move(shown));
 }
 
 // Why the officer may not give these roles; empty: they may.
@@ -151,64 +135,40 @@ Task<http::Response> create(const ApiServices& services, const Asked& asked) {
   std::string text = make_token_text();
   audit::Record record = token_record(asked, token_creation(grant, text, asked.officer));
   const Result<audit::RecordRef> made = co_await services.log.append(std::move(record));
-  if (!made.ok()) co_return not_recorded(made.error());
+  if (!made.ok()) co_return not_recorded(kChanges, made.error());
   co_return co_await changed(services, grant.id, *made, 201, std::move(text));
 }
 
-// Why the token is revoked, or what is wrong with the body.
-std::variant<std::string, http::Response> reason_of(const json& body) {
-  std::string reason;
-  for (const auto& [name, value] : body.items()) {
-    if (name != "reason" || !value.is_string()) {
-      return problem(400, "the body may have a text called reason and no more", name);
-    }
-    reason = value.get<std::string>();
-  }
-  if (reason.size() > kReasonBytesMax) return problem(400, "reason is too long", "reason");
-  return reason;
-}
-
 Task<http::Response> revoke(const ApiServices& services, const Asked& asked, Uuid id) {
-  std::variant<json, http::Response> body = co_await body_of(asked);
-  if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
-  std::variant<std::string, http::Response> reason = reason_of(std::get<json>(body));
+  std::variant<std::string, http::Response> reason =
+      co_await text_of_body(asked, "reason", Needed::kNo);
   if (auto* refusal = std::get_if<http::Response>(&reason)) co_return std::move(*refusal);
   const Result<std::optional<StoredToken>> found = co_await services.stored_tokens.find(id);
   if (!found.ok()) co_return failure(found.error());
-  if (!found->has_value()) co_return problem(404, "there is no token with that id");
+  if (!found->has_value()) co_return problem(404, kNoToken);
   if ((*found)->state == "revoked") co_return problem(409, "the token was revoked before");
   audit::Record record =
       token_record(asked, token_revocation(**found, asked.officer, std::get<std::string>(reason)));
   const Result<audit::RecordRef> done = co_await services.log.append(std::move(record));
-  if (!done.ok()) co_return not_recorded(done.error());
+  if (!done.ok()) co_return not_recorded(kChanges, done.error());
   std::string untold;
   co_return co_await changed(services, id, *done, 200, std::move(untold));
 }
 
 }  // namespace
 
-bool is_tokens_path(std::string_view path) {
-  return path == kTokens || path.starts_with(std::string(kTokens) + "/");
-}
-
 Task<http::Response> answer_tokens(const ApiServices& services, const Asked& asked) {
-  const std::string& method = asked.request.head.method;
-  std::string_view rest = asked.target.path;
-  rest.remove_prefix(kTokens.size());
-  const bool is_list = rest.empty();
-  if (is_list && (method == "GET" || method == "HEAD")) co_return co_await list(services, asked);
-  if (method != "POST") co_return method_not_allowed(is_list ? "GET, HEAD, POST" : "POST");
+  const std::optional<InCollection> below = in_collection(asked.target.path, kTokens);
+  if (!below && is_read(asked)) co_return co_await list(services, asked);
+  const bool is_post = asked.request.head.method == "POST";
+  if (!is_post) co_return method_not_allowed(below ? "POST" : "GET, HEAD, POST");
   if (!asked.officer.has(OfficerRole::kAdmin)) {
     co_return problem(
         403, "You can't change tokens because your role does not allow it: it takes admin.");
   }
-  if (is_list) co_return co_await create(services, asked);
-  std::optional<Uuid> id;
-  if (rest.ends_with(kRevokeEnd)) {
-    rest.remove_suffix(kRevokeEnd.size());
-    id = parse_uuid(rest.substr(rest.empty() ? 0 : 1));
-  }
-  if (!id) co_return problem(404, "there is no token with that id");
+  if (!below) co_return co_await create(services, asked);
+  const auto id = parse_uuid(below->item);
+  if (!id || below->verb != "/revoke") co_return problem(404, kNoToken);
   co_return co_await revoke(services, asked, *id);
 }
 

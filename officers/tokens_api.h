@@ -17,8 +17,6 @@ inline constexpr std::string_view kRevokeToken = "/api/v1/tokens/{id}/revoke";
 constexpr std::chrono::seconds kTokenLifeMin{60};
 constexpr std::chrono::seconds kTokenLifeMax = std::chrono::days(366);
 
-bool is_tokens_path(std::string_view path);
-
 // Both must live until the task is done. Any officer may list; making and revoking take the role
 // admin (403). A token has no role that its maker lacks, but that auditor is part of each; and it
 // makes no tokens itself, so that nothing outlasts the revocation of one that leaked.

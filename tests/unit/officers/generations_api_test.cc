@@ -96,7 +96,7 @@ TEST_F(GenerationsApiTest, every_officer_reads_and_that_is_recorded) {
   const http::Response listed = get("/api/v1/rules?limit=1", "bob");
   EXPECT_EQ(body(listed)["count"], 1);
   EXPECT_EQ(body(listed)["value"][0]["generation"], 2);
-  EXPECT_EQ(body(get("/api/v1/rules?before=2", "bob"))["value"][0]["generation"], 1);
+  EXPECT_EQ(body(get("/api/v1/rules?cursor=2", "bob"))["value"][0]["generation"], 1);
   EXPECT_EQ(get("/api/v1/rules?limit=201", "bob").status, 400);
   EXPECT_EQ(get("/api/v1/rules?state=pending", "bob").status, 400);
   const nlohmann::json shown = body(get("/api/v1/rules/2", "bob"));

@@ -76,14 +76,6 @@ void print_reviews(const std::vector<json>& reviews) {
   std::cout << text_table(rows);
 }
 
-void print_one(const json& approval, const std::string& format) {
-  if (format == "ndjson") {
-    std::cout << approval.dump() << "\n";
-  } else {
-    std::cout << approval.dump(2) << "\n";
-  }
-}
-
 std::string path_of(const std::string& code, const std::string& verb = {}) {
   return "/api/v1/approvals/" + percent_encode(code) + (verb.empty() ? "" : "/" + verb);
 }
@@ -96,28 +88,16 @@ int run_list(const Invocation& invocation, const Listing& listing, const std::st
   std::vector<audit::Parameter> parameters;
   if (!listing.state.empty()) parameters.push_back({"state", listing.state});
   parameters.push_back({"limit", std::to_string(std::min(listing.limit, kPageMax))});
-  const Answer answer = api.get(path + "?" + officers::encode_query(parameters));
-  if (answer.exit != kDone) return answer.exit;
-  const auto values = answer.body.value("value", std::vector<json>());
-  if (listing.format == "ndjson") {
-    for (const json& value : values) std::cout << value.dump() << "\n";
-    return kDone;
-  }
-  print(values);
-  if (answer.body.contains("@odata.nextLink")) {
-    std::cout << "There may be more; see --limit and --state.\n";
-  }
-  return kDone;
+  const std::string target = path + "?" + officers::encode_query(parameters);
+  return print_list(api, target, listing.format, print);
 }
 
 int run_show(const Invocation& invocation, const Deciding& deciding) {
   const auto settings = settings_of(invocation, deciding.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
-  const Answer answer = api.get(path_of(deciding.code));
-  if (answer.exit != kDone) return answer.exit;
-  print_one(answer.body, deciding.format);
-  return kDone;
+  return print_answer(api.get(path_of(deciding.code)), deciding.format,
+                      [](const json& approval) { std::cout << approval.dump(2) << "\n"; });
 }
 
 int run_decide(const Invocation& invocation, const Deciding& deciding, const std::string& verb) {
@@ -127,15 +107,11 @@ int run_decide(const Invocation& invocation, const Deciding& deciding, const std
   json body = json::object();
   if (!deciding.text.empty()) body[verb == "approve" ? "comment" : "reason"] = deciding.text;
   const Answer answer = api.post(path_of(deciding.code, verb), body);
-  if (answer.exit != kDone) return answer.exit;
-  if (deciding.format == "ndjson") {
-    print_one(answer.body, deciding.format);
-  } else {
-    std::cout << text_of(answer.body, "/code") << " is now " << text_of(answer.body, "/state")
-              << " (" << stages_text(answer.body) << "), record "
-              << text_of(answer.body, "/decision_record") << "\n";
-  }
-  return kDone;
+  return print_answer(answer, deciding.format, [](const json& approval) {
+    std::cout << text_of(approval, "/code") << " is now " << text_of(approval, "/state") << " ("
+              << stages_text(approval) << "), record " << text_of(approval, "/decision_record")
+              << "\n";
+  });
 }
 
 int run_review(const Invocation& invocation, const Deciding& deciding) {
@@ -144,14 +120,10 @@ int run_review(const Invocation& invocation, const Deciding& deciding) {
   AuditClient api(*settings);
   const std::string path = "/api/v1/reviews/" + percent_encode(deciding.code) + "/close";
   const Answer answer = api.post(path, {{"finding", deciding.text}});
-  if (answer.exit != kDone) return answer.exit;
-  if (deciding.format == "ndjson") {
-    print_one(answer.body, deciding.format);
-  } else {
-    std::cout << text_of(answer.body, "/code") << " is now " << text_of(answer.body, "/state")
-              << ", record " << text_of(answer.body, "/review_record") << "\n";
-  }
-  return kDone;
+  return print_answer(answer, deciding.format, [](const json& review) {
+    std::cout << text_of(review, "/code") << " is now " << text_of(review, "/state") << ", record "
+              << text_of(review, "/review_record") << "\n";
+  });
 }
 
 CLI::App* add_one(CLI::App* group, const std::string& name, const std::string& about,

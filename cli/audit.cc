@@ -82,12 +82,8 @@ int run_audit(const Invocation& invocation) {
     print_error(tokens.error().message);
     return kUsageError;
   }
-  Result<audit::Database> database =
-      audit::read_database(config->audit.database.url, config->audit.database.password_file);
-  if (!database.ok()) {
-    print_error(database.error().message);
-    return kUsageError;
-  }
+  std::optional<audit::Database> database = load_database(config->audit.database);
+  if (!database) return kUsageError;
   Result<std::vector<audit::NoteSigner>> signers = std::vector<audit::NoteSigner>();
   if (!config->audit.log.key_files.empty()) {
     signers = audit::load_log_keys(config->audit.log.key_files, config->audit.log.origin);

@@ -1,5 +1,6 @@
 #include "cli/audit_client.h"
 
+#include <iostream>
 #include <utility>
 
 #include "base/json.h"
@@ -92,6 +93,40 @@ Answer AuditClient::ask(const ServiceCall& call) {
     return {};
   }
   return {.exit = kDone, .body = *std::move(body)};
+}
+
+std::string next_page(const json& page) {
+  const std::string link = page.value("@odata.nextLink", "");
+  if (link.empty()) return {};
+  // Its path and query: the host is the one that was asked.
+  const std::size_t scheme = link.find("://");
+  const std::size_t path = link.find('/', scheme == std::string::npos ? 0 : scheme + 3);
+  return path == std::string::npos ? "/" : link.substr(path);
+}
+
+int print_answer(const Answer& answer, const std::string& format,
+                 const std::function<void(const json&)>& print) {
+  if (answer.exit != kDone) return answer.exit;
+  if (format == "ndjson") {
+    std::cout << answer.body.dump() << "\n";
+  } else {
+    print(answer.body);
+  }
+  return kDone;
+}
+
+int print_list(AuditClient& api, const std::string& target, const std::string& format,
+               void (*print_table)(const std::vector<json>&)) {
+  const Answer answer = api.get(target);
+  if (answer.exit != kDone) return answer.exit;
+  const auto values = answer.body.value("value", std::vector<json>());
+  if (format == "ndjson") {
+    for (const json& value : values) std::cout << value.dump() << "\n";
+    return kDone;
+  }
+  print_table(values);
+  if (!next_page(answer.body).empty()) std::cout << "There may be more; see --limit.\n";
+  return kDone;
 }
 
 }  // namespace holdfast::cli

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/audit_service.h"
 #include "cli/command.h"
@@ -53,5 +55,18 @@ class AuditClient {
 
   AuditService service_;
 };
+
+// The target of the page after that one; empty: it is the last.
+std::string next_page(const nlohmann::json& page);
+
+// Prints what the API answered: as a line of JSON where `format` is ndjson, else by `print`. The
+// exit code.
+int print_answer(const Answer& answer, const std::string& format,
+                 const std::function<void(const nlohmann::json&)>& print);
+
+// Asks for a list and prints it: a line for each where `format` is ndjson, else by `print_table`,
+// and whether there may be more. The exit code.
+int print_list(AuditClient& api, const std::string& target, const std::string& format,
+               void (*print_table)(const std::vector<nlohmann::json>&));
 
 }  // namespace holdfast::cli

@@ -57,15 +57,8 @@ int run_list(const Invocation& invocation, const Listing& listing) {
   const auto settings = settings_of(invocation, listing.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
-  const Answer answer = api.get(kPath + ("?limit=" + std::to_string(listing.limit)));
-  if (answer.exit != kDone) return answer.exit;
-  const auto generations = answer.body.value("value", std::vector<json>());
-  if (listing.format == "table") {
-    print_table(generations);
-    return kDone;
-  }
-  for (const json& generation : generations) std::cout << generation.dump() << "\n";
-  return kDone;
+  const std::string target = kPath + ("?limit=" + std::to_string(listing.limit));
+  return print_list(api, target, listing.format, print_table);
 }
 
 void print_sentences(const char* title, const json& sentences) {
@@ -100,16 +93,13 @@ int run_show(const Invocation& invocation, const Deciding& asked) {
   const auto settings = settings_of(invocation, asked.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
-  const Answer answer = api.get(path_of(asked.number));
-  if (answer.exit != kDone) return answer.exit;
-  if (asked.format == "ndjson") {
-    std::cout << answer.body.dump() << "\n";
-  } else if (asked.format == "yaml") {
-    std::cout << answer.body.value("rules", "");
-  } else {
-    print_generation(answer.body);
-  }
-  return kDone;
+  return print_answer(api.get(path_of(asked.number)), asked.format, [&](const json& generation) {
+    if (asked.format == "yaml") {
+      std::cout << generation.value("rules", "");
+    } else {
+      print_generation(generation);
+    }
+  });
 }
 
 int run_decide(const Invocation& invocation, const Deciding& deciding, const char* verb,
@@ -120,25 +110,17 @@ int run_decide(const Invocation& invocation, const Deciding& deciding, const cha
   json body = {{"sha256", deciding.sha256}};
   if (!deciding.text.empty()) body[text_name] = deciding.text;
   const Answer answer = api.post(path_of(deciding.number) + verb, body);
-  if (answer.exit != kDone) return answer.exit;
-  if (deciding.format == "ndjson") {
-    std::cout << answer.body.dump() << "\n";
-  } else {
-    std::cout << "Generation " << deciding.number << " is " << text_of(answer.body, "/state")
-              << ", record " << text_of(answer.body, "/record") << "\n";
-  }
-  return kDone;
+  return print_answer(answer, deciding.format, [&](const json& generation) {
+    std::cout << "Generation " << deciding.number << " is " << text_of(generation, "/state")
+              << ", record " << text_of(generation, "/record") << "\n";
+  });
 }
 
 int run_recover(const Invocation& invocation, const Recovering& options) {
   const std::optional<config::Config> config = load_config(invocation, config::Role::kMigrate);
   if (!config) return kUsageError;
-  const Result<audit::Database> database =
-      audit::read_database(config->migrate.database.url, config->migrate.database.password_file);
-  if (!database.ok()) {
-    print_error(database.error().message);
-    return kUsageError;
-  }
+  const std::optional<audit::Database> database = load_database(config->migrate.database);
+  if (!database) return kUsageError;
   const Status done = approval::recover_generation(*database, options.recovery);
   if (!done.ok()) {
     print_error(done.error().message);

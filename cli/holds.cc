@@ -5,7 +5,6 @@
 #include "base/encoding.h"
 #include "cli/audit_client.h"
 #include "cli/text_table.h"
-#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -34,21 +33,9 @@ struct Step {
   std::string reason;
 };
 
-std::string mailboxes_text(const json& hold) {
-  std::string text;
-  for (const json& name : hold.value("mailboxes", json::array())) {
-    if (!name.is_string()) continue;
-    text += (text.empty() ? "" : ", ") + officers::printable(name.get<std::string>());
-  }
-  return text;
-}
-
-void print_changed(const json& hold, const std::string& format) {
-  if (format == "ndjson") {
-    std::cout << hold.dump() << "\n";
-    return;
-  }
-  std::cout << "Legal hold " << text_of(hold, "/id") << " on " << mailboxes_text(hold) << " is now "
+void print_changed(const json& hold) {
+  std::cout << "Legal hold " << text_of(hold, "/id") << " on "
+            << texts_of(hold.value("mailboxes", json::array()), ", ") << " is now "
             << text_of(hold, "/state") << ", record " << text_of(hold, "/record") << "\n";
   const std::string other = text_of(hold, "/waits_for_other_than");
   if (!other.empty()) std::cout << "The next step takes somebody else than " << other << ".\n";
@@ -60,16 +47,15 @@ int run_place(const Invocation& invocation, const Placing& placing) {
   AuditClient api(*settings);
   const Answer answer =
       api.post(kPath, {{"mailboxes", placing.mailboxes}, {"reason", placing.reason}});
-  if (answer.exit != kDone) return answer.exit;
-  print_changed(answer.body, placing.format);
-  return kDone;
+  return print_answer(answer, placing.format, print_changed);
 }
 
 void print_table(const std::vector<json>& holds) {
   std::vector<std::vector<std::string>> rows = {{"ID", "STATE", "SINCE", "MAILBOXES", "REASON"}};
   for (const json& hold : holds) {
     rows.push_back({text_of(hold, "/id"), text_of(hold, "/state"),
-                    text_of(hold, "/history/0/at").substr(0, 16), mailboxes_text(hold),
+                    text_of(hold, "/history/0/at").substr(0, 16),
+                    texts_of(hold.value("mailboxes", json::array()), ", "),
                     text_of(hold, "/reason")});
   }
   std::cout << text_table(rows);
@@ -79,15 +65,8 @@ int run_list(const Invocation& invocation, const Listing& listing) {
   const auto settings = settings_of(invocation, listing.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
-  const Answer answer = api.get(kPath + std::string(listing.all ? "?state=all" : ""));
-  if (answer.exit != kDone) return answer.exit;
-  const auto holds = answer.body.value("value", std::vector<json>());
-  if (listing.format == "table") {
-    print_table(holds);
-    return kDone;
-  }
-  for (const json& hold : holds) std::cout << hold.dump() << "\n";
-  return kDone;
+  const std::string target = kPath + std::string(listing.all ? "?state=all" : "");
+  return print_list(api, target, listing.format, print_table);
 }
 
 int run_step(const Invocation& invocation, const Step& step, const std::string& verb) {
@@ -97,9 +76,7 @@ int run_step(const Invocation& invocation, const Step& step, const std::string& 
   json body = json::object();
   if (!step.reason.empty()) body["reason"] = step.reason;
   const Answer answer = api.post(kPath + ("/" + percent_encode(step.id)) + "/" + verb, body);
-  if (answer.exit != kDone) return answer.exit;
-  print_changed(answer.body, step.format);
-  return kDone;
+  return print_answer(answer, step.format, print_changed);
 }
 
 void add_step(CLI::App* group, Invocation& invocation, const std::string& verb,

@@ -31,4 +31,11 @@ std::optional<config::Config> load_config(const Invocation& invocation, config::
   return std::nullopt;
 }
 
+std::optional<audit::Database> load_database(const config::Database& settings) {
+  Result<audit::Database> database = audit::read_database(settings.url, settings.password_file);
+  if (database.ok()) return *std::move(database);
+  print_error(database.error().message);
+  return std::nullopt;
+}
+
 }  // namespace holdfast::cli

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "audit/conninfo.h"
 #include "cli/command.h"
 #include "config/config.h"
 
@@ -14,6 +15,9 @@ std::optional<config::Config> load_config(const Invocation& invocation, config::
 
 // The same without asking what a role needs.
 std::optional<config::Config> load_config(const Invocation& invocation);
+
+// The database that a section of the configuration names, with its password. nullopt as above.
+std::optional<audit::Database> load_database(const config::Database& settings);
 
 // Prints "holdfast: <message>" on standard error, once for each line of the message.
 void print_error(const std::string& message);

@@ -37,12 +37,8 @@ Result<bool> set_retention(const audit::Database& database, const config::Config
 int run_migrate(const Invocation& invocation, bool only_status) {
   const std::optional<config::Config> config = load_config(invocation, config::Role::kMigrate);
   if (!config) return kUsageError;
-  const Result<audit::Database> database =
-      audit::read_database(config->migrate.database.url, config->migrate.database.password_file);
-  if (!database.ok()) {
-    print_error(database.error().message);
-    return kUsageError;
-  }
+  const std::optional<audit::Database> database = load_database(config->migrate.database);
+  if (!database) return kUsageError;
   if (only_status) return run_status(*database);
   const auto applied = audit::migrate(*database, audit::migrations());
   if (!applied.ok()) {

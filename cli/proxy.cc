@@ -139,12 +139,8 @@ Result<std::string> egress_credentials(const config::Upstream& upstream) {
 int serve(const config::Config& config) {
   approval::RuleStore rules;
   const sigset_t signals = block_role_signals();
-  const Result<audit::Database> database =
-      audit::read_database(config.proxy.database.url, config.proxy.database.password_file);
-  if (!database.ok()) {
-    print_error(database.error().message);
-    return kUsageError;
-  }
+  const std::optional<audit::Database> database = load_database(config.proxy.database);
+  if (!database) return kUsageError;
   Result<std::unique_ptr<audit::LogPostgres>> log =
       audit::LogPostgres::open(log_options(config, *database));
   if (!log.ok()) {

@@ -46,13 +46,6 @@ void print(const std::vector<json>& records, const std::string& format) {
                                       colours ? officers::Colour::kAnsi : officers::Colour::kNone);
 }
 
-// The path and query of an absolute link.
-std::string target_of(const std::string& link) {
-  const std::size_t scheme = link.find("://");
-  const std::size_t path = link.find('/', scheme == std::string::npos ? 0 : scheme + 3);
-  return path == std::string::npos ? "/" : link.substr(path);
-}
-
 bool is_page(const json& body) {
   const auto has = [&](const char* name, json::value_t type) {
     return body.contains(name) && body.at(name).type() == type;
@@ -78,9 +71,8 @@ int run_search(const Invocation& invocation, const Search& search) {
       return kFoundProblem;
     }
     for (json& record : answer.body.at("value")) records.push_back(std::move(record));
-    const std::string next = answer.body.value("@odata.nextLink", "");
-    more = !next.empty();
-    target = target_of(next);
+    target = next_page(answer.body);
+    more = !target.empty();
     if (answer.body.at("complete_to") < answer.body.at("log_size")) {
       print_error("search is catching up: only records below index " +
                   answer.body.at("complete_to").dump() + " of " +

@@ -1,13 +1,12 @@
 // Past calls decided again by a draft: reads records through the audit service, with the officer's
 // own credential.
-#include "approval/replay.h"
-
 #include <algorithm>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <optional>
 
+#include "approval/replay.h"
 #include "cli/audit_client.h"
 #include "cli/load.h"
 #include "cli/text_table.h"
@@ -66,13 +65,6 @@ void look_at(const json& record, const approval::RuleSet& rules, Summary& summar
   summary.changed.emplace(index, std::move(change));
 }
 
-// The path and query of an absolute link.
-std::string target_of(const std::string& link) {
-  const std::size_t scheme = link.find("://");
-  const std::size_t path = link.find('/', scheme == std::string::npos ? 0 : scheme + 3);
-  return path == std::string::npos ? "/" : link.substr(path);
-}
-
 // Looks at all records of that kind, page by page; the exit code.
 int look_at_all(AuditClient& api, const Options& options, const char* kind,
                 const approval::RuleSet& rules, Summary& summary) {
@@ -86,28 +78,22 @@ int look_at_all(AuditClient& api, const Options& options, const char* kind,
     for (const json& record : page.body.value("value", std::vector<json>())) {
       look_at(record, rules, summary);
     }
-    const std::string next = page.body.value("@odata.nextLink", "");
-    target = next.empty() ? "" : target_of(next);
+    target = next_page(page.body);
   }
   return kDone;
 }
 
 std::string decided(const json& change, const char* when) {
   std::string text = text_of(change.at(when), "/effect");
-  const json& rules = change.at(when).at("rules");
-  std::string by;
-  for (const json& rule : rules) by += (by.empty() ? "" : ", ") + rule.get<std::string>();
-  return text + " (" + (by.empty() ? "no rule" : officers::printable(by)) + ")";
+  const std::string by = texts_of(change.at(when).at("rules"), ", ");
+  return text + " (" + (by.empty() ? "no rule" : by) + ")";
 }
 
 void print_table(const Summary& summary) {
   std::vector<std::vector<std::string>> rows = {
       {"INDEX", "TIME", "ACTOR", "ACTION", "MAILBOX", "WAS", "WOULD BE", "NOT RECORDED"}};
   for (const auto& [index, change] : summary.changed) {
-    std::string missing;
-    for (const json& fact : change.at("not_recorded")) {
-      missing += (missing.empty() ? "" : ", ") + fact.get<std::string>();
-    }
+    const std::string missing = texts_of(change.at("not_recorded"), ", ");
     rows.push_back({std::to_string(index), text_of(change, "/time").substr(0, 19),
                     text_of(change, "/actor"), text_of(change, "/operation/action"),
                     text_of(change, "/operation/mailbox/key"), decided(change, "was"),

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "audit/retention_postgres.h"
+#include "cli/audit_client.h"
 #include "cli/load.h"
 #include "cli/operator_name.h"
 #include "cli/text_table.h"
@@ -20,16 +21,6 @@ struct Options {
 
 std::chrono::seconds age_of(const config::Config& config) {
   return std::chrono::ceil<std::chrono::seconds>(config.retention.age);
-}
-
-// nullopt: the configuration is wrong, and standard error says why.
-std::optional<config::Config> settings_of(const Invocation& invocation) {
-  return load_config(invocation, config::Role::kRetention);
-}
-
-Result<audit::Database> database_of(const config::Config& config) {
-  return audit::read_database(config.retention.database.url,
-                              config.retention.database.password_file);
 }
 
 int fail(const Error& error) {
@@ -69,10 +60,10 @@ void print_table(const json& state, const std::vector<PlannedPartition>& plan) {
 }
 
 int run_status(const Invocation& invocation, const Options& options) {
-  const auto config = settings_of(invocation);
+  const auto config = load_config(invocation, config::Role::kRetention);
   if (!config) return kUsageError;
-  const auto database = database_of(*config);
-  if (!database.ok()) return fail(database.error());
+  const auto database = load_database(config->retention.database);
+  if (!database) return kUsageError;
   audit::Retention retention(*database);
   const Result<json> state = retention.state();
   if (!state.ok()) return fail(state.error());
@@ -87,10 +78,10 @@ int run_status(const Invocation& invocation, const Options& options) {
 }
 
 int run_drop(const Invocation& invocation, const Options& options) {
-  const auto config = settings_of(invocation);
+  const auto config = load_config(invocation, config::Role::kRetention);
   if (!config) return kUsageError;
-  const auto database = database_of(*config);
-  if (!database.ok()) return fail(database.error());
+  const auto database = load_database(config->retention.database);
+  if (!database) return kUsageError;
   audit::Retention retention(*database);
   const audit::Retention::Terms terms{.age = age_of(*config), .by = operator_name()};
   const auto plan = retention.plan(terms.age);
@@ -123,9 +114,7 @@ void add_action(CLI::App* group, Invocation& invocation, const std::string& name
                 const std::string& about, int (*run)(const Invocation&, const Options&)) {
   auto options = std::make_shared<Options>();
   CLI::App* command = group->add_subcommand(name, about);
-  command->add_option("--format", options->format, "table or ndjson.")
-      ->check(CLI::IsMember({"table", "ndjson"}))
-      ->capture_default_str();
+  add_format(command, options->format);
   runs(command, invocation, options, run);
 }
 

@@ -12,6 +12,16 @@ std::string text_of(const nlohmann::json& object, const char* pointer) {
   return officers::printable(object.at(place).get<std::string>());
 }
 
+std::string texts_of(const nlohmann::json& list, std::string_view separator) {
+  std::string text;
+  for (const nlohmann::json& one : list) {
+    if (!one.is_string()) continue;
+    if (!text.empty()) text += separator;
+    text += officers::printable(one.get<std::string>());
+  }
+  return text;
+}
+
 std::string text_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows.front().size());
   for (const auto& row : rows) {

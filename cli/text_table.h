@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace holdfast::cli {
@@ -10,6 +11,9 @@ namespace holdfast::cli {
 // The text at that place, without what could move the cursor or recolour the terminal; empty where
 // there is no text.
 std::string text_of(const nlohmann::json& object, const char* pointer);
+
+// The texts of a list, as above, with `separator` between.
+std::string texts_of(const nlohmann::json& list, std::string_view separator);
 
 // Rows of equally many cells, each column as wide as its widest cell; the first row is the
 // headings.

@@ -1,9 +1,7 @@
 // API tokens from the shell: asks the audit service with the officer's own credential.
-#include <charconv>
 #include <chrono>
 #include <iostream>
 #include <memory>
-#include <optional>
 
 #include "base/encoding.h"
 #include "base/files.h"
@@ -11,7 +9,6 @@
 #include "cli/load.h"
 #include "cli/text_table.h"
 #include "config/values.h"
-#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -19,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kPath = "/api/v1/tokens";
-constexpr int kDaysMax = 366;
+constexpr std::chrono::days kLifeMax{366};
 
 struct Making {
   AuditConnection connection;
@@ -44,27 +41,7 @@ struct Revoking {
 };
 
 std::string roles_text(const json& token) {
-  std::string text;
-  for (const json& role : token.value("roles", json::array())) {
-    if (role.is_string())
-      text += (text.empty() ? "" : ",") + officers::printable(role.get<std::string>());
-  }
-  return text;
-}
-
-// "90d", or a duration as the configuration has them.
-std::optional<std::chrono::seconds> parse_life(const std::string& text) {
-  using std::chrono::seconds;
-  if (!text.ends_with('d')) {
-    const auto life = config::parse_duration(text);
-    if (!life) return std::nullopt;
-    return std::chrono::duration_cast<seconds>(*life);
-  }
-  int days = 0;
-  const char* end = text.data() + text.size() - 1;
-  const auto [stop, error] = std::from_chars(text.data(), end, days);
-  if (error != std::errc() || stop != end || days < 1 || days > kDaysMax) return std::nullopt;
-  return seconds(std::chrono::days(days));
+  return texts_of(token.value("roles", json::array()), ",");
 }
 
 // Keeps the token in a file of its own. Nothing can show it again, so where that fails the token is
@@ -86,14 +63,16 @@ int keep(AuditClient& api, const json& made, const std::string& path) {
 int run_create(const Invocation& invocation, const Making& making) {
   const auto settings = settings_of(invocation, making.connection);
   if (!settings) return kUsageError;
-  const auto life = parse_life(making.expires_in);
-  if (!life) {
+  const auto life = config::parse_duration(making.expires_in);
+  if (!life || *life > kLifeMax) {
     print_error("--expires-in must be a duration such as 12h or 90d, at most 366d");
     return kUsageError;
   }
   AuditClient api(*settings);
-  const Answer answer = api.post(
-      kPath, {{"name", making.name}, {"roles", making.roles}, {"expires_in_s", life->count()}});
+  const Answer answer =
+      api.post(kPath, {{"name", making.name},
+                       {"roles", making.roles},
+                       {"expires_in_s", std::chrono::ceil<std::chrono::seconds>(*life).count()}});
   if (answer.exit != kDone) return answer.exit;
   const json& made = answer.body;
   if (!making.out.empty()) return keep(api, made, making.out);
@@ -124,15 +103,8 @@ int run_list(const Invocation& invocation, const Listing& listing) {
   const auto settings = settings_of(invocation, listing.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
-  const Answer answer = api.get(kPath + std::string(listing.all ? "?state=all" : ""));
-  if (answer.exit != kDone) return answer.exit;
-  const auto tokens = answer.body.value("value", std::vector<json>());
-  if (listing.format == "table") {
-    print_table(tokens);
-    return kDone;
-  }
-  for (const json& token : tokens) std::cout << token.dump() << "\n";
-  return kDone;
+  const std::string target = kPath + std::string(listing.all ? "?state=all" : "");
+  return print_list(api, target, listing.format, print_table);
 }
 
 int run_revoke(const Invocation& invocation, const Revoking& revoking) {
@@ -142,14 +114,10 @@ int run_revoke(const Invocation& invocation, const Revoking& revoking) {
   json body = json::object();
   if (!revoking.reason.empty()) body["reason"] = revoking.reason;
   const Answer answer = api.post(kPath + ("/" + percent_encode(revoking.id)) + "/revoke", body);
-  if (answer.exit != kDone) return answer.exit;
-  if (revoking.format == "ndjson") {
-    std::cout << answer.body.dump() << "\n";
-  } else {
-    std::cout << "Token " << text_of(answer.body, "/id") << " (" << text_of(answer.body, "/name")
-              << ") is revoked, record " << text_of(answer.body, "/record") << "\n";
-  }
-  return kDone;
+  return print_answer(answer, revoking.format, [](const json& token) {
+    std::cout << "Token " << text_of(token, "/id") << " (" << text_of(token, "/name")
+              << ") is revoked, record " << text_of(token, "/record") << "\n";
+  });
 }
 
 void add_create(CLI::App* group, Invocation& invocation) {

@@ -1,6 +1,6 @@
 // A review as a value: what a call that went past its approval leaves to do for an officer. It is
 // opened by the call's intent and closed by an officer's record, both through the database
-// (schema/0010_reviews.sql).
+// (schema/0009_reviews.sql).
 //
 //   OPEN -> CLOSED; OVERDUE in between, once its time has run out
 #pragma once

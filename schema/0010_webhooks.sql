@@ -1,12 +1,10 @@
--- Notices: what receivers outside are told of approvals (webhooks), and how far each has been told.
+-- Notices: what receivers outside are told of approvals and reviews (webhooks), and how far each has been told.
 --
 -- The steps in an approval's history and the warnings that it is about to run out have positions in
 -- one order. They are given out while the lock is held that puts all steps in one order, until the
 -- commit: whoever has seen a position will never see a new one before it.
 
 SET LOCAL ROLE holdfast_owner;
-
-CREATE SEQUENCE holdfast.notice_positions;
 
 -- Steps taken before get positions in the order in which they were written.
 ALTER TABLE holdfast.approval_history
@@ -41,7 +39,8 @@ BEGIN
     INSERT INTO holdfast.webhooks (name, position)
       SELECT webhook, greatest(
         coalesce((SELECT max(h.position) FROM holdfast.approval_history h), 0),
-        coalesce((SELECT max(w.position) FROM holdfast.approval_warnings w), 0))
+        coalesce((SELECT max(w.position) FROM holdfast.approval_warnings w), 0),
+        coalesce((SELECT max(h.position) FROM holdfast.review_history h), 0))
       RETURNING position INTO place;
   END IF;
   RETURN place;
@@ -96,32 +95,42 @@ END $$;
 
 -- What happened behind that position, in order. Claims and their ends are told to nobody, nor are
 -- consents that others must follow.
-CREATE FUNCTION holdfast.approval_notices(behind bigint, at_most integer) RETURNS SETOF jsonb
+CREATE FUNCTION holdfast.approval_notices(behind bigint, at_most integer)
+  RETURNS SETOF jsonb
   LANGUAGE sql STABLE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT jsonb_build_object(
       'position', n.position, 'event', n.event, 'at', holdfast.record_time(n.at),
-      'code', n.code, 'state', n.state, 'content', n.content,
-      'until', CASE n.state WHEN 'PENDING' THEN holdfast.record_time(a.decide_by)
-                            WHEN 'APPROVED' THEN holdfast.record_time(a.use_by) END,
-      'filing', a.filing)
+      'code', n.code, 'state', n.state, 'until', holdfast.record_time(n.until),
+      'content', n.content, 'filing', n.filing)
     FROM (
       (SELECT h.position, h.code, h.at, h.state, h.content,
               CASE h.name WHEN 'file' THEN 'pending' WHEN 'approve' THEN 'approved'
                 WHEN 'reject' THEN 'rejected' WHEN 'revoke' THEN 'revoked'
                 WHEN 'cancel' THEN 'cancelled' WHEN 'invalidate' THEN 'invalidated'
-                ELSE 'expired' END AS event
-         FROM holdfast.approval_history h
+                ELSE 'expired' END AS event,
+              CASE h.state WHEN 'PENDING' THEN a.decide_by WHEN 'APPROVED' THEN a.use_by END
+                AS until, a.filing
+         FROM holdfast.approval_history h JOIN holdfast.approvals a ON a.code = h.code
          WHERE h.position > behind
            AND (h.name IN ('file', 'reject', 'revoke', 'cancel', 'invalidate', 'expire')
                 OR (h.name = 'approve' AND h.state = 'APPROVED'))
          ORDER BY h.position LIMIT at_most)
       UNION ALL
-      (SELECT w.position, w.code, w.at, w.state, '{}', 'expiring'
-         FROM holdfast.approval_warnings w
-         WHERE w.position > behind ORDER BY w.position LIMIT at_most)) n
-    JOIN holdfast.approvals a ON a.code = n.code
+      (SELECT w.position, w.code, w.at, w.state, '{}', 'expiring',
+              CASE w.state WHEN 'PENDING' THEN a.decide_by ELSE a.use_by END, a.filing
+         FROM holdfast.approval_warnings w JOIN holdfast.approvals a ON a.code = w.code
+         WHERE w.position > behind ORDER BY w.position LIMIT at_most)
+      UNION ALL
+      (SELECT h.position, h.code, h.at,
+              CASE h.name WHEN 'open' THEN 'OPEN' WHEN 'close' THEN 'CLOSED' ELSE 'OVERDUE' END,
+              h.content,
+              CASE h.name WHEN 'open' THEN 'break_glass' WHEN 'close' THEN 'reviewed'
+                ELSE 'review_overdue' END,
+              CASE WHEN h.name <> 'close' THEN r.review_by END, r.filing
+         FROM holdfast.review_history h JOIN holdfast.reviews r ON r.code = h.code
+         WHERE h.position > behind ORDER BY h.position LIMIT at_most)) n
     ORDER BY n.position LIMIT at_most
 $$;
 

@@ -8,6 +8,9 @@
 
 SET LOCAL ROLE holdfast_owner;
 
+-- The one order of all that webhooks tell (0010_webhooks.sql).
+CREATE SEQUENCE holdfast.notice_positions;
+
 CREATE TABLE holdfast.reviews (
   code uuid PRIMARY KEY,
   number bigint GENERATED ALWAYS AS IDENTITY,  -- In the order of opening.
@@ -196,65 +199,6 @@ BEGIN
     INTO overdue, oldest_s FROM holdfast.reviews r
     WHERE r.closed_at IS NULL AND r.review_by <= clock_timestamp();
 END $$;
-
--- As in 0009_webhooks.sql, with what happened to reviews.
-CREATE OR REPLACE FUNCTION holdfast.webhook_position(webhook text) RETURNS bigint
-  LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  place bigint;
-BEGIN
-  SELECT w.position INTO place FROM holdfast.webhooks w WHERE w.name = webhook;
-  IF NOT FOUND THEN
-    INSERT INTO holdfast.webhooks (name, position)
-      SELECT webhook, greatest(
-        coalesce((SELECT max(h.position) FROM holdfast.approval_history h), 0),
-        coalesce((SELECT max(w.position) FROM holdfast.approval_warnings w), 0),
-        coalesce((SELECT max(h.position) FROM holdfast.review_history h), 0))
-      RETURNING position INTO place;
-  END IF;
-  RETURN place;
-END $$;
-
-CREATE OR REPLACE FUNCTION holdfast.approval_notices(behind bigint, at_most integer)
-  RETURNS SETOF jsonb
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT jsonb_build_object(
-      'position', n.position, 'event', n.event, 'at', holdfast.record_time(n.at),
-      'code', n.code, 'state', n.state, 'until', holdfast.record_time(n.until),
-      'content', n.content, 'filing', n.filing)
-    FROM (
-      (SELECT h.position, h.code, h.at, h.state, h.content,
-              CASE h.name WHEN 'file' THEN 'pending' WHEN 'approve' THEN 'approved'
-                WHEN 'reject' THEN 'rejected' WHEN 'revoke' THEN 'revoked'
-                WHEN 'cancel' THEN 'cancelled' WHEN 'invalidate' THEN 'invalidated'
-                ELSE 'expired' END AS event,
-              CASE h.state WHEN 'PENDING' THEN a.decide_by WHEN 'APPROVED' THEN a.use_by END
-                AS until, a.filing
-         FROM holdfast.approval_history h JOIN holdfast.approvals a ON a.code = h.code
-         WHERE h.position > behind
-           AND (h.name IN ('file', 'reject', 'revoke', 'cancel', 'invalidate', 'expire')
-                OR (h.name = 'approve' AND h.state = 'APPROVED'))
-         ORDER BY h.position LIMIT at_most)
-      UNION ALL
-      (SELECT w.position, w.code, w.at, w.state, '{}', 'expiring',
-              CASE w.state WHEN 'PENDING' THEN a.decide_by ELSE a.use_by END, a.filing
-         FROM holdfast.approval_warnings w JOIN holdfast.approvals a ON a.code = w.code
-         WHERE w.position > behind ORDER BY w.position LIMIT at_most)
-      UNION ALL
-      (SELECT h.position, h.code, h.at,
-              CASE h.name WHEN 'open' THEN 'OPEN' WHEN 'close' THEN 'CLOSED' ELSE 'OVERDUE' END,
-              h.content,
-              CASE h.name WHEN 'open' THEN 'break_glass' WHEN 'close' THEN 'reviewed'
-                ELSE 'review_overdue' END,
-              CASE WHEN h.name <> 'close' THEN r.review_by END, r.filing
-         FROM holdfast.review_history h JOIN holdfast.reviews r ON r.code = h.code
-         WHERE h.position > behind ORDER BY h.position LIMIT at_most)) n
-    ORDER BY n.position LIMIT at_most
-$$;
 
 REVOKE EXECUTE ON FUNCTION
   holdfast.find_review(uuid),

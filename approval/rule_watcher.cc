@@ -67,10 +67,24 @@ RuleWatcher::~RuleWatcher() {
   generations_.interrupt();
   store_.want_newer();
   thread_.join();
+  MutexLock lock(mutex_);
+  for (std::promise<Status>& reload : reloads_) {
+    reload.set_value(Error{ErrorCode::kUnavailable, "stopping"});
+  }
 }
 
-Status RuleWatcher::reload() {
-  MutexLock lock(mutex_);
+std::future<Status> RuleWatcher::reload() {
+  std::promise<Status> promise;
+  std::future<Status> answer = promise.get_future();
+  {
+    MutexLock lock(mutex_);
+    reloads_.push_back(std::move(promise));
+  }
+  store_.want_newer();
+  return answer;
+}
+
+Status RuleWatcher::read_again() {
   failure_.clear();  // Whoever asks is told again.
   const std::int64_t before = followed_.active;
   Status loaded = read_files();
@@ -83,13 +97,24 @@ Status RuleWatcher::reload() {
 
 void RuleWatcher::run() {
   while (!stopping_) {
+    answer_reloads();
     look();
     store_.wait_until_wanted(store_.current() ? kFollowEvery : kFollowFirstEvery);
   }
 }
 
+void RuleWatcher::answer_reloads() {
+  std::vector<std::promise<Status>> reloads;
+  {
+    MutexLock lock(mutex_);
+    reloads.swap(reloads_);
+  }
+  if (reloads.empty()) return;
+  const Status read = read_again();
+  for (std::promise<Status>& reload : reloads) reload.set_value(read);
+}
+
 void RuleWatcher::look() {
-  MutexLock lock(mutex_);
   const SteadyTime now = clock_.steady_now();
   const bool is_first = seen_.empty();
   // The log says itself why it is not ready; nothing can be offered until it is.

@@ -18,9 +18,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "approval/generations_postgres.h"
 #include "approval/rule_store.h"
@@ -48,24 +50,27 @@ class RuleWatcher {
   RuleWatcher(const RuleWatcher&) = delete;
   RuleWatcher& operator=(const RuleWatcher&) = delete;
 
-  // Reads the files again, changed or not. The error is what was logged. Waits for the record,
-  // about as long as an append may take.
-  Status reload();
+  // Has the files read again, changed or not. The answer, which nobody need wait for, comes when a
+  // record of what is new is durable; an error is what was logged.
+  std::future<Status> reload();
 
  private:
+  // All but reload() and the destructor are the thread's: it alone reads, asks and waits.
+  void run();
   void look();
-  Status read_files() HOLDFAST_REQUIRES(mutex_);
-  Status offer(const RuleSet& own) HOLDFAST_REQUIRES(mutex_);
+  void answer_reloads();
+  Status read_again();
+  Status read_files();
+  Status offer(const RuleSet& own);
   // Whether there is nothing to offer.
   bool is_known(const RuleSet& own, const Generations::Standing& standing) const;
   Result<Generation> load(std::int64_t number);
-  void follow() HOLDFAST_REQUIRES(mutex_);
-  Status take(const Generations::InForce& now) HOLDFAST_REQUIRES(mutex_);
+  void follow();
+  Status take(const Generations::InForce& now);
   Status recover(const Generations::InForce& now);
   Status append(nlohmann::json change);
-  void note_stale_lists() HOLDFAST_REQUIRES(mutex_);
-  std::string look_of_all() const HOLDFAST_REQUIRES(mutex_);
-  void run();
+  void note_stale_lists();
+  std::string look_of_all() const;
 
   RuleStore& store_;
   audit::AuditLog& log_;
@@ -74,14 +79,15 @@ class RuleWatcher {
   const Clock& clock_;
   std::atomic<bool> stopping_{false};
   Mutex mutex_;
-  std::vector<std::string> list_files_ HOLDFAST_GUARDED_BY(mutex_);  // That the own rules name.
-  std::string seen_ HOLDFAST_GUARDED_BY(mutex_);  // What the files looked like before the load.
-  std::string failure_ HOLDFAST_GUARDED_BY(mutex_) =
-      "not read yet";  // Empty: the last load worked.
-  std::string follow_failure_ HOLDFAST_GUARDED_BY(mutex_);
-  Generations::InForce followed_ HOLDFAST_GUARDED_BY(mutex_);
-  SteadyTime look_at_ HOLDFAST_GUARDED_BY(mutex_);
-  std::set<std::string> stale_ HOLDFAST_GUARDED_BY(mutex_);
+  std::vector<std::promise<Status>> reloads_ HOLDFAST_GUARDED_BY(mutex_);  // Not answered yet.
+  // Of the thread:
+  std::vector<std::string> list_files_;   // That the own rules name.
+  std::string seen_;                      // What the files looked like before the load.
+  std::string failure_ = "not read yet";  // Empty: the last load worked.
+  std::string follow_failure_;
+  Generations::InForce followed_;
+  SteadyTime look_at_;
+  std::set<std::string> stale_;
   std::thread thread_;
 };
 

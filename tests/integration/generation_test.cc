@@ -45,7 +45,7 @@ TEST_F(GenerationTest, what_loosens_waits_and_what_does_not_takes_effect) {
   EXPECT_TRUE(decide(3, "rejected").ok());
   EXPECT_EQ(states(), "1 superseded, 2 active, 3 rejected");
   // Rejected once, it is no offer again, whoever asks.
-  EXPECT_TRUE(proxy.watcher().reload().ok());
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
   EXPECT_EQ(states(), "1 superseded, 2 active, 3 rejected");
   EXPECT_FALSE(decide(3, "approved").ok());
   EXPECT_EQ(proxy.number(), 2);
@@ -59,7 +59,7 @@ TEST_F(GenerationTest, a_list_that_is_new_again_is_believed_without_a_new_genera
   const WallTime later = now + std::chrono::hours(25);
   ASSERT_FALSE(approval::stale_lists(proxy.store().current()->rules, later).empty());
   // A list is looked at again once after it was first read.
-  EXPECT_TRUE(proxy.watcher().reload().ok());
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
   // As if that much time had passed: the bytes were kept as of yesterday.
   sql("postgres", "UPDATE holdfast.rule_files SET modified = modified - interval '2 days'");
   ASSERT_TRUE(eventually(
@@ -94,7 +94,7 @@ TEST_F(GenerationTest, a_restart_offers_only_files_that_have_changed_meanwhile) 
   ASSERT_TRUE(become("1 superseded, 2 active"));
   proxy.stop();
   proxy.start(kOne);
-  EXPECT_TRUE(proxy.watcher().reload().ok());
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
   EXPECT_EQ(states(), "1 superseded, 2 active");
   EXPECT_TRUE(eventually([&] { return proxy.revision() == "b" && other.revision() == "b"; }));
   proxy.stop();
@@ -122,7 +122,7 @@ TEST_F(GenerationTest, what_does_not_load_changes_nothing_and_is_tried_again) {
   Replica& proxy = first(rules_text("a", kDeny), kOne);
   ASSERT_TRUE(become("1 active"));
   proxy.write(rules_text("b", kDeny, "lists: { late: { file: late.csv } }\n"));
-  EXPECT_FALSE(proxy.watcher().reload().ok());
+  EXPECT_FALSE(proxy.watcher().reload().get().ok());
   EXPECT_EQ(states(), "1 active");
   // The list that was missing arrives, and the rule file is as it was.
   proxy.files().write("late.csv", "a@contoso.com\n");
@@ -214,7 +214,7 @@ TEST_F(GenerationTest, fault_a_database_that_is_away_at_the_start_leaves_no_rule
   control("stop");
   one_->write(rules_text("a", kAllow));
   one_->start(kOne);
-  EXPECT_FALSE(one_->watcher().reload().ok());
+  EXPECT_FALSE(one_->watcher().reload().get().ok());
   EXPECT_FALSE(one_->store().current());
   EXPECT_NE(one_->store().problem(), "");
   control("start");
@@ -231,9 +231,9 @@ TEST_F(GenerationTest, race_of_two_replicas_that_offer_different_files) {
     const std::string text = std::to_string(round);
     one_->write(rules_text("one-" + text, kDeny));
     two_->write(rules_text("two-" + text, kAllow));
-    auto reload = std::async(std::launch::async, [&] { return one_->watcher().reload().ok(); });
-    EXPECT_TRUE(two_->watcher().reload().ok());
-    EXPECT_TRUE(reload.get());
+    std::future<Status> reload = one_->watcher().reload();
+    EXPECT_TRUE(two_->watcher().reload().get().ok());
+    EXPECT_TRUE(reload.get().ok());
     const std::string count = std::to_string(2 * round + 3);
     ASSERT_TRUE(
         eventually([&] { return value("SELECT count(*) FROM holdfast.generations") == count; }));
@@ -268,7 +268,7 @@ TEST_F(GenerationTest, race_no_intent_follows_the_record_that_ends_its_generatio
   const int rounds = environment("FULL_TESTS") == "1" ? 200 : 10;
   for (int round = 1; round <= rounds; ++round) {
     one_->write(rules_text(std::to_string(round), kAllow));
-    EXPECT_TRUE(one_->watcher().reload().ok());
+    EXPECT_TRUE(one_->watcher().reload().get().ok());
     EXPECT_TRUE(eventually([&] { return two_->number() == round + 1; }));
   }
   done = true;

@@ -1,6 +1,7 @@
 #include "cli/audit_client.h"
 
 #include <iostream>
+#include <memory>
 #include <utility>
 
 #include "base/json.h"
@@ -10,6 +11,12 @@ namespace holdfast::cli {
 namespace {
 
 using nlohmann::json;
+
+struct Listing {
+  AuditConnection connection;
+  std::string format = "table";
+  bool all = false;
+};
 
 int refused(const ServiceAnswer& answer) {
   print_error(refusal_text(answer));
@@ -127,6 +134,21 @@ int print_list(AuditClient& api, const std::string& target, const std::string& f
   print_table(values);
   if (!next_page(answer.body).empty()) std::cout << "There may be more; see --limit.\n";
   return kDone;
+}
+
+void add_list(CLI::App* group, Invocation& invocation, const ListCommand& list) {
+  auto options = std::make_shared<Listing>();
+  CLI::App* command = group->add_subcommand("list", list.about);
+  add_connection(command, options->connection);
+  add_format(command, options->format);
+  command->add_flag("--all", options->all, list.about_all);
+  runs(command, invocation, options, [list](const Invocation& given, const Listing& listing) {
+    const auto settings = settings_of(given, listing.connection);
+    if (!settings) return kUsageError;
+    AuditClient api(*settings);
+    const std::string target = list.path + std::string(listing.all ? "?state=all" : "");
+    return print_list(api, target, listing.format, list.print_table);
+  });
 }
 
 }  // namespace holdfast::cli

@@ -69,4 +69,14 @@ int print_answer(const Answer& answer, const std::string& format,
 int print_list(AuditClient& api, const std::string& target, const std::string& format,
                void (*print_table)(const std::vector<nlohmann::json>&));
 
+// Adds the command `list` to a group: what of the collection at `path` is in force, or with --all
+// everything that ever was.
+struct ListCommand {
+  const char* path;
+  const char* about;
+  const char* about_all;
+  void (*print_table)(const std::vector<nlohmann::json>&);
+};
+void add_list(CLI::App* group, Invocation& invocation, const ListCommand& list);
+
 }  // namespace holdfast::cli

@@ -20,12 +20,6 @@ struct Placing {
   std::string reason;
 };
 
-struct Listing {
-  AuditConnection connection;
-  std::string format = "table";
-  bool all = false;
-};
-
 struct Step {
   AuditConnection connection;
   std::string format = "table";
@@ -59,14 +53,6 @@ void print_table(const std::vector<json>& holds) {
                     text_of(hold, "/reason")});
   }
   std::cout << text_table(rows);
-}
-
-int run_list(const Invocation& invocation, const Listing& listing) {
-  const auto settings = settings_of(invocation, listing.connection);
-  if (!settings) return kUsageError;
-  AuditClient api(*settings);
-  const std::string target = kPath + std::string(listing.all ? "?state=all" : "");
-  return print_list(api, target, listing.format, print_table);
 }
 
 int run_step(const Invocation& invocation, const Step& step, const std::string& verb) {
@@ -111,12 +97,11 @@ void add_holds(CLI::App& app, Invocation& invocation) {
       ->type_name("TEXT");
   runs(place, invocation, place_options, run_place);
 
-  auto list_options = std::make_shared<Listing>();
-  CLI::App* list = group->add_subcommand("list", "List the holds in force, newest first.");
-  add_connection(list, list_options->connection);
-  add_format(list, list_options->format);
-  list->add_flag("--all", list_options->all, "Those that were lifted too.");
-  runs(list, invocation, list_options, run_list);
+  add_list(group, invocation,
+           {.path = kPath,
+            .about = "List the holds in force, newest first.",
+            .about_all = "Those that were lifted too.",
+            .print_table = print_table});
 
   add_step(group, invocation, "confirm",
            "Confirm what somebody else placed, or that it stays when lifting was asked for.");

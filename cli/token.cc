@@ -27,12 +27,6 @@ struct Making {
   std::string out;
 };
 
-struct Listing {
-  AuditConnection connection;
-  std::string format = "table";
-  bool all = false;
-};
-
 struct Revoking {
   AuditConnection connection;
   std::string format = "table";
@@ -99,14 +93,6 @@ void print_table(const std::vector<json>& tokens) {
   std::cout << text_table(rows);
 }
 
-int run_list(const Invocation& invocation, const Listing& listing) {
-  const auto settings = settings_of(invocation, listing.connection);
-  if (!settings) return kUsageError;
-  AuditClient api(*settings);
-  const std::string target = kPath + std::string(listing.all ? "?state=all" : "");
-  return print_list(api, target, listing.format, print_table);
-}
-
 int run_revoke(const Invocation& invocation, const Revoking& revoking) {
   const auto settings = settings_of(invocation, revoking.connection);
   if (!settings) return kUsageError;
@@ -154,12 +140,11 @@ void add_token(CLI::App& app, Invocation& invocation) {
   group->require_subcommand(1);
   add_create(group, invocation);
 
-  auto list_options = std::make_shared<Listing>();
-  CLI::App* list = group->add_subcommand("list", "List active tokens, newest first.");
-  add_connection(list, list_options->connection);
-  add_format(list, list_options->format);
-  list->add_flag("--all", list_options->all, "Those that expired or were revoked too.");
-  runs(list, invocation, list_options, run_list);
+  add_list(group, invocation,
+           {.path = kPath,
+            .about = "List active tokens, newest first.",
+            .about_all = "Those that expired or were revoked too.",
+            .print_table = print_table});
 
   auto revoke_options = std::make_shared<Revoking>();
   CLI::App* revoke = group->add_subcommand("revoke", "End a token, at once and for every replica.");

@@ -138,6 +138,24 @@ class ApprovalTest : public LogTest {
                         "', use_by = use_by - interval '" + interval + "'");
   }
 
+  // Whether that goes on only when nobody else takes a step.
+  bool waits_for_the_lock_of_all_steps(const std::function<bool()>& work) const {
+    pqxx::connection connection(database("postgres").url);
+    pqxx::work other(connection);
+    other.exec("SELECT pg_advisory_xact_lock(hashtextextended('holdfast.approvals', 0))");
+    auto done = std::async(std::launch::async, work);
+    const bool waits = eventually([&] {
+      return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready ||
+             value(
+                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND "
+                 "database = (SELECT oid FROM pg_database WHERE datname = current_database())") ==
+                 "1";
+    });
+    const bool ended = done.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    other.abort();
+    return done.get() && waits && !ended;
+  }
+
   TemporaryDirectory other_spool_;
   std::unique_ptr<audit::LogPostgres> officers_;
   std::unique_ptr<audit::LogPostgres> replica_;

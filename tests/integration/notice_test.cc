@@ -168,6 +168,30 @@ TEST_F(NoticeTest, what_runs_out_is_warned_of_once_in_each_state) {
   EXPECT_EQ(told(*hook), "expired");
 }
 
+TEST_F(NoticeTest, a_warning_waits_for_the_lock_of_all_steps) {
+  const auto hook = stream();
+  EXPECT_EQ(told(*hook), "");
+  file("a");
+  EXPECT_EQ(told(*hook), "pending");
+  let_pass("31 minutes");
+  EXPECT_TRUE(waits_for_the_lock_of_all_steps([&] { return next(*hook).has_value(); }));
+}
+
+TEST_F(NoticeTest, a_webhook_moves_forwards_only) {
+  const auto hook = stream();
+  EXPECT_EQ(told(*hook), "");
+  file("a");
+  EXPECT_EQ(told(*hook), "pending");
+  const std::string position = value("SELECT position FROM holdfast.webhooks");
+  const auto move = [&](const std::string& onto) {
+    return value("SELECT holdfast.move_webhook('hook', " + position + ", " + onto + ")",
+                 "holdfast_audit");
+  };
+  EXPECT_EQ(move(position + " - 1"), "f");
+  EXPECT_EQ(move(position), "f");
+  EXPECT_EQ(value("SELECT position FROM holdfast.webhooks"), position);
+}
+
 TEST_F(NoticeTest, a_warning_leaves_at_least_half_of_the_time_quiet) {
   const auto hook = stream("hook", minutes(24 * 60));
   EXPECT_EQ(told(*hook), "");

@@ -71,6 +71,20 @@ class ReviewTest : public ApprovalTest {
         "UPDATE holdfast.reviews SET review_by = review_by - interval '" + interval + "'");
   }
 
+  NoticeStream webhook() const {
+    return NoticeStream({.database = {.database = database("holdfast_audit")},
+                         .webhook = "hook",
+                         .warn = std::chrono::minutes(0),
+                         .silence = std::chrono::minutes(1)});
+  }
+  std::string reviews() const { return value("SELECT count(*) FROM holdfast.reviews"); }
+  // The codes of those that have been told as overdue, in order.
+  std::string overdue() const {
+    return value(
+        "SELECT string_agg(code::text, ',' ORDER BY position) FROM holdfast.review_history "
+        "WHERE name = 'overdue'");
+  }
+
   std::unique_ptr<PostgresReviewSource> reviews_;
   std::unique_ptr<ReviewWatch> watch_;
 };
@@ -104,6 +118,32 @@ TEST_F(ReviewTest, without_a_justification_no_intent_is_recorded) {
   EXPECT_EQ(kinds(), "intent");
 }
 
+TEST_F(ReviewTest, only_an_intent_that_says_so_goes_past_an_approval) {
+  audit::Record allowed = intent(make_uuid_v4());
+  allowed.content["decision"]["effect"] = "allow";
+  EXPECT_EQ(append(std::move(allowed)).error().code, ErrorCode::kRefused);
+  audit::Record undecided = intent(make_uuid_v4());
+  undecided.content.erase("decision");
+  EXPECT_EQ(append(std::move(undecided)).error().code, ErrorCode::kRefused);
+  audit::Record no_call = intent(make_uuid_v4());
+  no_call.kind = audit::Kind::kDecision;
+  EXPECT_FALSE(runner_.run(replica_->append(std::move(no_call))).ok());
+  EXPECT_EQ(reviews(), "0");
+}
+
+TEST_F(ReviewTest, one_call_has_one_review) {
+  const Uuid code = open();
+  EXPECT_EQ(append(intent(code)).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(kinds(), "intent");
+}
+
+TEST_F(ReviewTest, an_intent_that_is_refused_opens_none) {
+  audit::Record outdated = intent(make_uuid_v4());
+  outdated.generation = 7;  // None is in force here.
+  EXPECT_EQ(append(std::move(outdated)).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(reviews(), "0");
+}
+
 TEST_F(ReviewTest, who_made_the_call_never_closes_it) {
   const Uuid code = open();
   EXPECT_EQ(close(code, officer(99)).error().code, ErrorCode::kRefused);
@@ -114,6 +154,24 @@ TEST_F(ReviewTest, who_made_the_call_never_closes_it) {
   EXPECT_EQ(append_closing(forged).error().code, ErrorCode::kRefused);
   forged["by"].erase("person");
   EXPECT_EQ(append_closing(forged).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(state(code), "OPEN");
+}
+
+TEST_F(ReviewTest, a_proxy_closes_none) {
+  const Uuid code = open();
+  audit::Record forged =
+      closing(*approval::close(review_of(code), officer(1), TokenApprovals::kRefused, "in order"));
+  forged.kind = audit::Kind::kIntent;
+  EXPECT_FALSE(append(std::move(forged)).ok());
+  EXPECT_EQ(state(code), "OPEN");
+}
+
+TEST_F(ReviewTest, a_finding_that_leaves_it_open_is_none) {
+  const Uuid code = open();
+  nlohmann::json content =
+      *approval::close(review_of(code), officer(1), TokenApprovals::kRefused, "in order");
+  content["state"] = "OPEN";
+  EXPECT_EQ(append_closing(content).error().code, ErrorCode::kRefused);
   EXPECT_EQ(state(code), "OPEN");
 }
 
@@ -146,11 +204,43 @@ TEST_F(ReviewTest, overdue_ones_are_counted_until_they_are_closed) {
   EXPECT_EQ(watch_->oldest_s(), 0);
 }
 
+TEST_F(ReviewTest, only_what_is_open_and_late_is_told_as_overdue_and_once) {
+  const Uuid closed = open();
+  ASSERT_TRUE(close(closed, officer(1)).ok());
+  const Uuid late = open();
+  let_pass("3 hours");
+  const Uuid in_time = open();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(watch_->step().ok());
+  EXPECT_EQ(overdue(), to_string(late));
+  let_pass("3 hours");
+  ASSERT_TRUE(watch_->step().ok()) << "though one has been told already";
+  EXPECT_EQ(overdue(), to_string(late) + "," + to_string(in_time));
+}
+
+// Or a webhook could see a later position first, and pass over an earlier one for good.
+TEST_F(ReviewTest, what_becomes_overdue_waits_for_the_lock_of_all_steps) {
+  open();
+  let_pass("3 hours");
+  EXPECT_TRUE(waits_for_the_lock_of_all_steps([&] { return watch_->step().ok(); }));
+}
+
+TEST_F(ReviewTest, pages_go_on_below_a_number) {
+  const Uuid first = open();
+  open();
+  const std::int64_t second = review_of(first).number + 1;
+  const auto page = runner_.run(reviews_->list({.states = {}, .before = second}));
+  ASSERT_TRUE(page.ok() && page->size() == 1U);
+  EXPECT_EQ(page->front().code, first);
+}
+
+TEST_F(ReviewTest, a_new_webhook_is_not_told_of_reviews_before_it) {
+  open();
+  NoticeStream hook = webhook();
+  EXPECT_FALSE(hook.next()->has_value());
+}
+
 TEST_F(ReviewTest, webhooks_are_told_in_order_and_once) {
-  NoticeStream hook({.database = {.database = database("holdfast_audit")},
-                     .webhook = "hook",
-                     .warn = std::chrono::minutes(0),
-                     .silence = std::chrono::minutes(1)});
+  NoticeStream hook = webhook();
   ASSERT_TRUE(hook.next().ok());
   const Uuid code = open();
   file("a");

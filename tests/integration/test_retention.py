@@ -19,7 +19,9 @@ DROP TABLE holdfast.log_part_0; DELETE FROM holdfast.record_search WHERE index <
 PERSON = {"name": "Ada", "accounts": ["t/ada"], "names": ["ada@contoso.com"], "person": "t/ada",
           "via": "sign_in"}
 OTHER = {**PERSON, "name": "Bob", "accounts": ["t/bob"], "names": [], "person": "t/bob"}
+NOBODY = {"name": "Nobody", "via": "sign_in"}
 HOLD = "01890000-0000-7000-8000-0000000000aa"
+OTHER_HOLD = "01890000-0000-7000-8000-0000000000ab"
 
 
 class RetentionCase(Attack):
@@ -44,6 +46,12 @@ class RetentionCase(Attack):
         self.assertEqual(status, 0, errors)
         return [json.loads(line)["obstacle"] for line in output.splitlines()]
 
+    def planned(self, change, age="1s"):
+        """Of the first two partitions, why each would stay after that change, which is taken back;
+        `none` for those that might go."""
+        return self.sql(f"BEGIN; {change}; SELECT coalesce(p ->> 'obstacle', 'none') FROM "
+                        f"holdfast.retention_plan('{age}') p LIMIT 2; ROLLBACK").split("\n")
+
     def drop(self):
         status, output, errors = self.retention("run", "--format", "ndjson")
         self.assertEqual((status, errors), (0, ""))
@@ -56,10 +64,10 @@ class RetentionCase(Attack):
         with self.assertRaisesRegex(RuntimeError, why):
             self.as_role(role, text)
 
-    def record(self, content, role="retention"):
-        """An entry of the kind system, as SQL."""
+    def record(self, content, role="retention", **more):
+        """An entry, of the kind system if no other is given, as SQL."""
         entry = {"id": str(uuid.uuid4()), "kind": "system", "system": content,
-                 "time": "2099-01-01T00:00:00.000000Z", "v": 1}
+                 "time": "2099-01-01T00:00:00.000000Z", "v": 1, **more}
         text = json.dumps(entry, sort_keys=True, separators=(",", ":"))[:-1]
         text += f',"writer":{{"id":"{uuid.uuid4()}","role":"{role}"}}}}'
         return f"'\\x{text.encode().hex()}'::bytea"
@@ -71,18 +79,24 @@ class RetentionCase(Attack):
                 '{role}' FROM holdfast.log_head, (SELECT {self.record(content, role)}) AS made (e);
             UPDATE holdfast.log_head SET next_index = next_index + 1""")
 
-    def hold_steps(self, *steps):
-        """Records of holds, appended as the audit service does; the hold's state after them."""
+    def append(self, *entries, kinds="system", operations="NULL"):
+        """As the audit service does."""
+        writer = uuid.uuid4()
+        hashes = ", ".join(f"sha256('\\x00'::bytea || {entry})" for entry in entries)
+        self.as_role("holdfast_audit", f"""
+            SELECT holdfast.raise_epoch('{writer}', '10s');
+            SELECT holdfast.append_audit('{writer}', 1, ARRAY[{", ".join(entries)}],
+              ARRAY[{hashes}], '{{{kinds}}}', '{{{operations}}}')""")
+
+    def hold_step(self, event, by, hold=HOLD):
+        return {"event": event, "by": by,
+                "hold": {"id": hold, "mailboxes": ["Held@contoso.com"], "reason": "x"}}
+
+    def hold_steps(self, *steps, hold=HOLD):
+        """Records of holds, appended; the states of all holds after them."""
         for event, by in steps:
-            content = {"event": event, "by": by,
-                       "hold": {"id": HOLD, "mailboxes": ["held@contoso.com"], "reason": "x"}}
-            entry = self.record(content, "audit")
-            writer = uuid.uuid4()
-            self.as_role("holdfast_audit", f"""
-                SELECT holdfast.raise_epoch('{writer}', '10s');
-                SELECT holdfast.append_audit('{writer}', 1, ARRAY[{entry}],
-                  ARRAY[sha256('\\x00'::bytea || {entry})], '{{system}}', '{{NULL}}')""")
-        return self.sql("SELECT state FROM holdfast.holds")
+            self.append(self.record(self.hold_step(event, by, hold), "audit"))
+        return self.sql("SELECT string_agg(state, ' ' ORDER BY number) FROM holdfast.holds")
 
 
 class Dropping(RetentionCase):
@@ -182,9 +196,59 @@ class Dropping(RetentionCase):
                     SELECT '{HOLD}', 'open', now(), id, '{{}}' FROM holdfast.record_search
                     WHERE index = 3"""))
         for why, change in cases:
-            plan = self.sql(f"BEGIN; {change}; SELECT holdfast.retention_plan('1s') ->> 'obstacle' "
-                            "LIMIT 1; ROLLBACK")
-            self.assertIn(why, plan)
+            self.assertIn(why, self.planned(change)[0])
+
+    def test_what_is_over_or_elsewhere_keeps_nothing(self):
+        self.allow()
+        self.assertEqual(self.planned("SELECT"), ["none", "none"])
+        _, operation, writer = self.first("intent")
+
+        def approval(state, index, time="1 day"):
+            return f"""
+                INSERT INTO holdfast.approvals (code, binding, state, step, filed_at, decide_by,
+                    use_within, use_by, filing) VALUES ('{HOLD}', sha256(''), '{state}', 1, now(),
+                    now() + interval '{time}', '1 day', now() + interval '{time}', '{{}}');
+                INSERT INTO holdfast.approval_history SELECT '{HOLD}', 1, 'file', '{state}', now(),
+                    id, '{{}}' FROM holdfast.record_search WHERE index = {index}"""
+
+        def review(index, closed="NULL"):
+            return f"""
+                INSERT INTO holdfast.reviews (code, opened_at, review_by, closed_at, filing)
+                    VALUES ('{HOLD}', now(), now(), {closed}, '{{}}');
+                INSERT INTO holdfast.review_history (code, name, at, record, content)
+                    SELECT '{HOLD}', 'open', now(), id, '{{}}' FROM holdfast.record_search
+                    WHERE index = {index}"""
+
+        for index, stay in ((3, [True, False]), (300, [False, True])):
+            for change in (f"INSERT INTO holdfast.open_operations VALUES ('{operation}', '{writer}', "
+                           f"{index})", review(index),
+                           *(approval(state, index) for state in ("PENDING", "APPROVED", "CLAIMED"))):
+                self.assertEqual([why != "none" for why in self.planned(change)], stay, change)
+        for change in (approval("EXECUTED", 3), approval("PENDING", 3, "-1 day"),
+                       approval("APPROVED", 3, "-1 day"), review(3, "now()")):
+            self.assertEqual(self.planned(change), ["none", "none"], change)
+
+    def test_a_record_is_as_young_as_its_time_and_the_first_signature_over_it(self):
+        self.allow()
+        younger = "its newest record is younger"
+
+        def written(where):
+            return f"UPDATE holdfast.record_search SET time = now() - interval '2h' WHERE {where};"
+
+        def signed(where):
+            return ("ALTER TABLE holdfast.tree_checkpoints DISABLE TRIGGER USER; UPDATE "
+                    f"holdfast.tree_checkpoints SET signed = now() - interval '2h' WHERE {where};")
+
+        for change, stay in ((written("true"), [younger, younger]),
+                             (signed("true"), [younger, younger]),
+                             (written("true") + signed("size < 256"), [younger, younger]),
+                             (written("true") + signed("size < 512"), ["none", younger]),
+                             (written("index <> 300") + signed("true"), ["none", younger]),
+                             (written("true") + signed("true"), ["none", "none"])):
+            self.assertEqual(self.planned(change, "1h"), stay, change)
+        self.assertIn("no signed checkpoint", self.planned(
+            "ALTER TABLE holdfast.tree_checkpoints DISABLE TRIGGER USER; "
+            "DELETE FROM holdfast.tree_checkpoints WHERE size >= 256")[0])
 
     def test_a_hold_keeps_what_is_of_its_mailbox(self):
         self.allow()
@@ -195,17 +259,23 @@ class Dropping(RetentionCase):
         self.sql(f"UPDATE holdfast.holds SET mailboxes = ARRAY['{caller}']")
         self.assertEqual(self.obstacles()[:2], [f"legal hold {HOLD}"] * 2)
         self.assertEqual(self.drop(), [])
+        # Whoever's mailbox it was that the caller had reached for.
+        self.sql("UPDATE holdfast.record_search SET mailboxes = '{}' WHERE index < 512")
+        self.assertEqual(self.obstacles()[:2], [f"legal hold {HOLD}"] * 2)
         # Known by another name that stands beside it in a record of another partition.
         self.sql("""
             UPDATE holdfast.holds SET mailboxes = '{upn@contoso.com}';
             UPDATE holdfast.record_search SET mailboxes = '{me,upn@contoso.com,oid}' WHERE index = 300;
             UPDATE holdfast.record_search SET mailboxes = '{oid}' WHERE index = 3""")
         self.assertEqual(self.obstacles()[:2], [f"legal hold {HOLD}"] * 2)
-        self.sql("UPDATE holdfast.record_search SET mailboxes = '{}' WHERE index = 3")
+        # Not by `me`, which is everybody's.
+        self.sql("UPDATE holdfast.record_search SET mailboxes = '{me}' WHERE index = 3")
         self.assertEqual(self.obstacles()[:2], [None, f"legal hold {HOLD}"])
         # What cannot be read may be of any mailbox; and a hold's own record stays while it does.
         self.sql("UPDATE holdfast.record_search SET malformed = true WHERE index = 3")
         self.assertEqual(self.obstacles()[0], f"legal hold {HOLD}")
+        self.sql("UPDATE holdfast.record_search SET mailboxes = '{}' WHERE index = 300")
+        self.assertEqual(self.obstacles()[:2], [f"legal hold {HOLD}", None])
         self.sql("UPDATE holdfast.record_search SET malformed = false, mailboxes = '{}';"
                  "UPDATE holdfast.holds SET placed_index = 400")
         self.assertEqual(self.obstacles()[:2], [None, f"legal hold {HOLD}"])
@@ -354,6 +424,7 @@ class Rights(RetentionCase):
         self.refused("holdfast_retention", call, "has set no floor")
         self.allow(floor="1h")
         self.refused("holdfast_retention", call, "under the floor")
+        self.refused("holdfast_retention", self.call(self.said(age_s=None)), "under the floor")
         self.refused("holdfast_retention", self.call(self.said(age_s=3600)), "younger")
         self.allow(floor="1s")
         for table in ("log", "record_search", "holds", "dropped_ranges", "retention_policy"):
@@ -387,6 +458,36 @@ class Rights(RetentionCase):
         steps = json.loads(self.sql("SELECT history FROM holdfast.holds"))
         self.assertEqual([step["event"] for step in steps],
                          ["hold_placed", "hold_confirmed", "hold_lift_asked", "hold_confirmed"])
+
+    def test_attack_steps_of_nobody_or_out_of_turn(self):
+        for steps, state in (([("hold_placed", PERSON), ("hold_confirmed", NOBODY)], "placed"),
+                             ([("hold_lifted", OTHER)], "placed"),
+                             ([("hold_lift_asked", PERSON), ("hold_lifted", NOBODY)], "lifting"),
+                             # Who asks as the second one has not asked.
+                             ([("hold_lift_asked", OTHER), ("hold_lifted", PERSON)], "lifting"),
+                             ([("hold_lifted", OTHER)], "lifted"),
+                             ([("hold_confirmed", PERSON)], "lifted"),
+                             ([("hold_lift_asked", PERSON), ("hold_lifted", OTHER)], "lifted")):
+            self.assertEqual(self.hold_steps(*steps), state, steps)
+
+    def test_a_step_is_of_one_hold(self):
+        self.hold_steps(("hold_placed", PERSON))
+        self.assertEqual(self.hold_steps(("hold_placed", PERSON), ("hold_confirmed", OTHER),
+                                         hold=OTHER_HOLD), "placed held")
+
+    def test_a_hold_knows_its_records_among_others_of_their_batch(self):
+        self.append(self.record({}, "audit", kind="outcome", outcome={"result": "unknown"}),
+                    self.record(self.hold_step("hold_placed", PERSON, OTHER_HOLD), "audit",
+                                kind="access"),
+                    self.record(self.hold_step("hold_placed", PERSON), "audit"),
+                    kinds="outcome,access,system", operations=f"{uuid.uuid4()},NULL,NULL")
+        last = "(SELECT max(index) FROM holdfast.log)"
+        self.assertEqual(self.sql(f"SELECT id, {last} - placed_index, {last} - changed_index, "
+                                  "mailboxes FROM holdfast.holds"),
+                         f"{HOLD}|0|0|{{held@contoso.com}}")
+        self.hold_steps(("hold_confirmed", OTHER))
+        self.assertEqual(self.sql(f"SELECT {last} - placed_index, {last} - changed_index "
+                                  "FROM holdfast.holds"), "1|0")
 
 
 if __name__ == "__main__":

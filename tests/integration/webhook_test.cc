@@ -127,6 +127,21 @@ TEST_F(WebhookTest, a_document_that_is_refused_again_and_again_lets_the_next_one
   EXPECT_EQ(tries_, 9);
 }
 
+TEST_F(WebhookTest, a_refusal_counts_anew_after_a_failure_of_another_kind) {
+  for (const int status : {400, 503, 400}) {
+    status_ = status;
+    for (int i = 1; i < (status == 400 ? 8 : 2); ++i) EXPECT_FALSE(try_again().ok()) << status;
+  }
+  EXPECT_TRUE(*try_again()) << "given up";
+}
+
+TEST_F(WebhookTest, a_clock_that_is_behind_makes_nothing_older_than_it_is) {
+  clock_.late = -std::chrono::minutes(5);
+  status_ = 503;
+  EXPECT_FALSE(webhook_->step().ok());
+  EXPECT_EQ(webhook_->oldest(), std::chrono::seconds(0));
+}
+
 TEST_F(WebhookTest, a_receiver_that_is_away_for_a_day_loses_what_is_older) {
   status_ = 500;
   EXPECT_FALSE(webhook_->step().ok());
@@ -136,6 +151,9 @@ TEST_F(WebhookTest, a_receiver_that_is_away_for_a_day_loses_what_is_older) {
   EXPECT_TRUE(*webhook_->step());
   EXPECT_EQ(tries_, 3) << "tried once more before it was given up";
   EXPECT_FALSE(*webhook_->step());
+  file("b");
+  EXPECT_FALSE(webhook_->step().ok());
+  EXPECT_EQ(tries_, 3) << "the pause of a receiver that is away goes on";
 }
 
 }  // namespace

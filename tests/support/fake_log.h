@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,7 @@ class FakeLog {
   // Behind the back of the tree.
   void change_entry(std::uint64_t index, const std::string& bytes) { entries_[index] = bytes; }
   void lose_entry(std::uint64_t index) { entries_[index].clear(); }
+  void lose_entries_of(std::uint64_t tile) { lost_.insert(tile); }
   // nullopt: it is lost.
   void change_tile(const audit::TileId& id, std::optional<std::string> bytes) {
     changed_tiles_[id] = std::move(bytes);
@@ -138,6 +140,7 @@ class FakeLog {
       return Error{ErrorCode::kNotFound, "no such file"};
     }
     Result<audit::EntryBatch> entries(const audit::TilePosition& position) override {
+      if (log_.lost_.contains(position.index)) return Error{ErrorCode::kNotFound, "no such file"};
       audit::EntryBatch batch;
       for (std::uint64_t i = 0; i < position.width; ++i) {
         const std::uint64_t index = position.index * audit::kTileWidth + i;
@@ -175,6 +178,7 @@ class FakeLog {
   std::map<audit::TileId, std::string> full_;
   std::map<std::pair<int, std::uint64_t>, Sha256> roots_;
   std::map<audit::TileId, std::optional<std::string>> changed_tiles_;
+  std::set<std::uint64_t> lost_;
   std::optional<Error> failure_;
 };
 

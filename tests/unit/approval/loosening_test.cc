@@ -14,6 +14,7 @@ lists:
   hold: { file: hold.csv, max_age: 24h }
   chiefs: { values: [ceo@contoso.com] }
   networks: { values: [10.0.0.0/8] }
+  folders: { values: [inbox] }
 calendars:
   office: { days: [mon, tue], from: "08:00", to: "18:00" }
 approvers:
@@ -37,6 +38,27 @@ rules:
     approve: { stages: [ { from: compliance } ], decide_within: 4h }
     require: { justification: 20 }
   - { id: watched, effect: deny, mode: monitor, when: { action: recall } }
+  - { id: small, effect: allow, when: { size: { min: 10, max: 99 } } }
+  - { id: folders, effect: deny, when: { folder: { in: folders } } }
+  - { id: board, effect: deny, when: { affected_mailboxes: { any_in: [board@contoso.com] } } }
+  - { id: chiefs, effect: deny, when: { affected_mailboxes: { any_in: chiefs } } }
+  - { id: partners, effect: deny, when: { mailbox: { domain: [fabrikam.com] } } }
+  - { id: season, effect: deny, valid_to: 2027-03-31 }
+  - id: few
+    effect: allow
+    when: { resource: calendar }
+    limit: { count: 5, per: 2h, distinct_mailboxes: 3, over: require_approval }
+    approve: { stages: [ { from: compliance, count: 2 } ] }
+  - id: papers
+    effect: require_approval
+    when: { resource: contact }
+    approve: { stages: [ { from: legal } ] }
+    require: { ticket: "^CASE-" }
+  - id: incident
+    effect: break_glass
+    when: { resource: [message, contact] }
+    require: { justification: 10 }
+    review_within: 4h
 )";
 
 struct Edit {
@@ -125,6 +147,31 @@ const Edit kLooser[] = {
     {"approval_lasts_longer", "decide_within: 4h", "decide_within: 5h"},
     {"approval_lasts_as_long_as_others_say", ", decide_within: 4h", ""},
     {"justification_shorter", "justification: 20", "justification: 19"},
+    {"range_widens_and_a_condition_comes", "min: 1000 } }", "min: 999 }, action: recall }"},
+    {"allowed_range_begins_earlier", "min: 10, max: 99", "min: 9, max: 99"},
+    {"allowed_range_ends_later", "min: 10, max: 99", "min: 10, max: 100"},
+    {"folder_list_shrinks", "[inbox]", "[drafts]"},
+    {"deny_by_another_list", "mailbox: { in: hold }", "mailbox: { in: chiefs }"},
+    {"affected_mailbox_changes", "any_in: [board@contoso.com]", "any_in: [other@contoso.com]"},
+    {"affected_list_changes", "any_in: chiefs", "any_in: hold"},
+    {"domain_changes", "[fabrikam.com]", "[contoso.com]"},
+    {"ends_earlier", "valid_to: 2027-03-31", "valid_to: 2027-03-30"},
+    {"limit_of_one_mailbox_more", "distinct_mailboxes: 3", "distinct_mailboxes: 4"},
+    {"approval_beyond_a_limit_takes_less", "count: 2 }", "count: 1 }"},
+    {"limited_allow_monitored", "id: bot\n", "id: bot\n    mode: monitor\n"},
+    {"approval_is_used_later_than_by_default", "from: legal } ]",
+     "from: legal } ], use_within: 2h"},
+    {"ticket_not_wanted", "    require: { ticket: \"^CASE-\" }\n", ""},
+    {"way_past_approvals_of_more", "resource: [message, contact]",
+     "resource: [message, contact, calendar]"},
+    {"way_past_approvals_takes_less", "justification: 10", "justification: 9"},
+    {"way_past_approvals_is_reviewed_later", "review_within: 4h", "review_within: 5h"},
+    {"way_past_approvals_becomes_allow",
+     "effect: break_glass\n    when: { resource: [message, contact] }\n    require: { "
+     "justification: "
+     "10 "
+     "}\n    review_within: 4h\n",
+     "effect: allow\n    when: { resource: contact }\n"},
 };
 
 const Edit kNoLooser[] = {
@@ -158,6 +205,23 @@ const Edit kNoLooser[] = {
     {"approval_shorter", "decide_within: 4h", "decide_within: 4h, use_within: 30m"},
     {"ticket_wanted", "justification: 20", "justification: 20, ticket: \"CASE\""},
     {"title", "id: large,", "id: large, title: Large,"},
+    {"allowed_range_narrows", "min: 10, max: 99", "min: 11, max: 98"},
+    {"allow_becomes_an_approval_that_lasts", "effect: allow, when: { size: { min: 10, max: 99 } }",
+     "effect: require_approval, when: { size: { min: 10, max: 99 } }, approve: { stages: [ { from: "
+     "legal } ], use_within: 2h }"},
+    {"way_past_approvals_of_less", "[message, contact]", "[contact]"},
+    {"way_past_approvals_takes_more", "justification: 10", "justification: 11"},
+    {"way_past_approvals_is_reviewed_earlier", "review_within: 4h", "review_within: 3h"},
+    {"way_past_approvals_becomes_deny",
+     "effect: break_glass\n    when: { resource: [message, contact] }\n    require: { "
+     "justification: "
+     "10 "
+     "}\n    review_within: 4h\n",
+     "effect: deny\n    when: { resource: contact }\n"},
+    {"way_past_approvals_gone",
+     "  - id: incident\n    effect: break_glass\n    when: { resource: [message, contact] }\n    "
+     "require: { justification: 10 }\n    review_within: 4h\n",
+     ""},
 };
 
 const auto kNamed = [](const auto& edit) { return std::string(edit.param.name); };

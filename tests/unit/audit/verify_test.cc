@@ -97,15 +97,39 @@ TEST(Verify, a_missing_entry) {
   EXPECT_THAT(faults_of(log), ElementsAre(fault(300, missing), fault(301, missing)));
 }
 
+TEST(Verify, entries_that_are_missing_apart_are_named_alone) {
+  FakeLog log;
+  log.add_calls(300);
+  for (const std::uint64_t index : {3U, 9U, 301U}) log.lose_entry(index);
+  const std::string missing = "does not hold this record";
+  EXPECT_THAT(faults_of(log),
+              ElementsAre(fault(3, missing), fault(9, missing), fault(301, missing)));
+}
+
+TEST(Verify, entries_that_cannot_be_read_are_named_once) {
+  FakeLog log;
+  log.add_calls(300);
+  log.lose_entries_of(0);
+  log.lose_entry(256);
+  log.lose_entry(257);
+  const std::string missing = "does not hold this record";
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(0, "the entries from here on: no such file"),
+                                          fault(256, missing), fault(257, missing)));
+}
+
+void add_drop(FakeLog& log, WriterRole role, const std::string& ranges) {
+  log.add({.kind = Kind::kSystem,
+           .role = role,
+           .writer = {.bytes = {9}},
+           .system = R"({"event":"partition_dropped","ranges":)" + ranges + "}"});
+}
+
 // Records of the first tile are gone, and a later record says `ranges` of it.
 std::vector<Fault> faults_after_drop(WriterRole role, const std::string& ranges,
                                      std::uint64_t lost_until = 256) {
   FakeLog log;
   log.add_calls(300);
-  log.add({.kind = Kind::kSystem,
-           .role = role,
-           .writer = {.bytes = {9}},
-           .system = R"({"event":"partition_dropped","ranges":)" + ranges + "}"});
+  add_drop(log, role, ranges);
   for (std::uint64_t index = 0; index < lost_until; ++index) log.lose_entry(index);
   return faults_of(log);
 }
@@ -113,6 +137,46 @@ std::vector<Fault> faults_after_drop(WriterRole role, const std::string& ranges,
 TEST(Verify, what_retention_dropped_is_no_fault) {
   EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,256]]"), ElementsAre());
   EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,512]]", 512), ElementsAre());
+  // In any order, and some of it said twice.
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[128,256],[0,128]]"), ElementsAre());
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,200],[10,20],[200,256]]"),
+              ElementsAre());
+  FakeLog log;
+  log.add_calls(128);
+  add_drop(log, WriterRole::kRetention, "[[0,256]]");
+  log.lose_entries_of(0);
+  EXPECT_THAT(faults_of(log), ElementsAre()) << "the record follows at once";
+}
+
+TEST(Verify, what_was_dropped_is_counted) {
+  FakeLog log;
+  log.add_calls(300);
+  add_drop(log, WriterRole::kRetention, "[[0,250]]");
+  for (std::uint64_t index = 0; index < 256; ++index) log.lose_entry(index);
+  const Result<LogReport> report = verify_log(log.plan());
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->dropped, 250U);
+}
+
+// What no tree holds has left no hash behind, so retention cannot have dropped it.
+TEST(Verify, what_is_not_signed_over_is_missing_whoever_dropped_it) {
+  FakeLog log;
+  log.add_calls(256);
+  const TreeHead signed_head = log.head();
+  log.add_calls(128);
+  add_drop(log, WriterRole::kRetention, "[[512,768]]");
+  const auto faults = [&](const FakeLog& changed) {
+    VerifyPlan plan = changed.plan();
+    plan.tree_size = signed_head.size;
+    plan.roots = {{.head = signed_head, .from = "the checkpoint"}};
+    return faults_of(plan);
+  };
+  FakeLog one = log;
+  one.lose_entry(513);
+  EXPECT_THAT(faults(one), ElementsAre(fault(513, "does not hold this record")));
+  FakeLog all = log;
+  all.lose_entries_of(2);
+  EXPECT_THAT(faults(all), ElementsAre(fault(512, "the entries from here on")));
 }
 
 TEST(Verify, what_somebody_else_took_away_is_one) {
@@ -126,8 +190,15 @@ TEST(Verify, what_somebody_else_took_away_is_one) {
               ElementsAre(fault(0, missing)));
   // What comes after the record it cannot know of.
   EXPECT_EQ(faults_after_drop(WriterRole::kRetention, "[[0,4194304]]").front().index, 0U);
-  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[5,5]]", 0),
-              ElementsAre(fault(600, "no system.ranges")));
+  // Of what is gone only, though the range goes on.
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,255],[300,400]]"),
+              ElementsAre(fault(255, missing)));
+  for (const char* ranges : {"[[5,5]]", "[[0,256,512]]", "[[-1,256]]", R"([[0,"256"]])", "[0,256]",
+                             R"({"a":[0,256]})"}) {
+    EXPECT_THAT(faults_after_drop(WriterRole::kRetention, ranges, 0),
+                ElementsAre(fault(600, "no system.ranges")))
+        << ranges;
+  }
 }
 
 TEST(Verify, tiles_that_hold_something_else) {

@@ -70,6 +70,23 @@ TEST_F(HoldsApiTest, is_for_approvers_who_are_known_people) {
   EXPECT_EQ(place("carol").status, 201);
 }
 
+TEST_F(HoldsApiTest, the_role_or_a_person_alone_is_not_enough) {
+  const auto token = [](const std::string& name, const std::string& more) {
+    return "  - name: " + name + "\n    sha256: \"" + to_hex(sha256(name)) + "\"\n    " + more +
+           "\n";
+  };
+  tokens_ =
+      *Tokens::parse("tokens:\n" + officer("bob", "compliance") +
+                         token("person", "roles: [auditor]\n    person: { tenant: T, user: p }") +
+                         token("role", "roles: [approver]"),
+                     "tokens.yaml");
+  const json hold = body(place());
+  for (const char* who : {"person", "role"}) {
+    EXPECT_EQ(place(who).status, 403) << who;
+    EXPECT_EQ(step(hold, "confirm", who).status, 403) << who;
+  }
+}
+
 TEST_F(HoldsApiTest, the_same_person_under_another_account_is_the_same_person) {
   tokens_ =
       *Tokens::parse("tokens:\n" + officer("bob", "compliance") + "  - name: bob2\n    sha256: \"" +

@@ -82,6 +82,18 @@ TEST(NoticeDocument, an_app_is_told_of_its_own_and_not_who_decided) {
   }
 }
 
+TEST(NoticeDocument, an_app_is_not_told_what_a_review_found) {
+  approval::Notice reviewed = notice("reviewed");
+  reviewed.content = {{"by", {{"name", "officer1"}}}, {"finding", "in order"}};
+  const auto told = nlohmann::json::parse(notice_document(reviewed, {}, kLinks));
+  EXPECT_EQ(told["finding"], "in order");
+  EXPECT_EQ(told["link"],
+            "https://audit.contoso.com/api/v1/reviews/7c6f3f52-0000-4000-8000-000000000001");
+  const auto own = nlohmann::json::parse(notice_document(reviewed, {.app = "t/app"}, kLinks));
+  EXPECT_FALSE(own.contains("finding"));
+  EXPECT_FALSE(own.contains("link"));
+}
+
 TEST(NoticeDocument, slack_sees_no_mention_and_no_link_but_ours) {
   const auto document = nlohmann::json::parse(
       notice_document(notice("pending"), {.format = WebhookFormat::kSlack}, kLinks));

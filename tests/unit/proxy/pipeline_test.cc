@@ -153,7 +153,9 @@ approval::RuleSet rules_from(const std::string& text) {
 
 class PipelineTest : public ::testing::Test {
  protected:
-  PipelineTest() {
+  PipelineTest() { make_pipeline(rules_); }
+
+  void make_pipeline(approval::RuleStore& rules) {
     auto upstream = std::make_unique<FakeUpstream>(log_);
     upstream_ = upstream.get();
     auto graph = std::make_unique<testing::FakeGraph>();
@@ -165,7 +167,7 @@ class PipelineTest : public ::testing::Test {
                  "held@contoso.com");
     pipeline_ = std::make_unique<Pipeline>(
         PipelineParts{.log = log_,
-                      .rules = rules_,
+                      .rules = rules,
                       .approvals = approvals_,
                       .verifier = verifier_,
                       .mailboxes = mailboxes_,
@@ -312,6 +314,49 @@ TEST_F(PipelineTest, WhatWasDecidedByRulesThatAreOverIsDecidedAgain) {
   EXPECT_EQ(content(0)["decision"]["rules_generation"], 2);
   EXPECT_EQ(content(0)["decision"]["rules_revision"], "r2");
   EXPECT_TRUE(upstream_->entries_before_forward.empty());
+}
+
+// Neither the claim of an approval nor a review.
+TEST_F(PipelineTest, WhatIsDecidedAgainKeepsNothingOfTheFirstDecision) {
+  const auto outdated = [this] {
+    log_.fail_nth(1, {ErrorCode::kNotFound, "other rules are in force"});
+    log_.before_next_append([this] {
+      enforce(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: all, effect: allow }\n"));
+    });
+  };
+  const auto expect_plain_intent = [this](std::size_t index) {
+    EXPECT_EQ(kind(index), Kind::kIntent);
+    EXPECT_EQ(log_.entries().at(index).record.approval_step, audit::ApprovalStep::kNone);
+    EXPECT_FALSE(content(index).contains("approval"));
+    EXPECT_FALSE(content(index).contains("review"));
+  };
+  file_approval(approval::ApprovalState::kApproved);
+  outdated();
+  EXPECT_EQ(purge_contact().status, 204);
+  expect_plain_intent(1);
+  approvals_.all.clear();
+  break_glass_for_contacts();
+  outdated();
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
+  expect_plain_intent(3);
+  EXPECT_NE(metrics_.text().find("holdfast_break_glass_total 0"), std::string::npos);
+}
+
+TEST_F(PipelineTest, WhereNoNewerRulesArriveACallIsNotDecidedAgain) {
+  log_.fail_nth(1, {ErrorCode::kNotFound, "other rules are in force"});
+  EXPECT_EQ(error_of(purge())["code"], "HoldfastAuditUnavailable");
+  EXPECT_TRUE(upstream_->entries_before_forward.empty());
+}
+
+TEST_F(PipelineTest, WithoutRulesInForceGuardedCallsWait) {
+  approval::RuleStore none;
+  make_pipeline(none);
+  EXPECT_EQ(error_of(purge())["code"], "HoldfastAuditUnavailable");
+  EXPECT_TRUE(log_.entries().empty());
+  EXPECT_EQ(send("GET", "/v1.0/me/messages").status, 200);
+  const http::Response ready = send("GET", "/holdfast/readyz");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_EQ(json::parse(ready.content)["reason"], "the rules in force are not known yet");
 }
 
 TEST_F(PipelineTest, AnIntentNamesItsGeneration) {
@@ -789,23 +834,58 @@ TEST_F(PipelineTest, WhoNoRuleNamesAsksForApprovalAsEver) {
 TEST_F(PipelineTest, BreakingTheGlassIsForCallsWithoutAnAnswer) {
   using enum approval::ApprovalState;
   const std::vector<std::pair<approval::ApprovalState, int>> cases = {
-      {kPending, 204}, {kApproved, 204}, {kRejected, 403}, {kExecuted, 409}, {kUnknown, 409}};
+      {kPending, 204},  {kApproved, 204}, {kRejected, 403},
+      {kExecuted, 409}, {kUnknown, 409},  {kExpired, 204}};
   for (const auto& [state, status] : cases) {
     SCOPED_TRACE(audit::to_string(state));
     clock_.advance(std::chrono::minutes(1));
     approvals_.all.clear();
     file_approval(state);
+    approvals_.all.back().answers = state != kExpired;
     break_glass_for_contacts();
     const std::size_t before = upstream_->forwarded.size();
     EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, status);
     EXPECT_EQ(upstream_->forwarded.size() - before, status == 204 ? 1U : 0U);
     if (status != 204) continue;
     const std::size_t intent = log_.entries().size() - 2;
-    EXPECT_EQ(content(intent).contains("review"), state == kPending);
+    EXPECT_EQ(content(intent).contains("review"), state != kApproved);
     EXPECT_EQ(content(intent).contains("approval"), state == kApproved) << "it is claimed";
   }
   approvals_.away = true;
   EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 503);
+}
+
+TEST_F(PipelineTest, AnApprovalThatTheRulesHaveOutgrownIsNoAnswerToAnEmergency) {
+  file_approval(approval::ApprovalState::kApproved);
+  enforce(rules_from(std::string(R"(
+schema: 1
+revision: r2
+approvers: { legal: { group: 91ab77de-0000-4000-8000-000000000002 } }
+rules:
+  - id: lawyers
+    effect: require_approval
+    approve: { stages: [ { from: legal } ] }
+)") + kBreakGlassRule));
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
+  EXPECT_TRUE(content(1).contains("review"));
+}
+
+TEST_F(PipelineTest, OfSeveralWaysPastAnApprovalTheLongestTimeForTheReviewCounts) {
+  const std::string other = R"(
+  - id: short
+    effect: break_glass
+    when: { resource: contact }
+    require: { justification: 11 }
+    review_within: 1h
+)";
+  enforce(rules_from(std::string(kRules) + kBreakGlassRule + other));
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
+  EXPECT_EQ(content(0)["decision"]["rules"], json({"incident", "short"}));
+  EXPECT_EQ(content(0)["review"]["review_within_s"], 4 * 3600);
+  // Of the rules whose papers the call has.
+  const std::string brief = to_base64("0123456789");
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", brief}}).status, 204);
+  EXPECT_EQ(content(2)["decision"]["rules"], json::array({"incident"}));
 }
 
 TEST_F(PipelineTest, CallerMustBeNamed) {

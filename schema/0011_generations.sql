@@ -94,7 +94,6 @@ BEGIN
   IF NOT FOUND OR (event = 'recovered' AND waiting.recovery IS NULL) THEN
     RETURN false;
   END IF;
-  UPDATE holdfast.generations g SET decision = change WHERE g.number = wanted;
   CASE event
     WHEN 'approved', 'recovered' THEN
       PERFORM holdfast.activate_generation(wanted);
@@ -104,6 +103,7 @@ BEGIN
     ELSE
       RETURN false;
   END CASE;
+  UPDATE holdfast.generations g SET decision = change WHERE g.number = wanted;
   RETURN true;
 END $$;
 

@@ -51,6 +51,21 @@ TEST_F(GenerationTest, what_loosens_waits_and_what_does_not_takes_effect) {
   EXPECT_EQ(proxy.number(), 2);
 }
 
+TEST_F(GenerationTest, what_takes_effect_ends_what_waited_before_it_and_no_more) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  for (const char* text : {"b", "c", "d"}) {
+    proxy.write(rules_text(text, kAllow));
+    EXPECT_TRUE(proxy.watcher().reload().ok());
+  }
+  ASSERT_TRUE(become("1 active, 2 pending, 3 pending, 4 pending"));
+  EXPECT_TRUE(decide(3, "approved").ok());
+  EXPECT_EQ(states(), "1 superseded, 2 superseded, 3 active, 4 pending");
+  EXPECT_FALSE(decide(2, "approved").ok());
+}
+
 TEST_F(GenerationTest, a_list_that_is_new_again_is_believed_without_a_new_generation) {
   Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
   ASSERT_TRUE(eventually([&] { return proxy.number() == 1; }));
@@ -147,13 +162,74 @@ TEST_F(GenerationTest, what_an_approval_says_must_be_so) {
   EXPECT_FALSE(runner_.run(officers_->append(change(2, sha256, 2))).ok());
   EXPECT_FALSE(runner_.run(officers_->append(change(2, "another", 1))).ok());
   EXPECT_FALSE(runner_.run(officers_->append(change(3, sha256, 1))).ok());
-  // A proxy cannot approve what it offered.
-  EXPECT_FALSE(runner_.run(proxy.log().append(change(2, sha256, 1))).ok());
+  audit::Record from_none = change(2, sha256, 1);
+  from_none.content["rules"].erase("before");
+  EXPECT_FALSE(runner_.run(officers_->append(std::move(from_none))).ok());
+  // A proxy cannot approve what it offered, nor an officer offer.
+  const auto event = [&](const std::string& name) {
+    audit::Record record = change(2, sha256, 1);
+    record.content["rules"]["event"] = name;
+    return record;
+  };
+  for (const char* name : {"approved", "rejected", "recovered", "other"}) {
+    EXPECT_FALSE(runner_.run(proxy.log().append(event(name))).ok()) << name;
+  }
+  for (const char* name : {"recovered", "other"}) {
+    EXPECT_FALSE(runner_.run(officers_->append(event(name))).ok()) << name;
+  }
+  for (const char* name : {"offered", "activated"}) {
+    audit::Record record = change(3, sha256, 1);
+    record.content["rules"]["event"] = name;
+    EXPECT_FALSE(runner_.run(officers_->append(std::move(record))).ok()) << name;
+  }
   EXPECT_EQ(states(), "1 active, 2 pending");
+  EXPECT_EQ(value("SELECT decision FROM holdfast.generations WHERE number = 2"), "");
   EXPECT_TRUE(runner_.run(officers_->append(change(2, sha256, 1))).ok());
   EXPECT_EQ(states(), "1 superseded, 2 active");
   // Of what was refused there is no record.
   EXPECT_EQ(events(), "activated,offered,approved");
+}
+
+TEST_F(GenerationTest, what_an_offer_says_must_be_so) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  const auto offered = [&](std::int64_t number, std::int64_t before, const std::string& file,
+                           const std::string& sha256) {
+    audit::Record record{.kind = audit::Kind::kRules};
+    record.content["rules"] = approval::generation_change(
+        "offered", {.number = number, .revision = "b", .sha256 = "b"},
+        approval::GenerationName{.number = before, .revision = "a", .sha256 = ""});
+    record.content["rules"]["files"] = {{{"name", file}, {"sha256", sha256}}};
+    const auto done = runner_.run(proxy.log().append(std::move(record)));
+    EXPECT_TRUE(done.ok() || done.error().code == ErrorCode::kNotFound) << done.error().message;
+    return done.ok();
+  };
+  const std::string kept = value("SELECT encode(sha256, 'hex') FROM holdfast.rule_files");
+  EXPECT_FALSE(offered(1, 1, "rules", kept)) << "that number is another's";
+  EXPECT_FALSE(offered(3, 1, "rules", kept)) << "2 comes before it";
+  EXPECT_FALSE(offered(2, 2, "rules", kept)) << "1 is active";
+  EXPECT_FALSE(offered(2, 1, "rules", std::string(64, '0'))) << "nobody has these bytes";
+  EXPECT_FALSE(offered(2, 1, "hold.csv", kept)) << "they are of another file";
+  EXPECT_EQ(states(), "1 active");
+  EXPECT_TRUE(offered(2, 1, "rules", kept));
+  EXPECT_EQ(states(), "1 active, 2 pending");
+}
+
+TEST_F(GenerationTest, files_are_never_newer_than_now_and_never_become_older) {
+  const auto keep = [&](const std::string& hours_ago) {
+    sql("holdfast_proxy",
+        "SELECT holdfast.keep_rule_file('list', 'bytes', (extract(epoch FROM clock_timestamp() - "
+        "interval '" +
+            hours_ago + " hours') * 1000000)::bigint)");
+    return value(
+        "SELECT round(extract(epoch FROM clock_timestamp() - modified) / 3600) "
+        "FROM holdfast.rule_files");
+  };
+  EXPECT_EQ(keep("3"), "3");
+  EXPECT_EQ(keep("5"), "3");
+  EXPECT_EQ(keep("1"), "1");
+  EXPECT_EQ(keep("-2"), "0");
 }
 
 TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_record) {
@@ -162,10 +238,12 @@ TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_rec
   const std::string sha256 = value("SELECT sha256 FROM holdfast.generations");
   const approval::Recovery recovery{
       .number = 1, .sha256 = sha256, .person = "root", .reason = "nobody can sign in"};
-  EXPECT_EQ(approval::recover_generation(database("postgres"), {.number = 2, .sha256 = sha256})
-                .error()
-                .code,
-            ErrorCode::kNotFound);
+  for (const approval::Recovery& other :
+       {approval::Recovery{.number = 2, .sha256 = sha256, .person = "root", .reason = "x"},
+        approval::Recovery{.number = 1, .sha256 = "another", .person = "root", .reason = "x"}}) {
+    EXPECT_EQ(approval::recover_generation(database("postgres"), other).error().code,
+              ErrorCode::kNotFound);
+  }
   for (const char* role : {"holdfast_proxy", "holdfast_audit"}) {
     EXPECT_FALSE(approval::recover_generation(database(role), recovery).ok()) << role;
   }
@@ -176,6 +254,9 @@ TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_rec
   EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{rules,recovery,reason}' "
                   "FROM holdfast.log WHERE kind = 'rules' ORDER BY index DESC LIMIT 1"),
             "nobody can sign in");
+  EXPECT_EQ(approval::recover_generation(database("postgres"), recovery).error().code,
+            ErrorCode::kNotFound)
+      << "it waits no more";
 }
 
 TEST_F(GenerationTest, officers_see_every_version_and_what_it_changes) {
@@ -198,6 +279,18 @@ TEST_F(GenerationTest, officers_see_every_version_and_what_it_changes) {
   const auto changes = runner_.run(source_->changes(2));
   ASSERT_TRUE(changes.ok()) << changes.error().message;
   EXPECT_THAT(*changes, ::testing::Contains(HasSubstr("rule hold is gone")));
+}
+
+TEST_F(GenerationTest, one_is_active_and_files_are_what_their_hash_says) {
+  first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  EXPECT_THAT(refusal("postgres",
+                      "INSERT INTO holdfast.generations (number, sha256, state, offered_at, offer, "
+                      "writer) SELECT 2, 'b', 'active', now(), '{}', writer FROM "
+                      "holdfast.generations"),
+              HasSubstr("generations_active"));
+  EXPECT_THAT(refusal("postgres", "UPDATE holdfast.rule_files SET bytes = 'other'"),
+              HasSubstr("rule_files_sha256"));
 }
 
 TEST_F(GenerationTest, generations_and_their_files_cannot_be_removed) {

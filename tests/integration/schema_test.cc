@@ -183,6 +183,12 @@ TEST_F(SchemaTest, batch_of_unequal_arrays_is_refused) {
                                     "'{system,system}', '{null}')")
           .find("a batch is"),
       std::string::npos);
+  EXPECT_NE(
+      refusal("holdfast_proxy", std::string("SELECT * FROM holdfast.append_proxy('") + kWriter +
+                                    "', 1, ARRAY['x','y']::bytea[], ARRAY['x','y']::bytea[], "
+                                    "'{system,system}', '{null,null}', NULL, NULL, '{1}')")
+          .find("a batch is"),
+      std::string::npos);
 }
 
 // Who may do what.
@@ -217,6 +223,13 @@ TEST_F(SchemaTest, roles_cannot_use_each_others_entry_point_or_writer) {
       refusal("postgres", append_call("proxy", kWriter, "1", {{.kind = "system", .operation = ""}}))
           .find("append_proxy is for holdfast_proxy"),
       std::string::npos);
+  EXPECT_NE(
+      refusal("postgres", append_call("audit", kWriter, "1", {{.kind = "system", .operation = ""}}))
+          .find("append_audit is for holdfast_audit"),
+      std::string::npos);
+  EXPECT_NE(refusal("postgres", "SELECT holdfast.drop_partition('{}', '')")
+                .find("drop_partition is for holdfast_retention"),
+            std::string::npos);
   EXPECT_NE(refusal("holdfast_audit",
                     std::string("SELECT holdfast.raise_epoch('") + kWriter + "', '10 seconds')")
                 .find("belongs to another role"),
@@ -449,6 +462,16 @@ TEST_F(SchemaTest, one_refused_entry_does_not_refuse_its_batch) {
   EXPECT_EQ(value("SELECT string_agg(intent_index::text, ',' ORDER BY intent_index) "
                   "FROM holdfast.open_operations"),
             "1,2");
+}
+
+TEST_F(SchemaTest, refusals_of_rules_stand_beside_those_of_intents) {
+  const std::string approval =
+      R"({"id":"x","kind":"rules","rules":{"event":"approved","generation":1},)"
+      R"("writer":{"id":"x","role":"proxy"}})";
+  EXPECT_THAT(append({{.kind = "rules", .operation = "", .entry = approval},
+                      {.kind = "intent", .operation = operation(1)},
+                      {.kind = "intent", .operation = operation(1)}}),
+              ElementsAre("generation", "0", "already_open"));
 }
 
 TEST_F(SchemaTest, earlier_epoch_is_fenced) {

@@ -25,9 +25,11 @@ OTHER_HOLD = "01890000-0000-7000-8000-0000000000ab"
 
 
 class RetentionCase(Attack):
+    ends = (256, 512)  # Of the first partitions.
+
     def setUp(self):
         super().setUp()
-        self.sql(split(256, 512))
+        self.sql(split(*self.ends))
 
     def allow(self, floor="1s", anchored="false"):
         return self.log.run("migrate", "--set",
@@ -297,6 +299,15 @@ class Dropping(RetentionCase):
         self.not_seen_by_verify()
 
 
+class Uneven(RetentionCase):
+    ends = (100, 512)
+
+    def test_partitions_that_are_not_of_whole_tiles_stay(self):
+        self.allow()
+        self.assertEqual(self.obstacles()[:2],
+                         ["no signed checkpoint covers it with whole tiles"] * 2)
+
+
 class Interrupted(RetentionCase):
     """Somebody reads the log all the time, so that retention waits, with everything else done."""
 
@@ -395,9 +406,9 @@ class Taking(RetentionCase):
 
 
 class Rights(RetentionCase):
-    def plan(self):
-        return json.loads(self.as_role("holdfast_retention",
-                                       "SELECT holdfast.retention_plan('1s') LIMIT 1"))
+    def plan(self, partition=0):
+        return json.loads(self.as_role("holdfast_retention", "SELECT holdfast.retention_plan('1s') "
+                                                             f"OFFSET {partition} LIMIT 1"))
 
     def call(self, content):
         entry = self.record(content)
@@ -432,7 +443,10 @@ class Rights(RetentionCase):
         for change in ({"first": 256, "until": 512}, {"ranges": []}, {"until": 512},
                        {"event": "other"}, {"ranges": [[0, 512]]},
                        {"checkpoint": {"size": self.log.size, "root": "AAAA"}},
-                       {"checkpoint": {"size": 0, "root": ""}}, {"until": None}):
+                       {"checkpoint": {"size": 0, "root": ""}}, {"until": None},
+                       # Two partitions at once, with all that a record of them would say.
+                       {"until": 512, "ranges": [[0, 512]],
+                        "checkpoint": self.plan(1)["checkpoint"]}):
             self.refused("holdfast_retention", self.call(self.said(**change)), "does not say what")
         entry = self.record(self.said(), "audit")
         self.refused("holdfast_retention", f"SELECT holdfast.drop_partition({entry}, "
@@ -440,6 +454,17 @@ class Rights(RetentionCase):
         self.tamper_hash()
         self.refused("holdfast_retention", self.call(self.said()), "does not hold the hashes")
         self.assertEqual(self.sql("SELECT count(*) FROM holdfast.log WHERE index < 512"), "512")
+
+    def test_one_drops_at_a_time(self):
+        self.allow()
+        other = self.log.session(self.database.name)
+        self.addCleanup(other.communicate)
+        other.stdin.write("SELECT pg_advisory_lock(hashtextextended('holdfast.retention', 0));\n")
+        other.stdin.flush()
+        wait_until(lambda: self.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND "
+                                    "database = (SELECT oid FROM pg_database WHERE datname = "
+                                    "current_database())") != "0", "the other's lock")
+        self.refused("holdfast_retention", self.call(self.said()), "somebody else drops a partition")
 
     def tamper_hash(self):
         self.sql("ALTER TABLE holdfast.tree_tiles DISABLE TRIGGER USER; UPDATE holdfast.tree_tiles "

@@ -299,6 +299,26 @@ class Dropping(RetentionCase):
         self.not_seen_by_verify()
 
 
+    def test_what_is_derived_goes_with_its_records_and_no_more(self):
+        self.allow()
+        _, operation, writer = self.first("intent")
+        self.sql(f"INSERT INTO holdfast.open_operations VALUES ('{operation}', '{writer}', 3)")
+        for state, index in (("lifted", 3), ("lifted", 300), ("lifted", 550), ("held", 301)):
+            self.sql(f"INSERT INTO holdfast.unsettled VALUES (gen_random_uuid(), {index}, now());"
+                     "INSERT INTO holdfast.holds (id, state, mailboxes, placed_index, changed_index, "
+                     f"content, history) VALUES (gen_random_uuid(), '{state}', '{{x}}', 550, {index}, "
+                     "'{}', '[]')")
+        self.assertEqual([item["first"] for item in self.drop()], [256])
+        self.assertEqual(self.sql("SELECT string_agg(changed_index::text, ' ' ORDER BY changed_index) "
+                                  "FROM holdfast.holds"), "3 301 550")
+        self.assertEqual(self.sql("SELECT string_agg(outcome_index::text, ' ' ORDER BY outcome_index) "
+                                  "FROM holdfast.unsettled"), "3 550")
+        self.assertEqual(self.sql("SELECT count(*) FILTER (WHERE index < 256), "
+                                  "count(*) FILTER (WHERE index BETWEEN 256 AND 511), "
+                                  "count(*) FILTER (WHERE index > 511) > 0 "
+                                  "FROM holdfast.record_search"), "256|0|t")
+
+
 class Uneven(RetentionCase):
     ends = (100, 512)
 
@@ -440,10 +460,16 @@ class Rights(RetentionCase):
         self.allow(floor="1s")
         for table in ("log", "record_search", "holds", "dropped_ranges", "retention_policy"):
             self.refused("holdfast_retention", f"SELECT FROM holdfast.{table}", "permission denied")
+        checkpoint = self.plan()["checkpoint"]
+        earlier = json.loads(self.sql(
+            "SELECT json_build_object('size', size, 'root', encode(root, 'base64')) FROM "
+            "holdfast.tree_checkpoints WHERE size BETWEEN 1 AND 255 LIMIT 1"))
         for change in ({"first": 256, "until": 512}, {"ranges": []}, {"until": 512},
                        {"event": "other"}, {"ranges": [[0, 512]]},
                        {"checkpoint": {"size": self.log.size, "root": "AAAA"}},
                        {"checkpoint": {"size": 0, "root": ""}}, {"until": None},
+                       {"checkpoint": {**checkpoint, "size": checkpoint["size"] + 1}},
+                       {"checkpoint": earlier},
                        # Two partitions at once, with all that a record of them would say.
                        {"until": 512, "ranges": [[0, 512]],
                         "checkpoint": self.plan(1)["checkpoint"]}):
@@ -454,6 +480,12 @@ class Rights(RetentionCase):
         self.tamper_hash()
         self.refused("holdfast_retention", self.call(self.said()), "does not hold the hashes")
         self.assertEqual(self.sql("SELECT count(*) FROM holdfast.log WHERE index < 512"), "512")
+
+    def test_attack_have_retention_drop_what_is_gone_already(self):
+        self.allow()
+        self.sql("ALTER TABLE holdfast.log DISABLE TRIGGER USER; ALTER TABLE holdfast.log_part_0 "
+                 "DISABLE TRIGGER USER; DELETE FROM holdfast.log WHERE index < 256")
+        self.refused("holdfast_retention", self.call(self.said()), "does not hold the hashes")
 
     def test_one_drops_at_a_time(self):
         self.allow()

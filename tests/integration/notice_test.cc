@@ -195,12 +195,27 @@ TEST_F(NoticeTest, a_webhook_moves_forwards_only) {
 TEST_F(NoticeTest, a_warning_leaves_at_least_half_of_the_time_quiet) {
   const auto hook = stream("hook", minutes(24 * 60));
   EXPECT_EQ(told(*hook), "");
-  file("a");
+  const Uuid code = file("a");
   EXPECT_EQ(told(*hook), "pending");
   let_pass("29 minutes");
   EXPECT_EQ(told(*hook), "");
   let_pass("2 minutes");
   EXPECT_EQ(told(*hook), "expiring");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  EXPECT_EQ(told(*hook), "approved");
+  let_pass("29 minutes");
+  EXPECT_EQ(told(*hook), "");
+  let_pass("2 minutes");
+  EXPECT_EQ(told(*hook), "expiring");
+}
+
+TEST_F(NoticeTest, what_has_run_out_is_not_about_to) {
+  const auto hook = stream();
+  EXPECT_EQ(told(*hook), "");
+  file("a");
+  EXPECT_EQ(told(*hook), "pending");
+  let_pass("61 minutes");
+  EXPECT_EQ(told(*hook), "");
 }
 
 TEST_F(NoticeTest, the_roles_move_nothing_themselves) {

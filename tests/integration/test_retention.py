@@ -331,6 +331,10 @@ class Uneven(RetentionCase):
 class Interrupted(RetentionCase):
     """Somebody reads the log all the time, so that retention waits, with everything else done."""
 
+    def waits(self):
+        return self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+                        "'holdfast.log'::regclass AND mode = 'AccessExclusiveLock'") != "0"
+
     def waiting(self, meanwhile):
         self.allow()
         before = self.sql("SELECT next_index FROM holdfast.log_head")
@@ -343,9 +347,7 @@ class Interrupted(RetentionCase):
         done = []
         thread = threading.Thread(target=lambda: done.append(self.retention("run")))
         thread.start()
-        wait_until(lambda: self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
-                                    "'holdfast.log'::regclass AND mode = 'AccessExclusiveLock'")
-                   != "0", "retention waits for the log")
+        wait_until(self.waits, "retention waits for the log")
         meanwhile()
         reader.stdin.close()
         reader.wait()
@@ -364,6 +366,19 @@ class Interrupted(RetentionCase):
         self.not_seen_by_verify()
         self.assertEqual(len(self.drop()), 2)
         self.not_seen_by_verify()
+
+    def test_appends_wait_for_a_try_and_not_for_the_reader(self):
+        def first_try():
+            # In the order of those who make partitions and append.
+            wait_until(lambda: self.sql("SELECT pg_try_advisory_xact_lock(hashtextextended("
+                                        "'holdfast.ensure_partitions', 0))") == "f",
+                       "the lock of those who make partitions")
+            wait_until(lambda: self.sql("SELECT count(*) FROM (SELECT FROM holdfast.log_head "
+                                        "FOR UPDATE SKIP LOCKED) h") == "0", "the lock of the log's head")
+            wait_until(lambda: not self.waits(), "the end of a try")
+        _, (status, _, errors) = self.waiting(first_try)
+        self.assertEqual((status, errors), (0, ""))
+        self.assertEqual(self.sql("SELECT min(index) FROM holdfast.log"), "512")
 
     def test_a_hold_that_is_placed_meanwhile_is_kept(self):
         _, (status, _, errors) = self.waiting(lambda: self.sql(

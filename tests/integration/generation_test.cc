@@ -186,6 +186,8 @@ TEST_F(GenerationTest, what_an_approval_says_must_be_so) {
   EXPECT_EQ(value("SELECT decision FROM holdfast.generations WHERE number = 2"), "");
   EXPECT_TRUE(runner_.run(officers_->append(change(2, sha256, 1))).ok());
   EXPECT_EQ(states(), "1 superseded, 2 active");
+  EXPECT_EQ(value("SELECT decision ->> 'event' FROM holdfast.generations WHERE number = 2"),
+            "approved");
   // Of what was refused there is no record.
   EXPECT_EQ(events(), "activated,offered,approved");
 }

@@ -465,13 +465,16 @@ TEST_F(SchemaTest, one_refused_entry_does_not_refuse_its_batch) {
 }
 
 TEST_F(SchemaTest, refusals_of_rules_stand_beside_those_of_intents) {
-  const std::string approval =
-      R"({"id":"x","kind":"rules","rules":{"event":"approved","generation":1},)"
-      R"("writer":{"id":"x","role":"proxy"}})";
-  EXPECT_THAT(append({{.kind = "rules", .operation = "", .entry = approval},
+  const auto approval = [](const std::string& kind) {
+    return R"({"id":"x","kind":")" + kind +
+           R"(","rules":{"event":"approved","generation":1},"writer":{"id":"x","role":"proxy"}})";
+  };
+  // What such a record says counts in records of its kind alone.
+  EXPECT_THAT(append({{.kind = "system", .operation = "", .entry = approval("system")},
+                      {.kind = "rules", .operation = "", .entry = approval("rules")},
                       {.kind = "intent", .operation = operation(1)},
                       {.kind = "intent", .operation = operation(1)}}),
-              ElementsAre("generation", "0", "already_open"));
+              ElementsAre("0", "generation", "1", "already_open"));
 }
 
 TEST_F(SchemaTest, earlier_epoch_is_fenced) {

@@ -502,6 +502,11 @@ class Rights(RetentionCase):
                  "DISABLE TRIGGER USER; DELETE FROM holdfast.log WHERE index < 256")
         self.refused("holdfast_retention", self.call(self.said()), "does not hold the hashes")
 
+    def test_a_policy_is_set_by_a_record_of_it(self):
+        entry = self.record({"event": "other", "floor_s": 1, "anchored": False})
+        self.refused("postgres", f"SELECT holdfast.set_retention_policy({entry}, "
+                     f"sha256('\\x00'::bytea || {entry}))", "none of a retention policy")
+
     def test_one_drops_at_a_time(self):
         self.allow()
         other = self.log.session(self.database.name)

@@ -23,7 +23,7 @@ import unittest
 
 from base import REQUESTER
 from fault_case import (CALL, DENIED, DONE, LOOKUP, NO_ANSWER, PROBE, SETTINGS, UNAVAILABLE,
-                        UNKNOWN, UNREACHABLE, FaultCase, HeldCase)
+                        UNKNOWN, UNREACHABLE, FaultCase, HeldCase, ShortLeaseCase)
 from holds import LogLock, wait_until
 
 
@@ -248,14 +248,6 @@ class HeldFaults(HeldCase):
         self.assertIn(self.kill_proxy_before_it_hears(lock), (NO_ANSWER, UNAVAILABLE))
         self.settle("unknown", "not_sent", acted=0)
 
-    def test_fault_3_intent_committed_audit_settles(self):
-        lock = self.hold_intent()
-        self.stack.proxy.kill()
-        lock.release()
-        wait_until(self.results, "the intent")
-        self.wait_until_audit_settled()
-        self.settle("unknown", acted=0)
-
     # 4: the connection to Graph.
 
     def connection_ends(self, how):
@@ -348,13 +340,6 @@ class HeldFaults(HeldCase):
         self.kill_proxy()
         self.settle("unknown", acted=1)
 
-    def test_fault_6_answer_proxy_killed_audit_settles(self):
-        self.hold("answer")
-        self.kill_proxy()
-        self.wait_until_audit_settled()
-        self.assertEqual(self.results(), [["unknown"]])
-        self.settle("unknown", acted=1)
-
     def test_fault_6_answer_database_killed(self):
         hold = self.hold("answer")
         self.kill_database()
@@ -379,16 +364,6 @@ class HeldFaults(HeldCase):
         hold.release("half")
         self.assertEqual(self.answer(), UNKNOWN)
         self.settle("unknown", acted=1)
-
-    def test_fault_6_answer_writer_stops_past_its_lease(self):
-        hold = self.hold("answer")
-        self.stack.proxy.signal(signal.SIGSTOP)
-        self.wait_until_audit_settled()
-        hold.release()
-        self.stack.proxy.signal(signal.SIGCONT)
-        self.assertEqual(self.answer(), DONE)
-        self.settle("unknown", acted=1)
-        self.assertEqual(self.late_results(), ["executed"])
 
     def test_fault_6_answer_client_gone(self):
         self.client_goes("answer")
@@ -435,17 +410,6 @@ class HeldFaults(HeldCase):
         self.assertEqual(self.answer(), DONE)
         self.stack.proxy.kill()
         self.settle("executed", acted=1)
-
-    def test_fault_7_outcome_spooled_proxy_killed_audit_settles(self):
-        lock = self.hold_outcome()
-        self.assertEqual(self.answer(), DONE)
-        self.stack.proxy.kill()
-        lock.cut_waiting()
-        lock.release()
-        self.wait_until_audit_settled()
-        self.settle("unknown", acted=1)
-        # The spool has brought the truth afterwards.
-        self.assertEqual(self.late_results(), ["executed"])
 
     def test_fault_7_outcome_proxy_killed_then_committed(self):
         lock = self.hold_outcome()
@@ -500,6 +464,46 @@ class HeldFaults(HeldCase):
         connection.close()
         lock.release()
         self.settle("executed", acted=1)
+
+
+class SettledFaults(ShortLeaseCase):
+    """The writer is gone for longer than its lease, and `holdfast audit` settles what it left."""
+
+    def test_fault_3_intent_committed_audit_settles(self):
+        lock = self.hold_intent()
+        self.stack.proxy.kill()
+        lock.release()
+        wait_until(self.results, "the intent")
+        self.wait_until_audit_settled()
+        self.settle("unknown", acted=0)
+
+    def test_fault_6_answer_proxy_killed_audit_settles(self):
+        self.hold("answer")
+        self.kill_proxy()
+        self.wait_until_audit_settled()
+        self.assertEqual(self.results(), [["unknown"]])
+        self.settle("unknown", acted=1)
+
+    def test_fault_6_answer_writer_stops_past_its_lease(self):
+        hold = self.hold("answer")
+        self.stack.proxy.signal(signal.SIGSTOP)
+        self.wait_until_audit_settled()
+        hold.release()
+        self.stack.proxy.signal(signal.SIGCONT)
+        self.assertEqual(self.answer(), DONE)
+        self.settle("unknown", acted=1)
+        self.assertEqual(self.late_results(), ["executed"])
+
+    def test_fault_7_outcome_spooled_proxy_killed_audit_settles(self):
+        lock = self.hold_outcome()
+        self.assertEqual(self.answer(), DONE)
+        self.stack.proxy.kill()
+        lock.cut_waiting()
+        lock.release()
+        self.wait_until_audit_settled()
+        self.settle("unknown", acted=1)
+        # The spool has brought the truth afterwards.
+        self.assertEqual(self.late_results(), ["executed"])
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ as a second terminal record, and what it had not sent yet it does not send any m
 import signal
 import unittest
 
-from fault_case import DONE, UNAVAILABLE, UNREACHABLE, HeldCase
+from fault_case import DONE, UNAVAILABLE, UNREACHABLE, ShortLeaseCase
 from holds import wait_until
 
 LATE = "outcome came after its operation had been settled"
 
 
-class FencedCase(HeldCase):
+class FencedCase(ShortLeaseCase):
     def wait_until_lease_is_over(self):
         wait_until(lambda: self.sql("SELECT bool_and(lease_until < clock_timestamp()) "
                                     "FROM holdfast.writers WHERE role = 'proxy'") == "t",
@@ -24,7 +24,7 @@ class FencedCase(HeldCase):
 
 
 class CutWriter(FencedCase):
-    options = {**HeldCase.options, "cuttable": True}
+    options = {**ShortLeaseCase.options, "cuttable": True}
 
     def test_fault_cut_writer_late_outcome_is_a_reconciliation(self):
         hold = self.hold("answer")
@@ -59,7 +59,7 @@ class CutWriter(FencedCase):
 
 
 class PausedWriter(FencedCase):
-    options = {**HeldCase.options, "config": {**HeldCase.options["config"],
+    options = {**ShortLeaseCase.options, "config": {**ShortLeaseCase.options["config"],
                                               "upstream.connect_timeout": "30s"}}
 
     def test_fault_paused_writer_does_not_send_what_was_settled(self):

@@ -58,7 +58,7 @@ TEST_F(GenerationTest, what_takes_effect_ends_what_waited_before_it_and_no_more)
   proxy.start(kTwo);
   for (const char* text : {"b", "c", "d"}) {
     proxy.write(rules_text(text, kAllow));
-    EXPECT_TRUE(proxy.watcher().reload().ok());
+    EXPECT_TRUE(proxy.watcher().reload().get().ok());
   }
   ASSERT_TRUE(become("1 active, 2 pending, 3 pending, 4 pending"));
   EXPECT_TRUE(decide(3, "approved").ok());
@@ -100,6 +100,19 @@ TEST_F(GenerationTest, every_replica_decides_by_the_active_bytes_whatever_its_fi
   one.write(rules_text("a", kDeny));
   ASSERT_TRUE(become("1 superseded, 2 superseded, 3 superseded, 4 active"));
   EXPECT_TRUE(eventually([&] { return one.revision() == "a" && two.revision() == "a"; }));
+}
+
+TEST_F(GenerationTest, files_that_follow_the_active_ones_are_no_offer_and_going_back_is_one) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  second(rules_text("b", kDeny), kOne);
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  proxy.write(rules_text("b", kDeny));
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
+  EXPECT_EQ(states(), "1 superseded, 2 active");
+  proxy.write(rules_text("a", kDeny));
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
+  EXPECT_EQ(states(), "1 superseded, 2 superseded, 3 active");
 }
 
 TEST_F(GenerationTest, a_restart_offers_only_files_that_have_changed_meanwhile) {

@@ -36,7 +36,7 @@ Error os_error(int number) {
   return {number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInvalid, std::strerror(number)};
 }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view trimmed_cell(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r";
   const std::size_t first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return {};
@@ -46,7 +46,7 @@ std::string_view trimmed(std::string_view text) {
 // The first column; nullopt when its quote is not closed on the line.
 std::optional<std::string> first_column(std::string_view line) {
   if (!line.starts_with('"'))
-    return std::string(trimmed(line.substr(0, line.find_first_of(",;\t"))));
+    return std::string(trimmed_cell(line.substr(0, line.find_first_of(",;\t"))));
   std::string value;
   for (std::size_t i = 1; i < line.size(); ++i) {
     if (line[i] != '"') {
@@ -54,7 +54,7 @@ std::optional<std::string> first_column(std::string_view line) {
     } else if (i + 1 < line.size() && line[i + 1] == '"') {
       value += line[i++];
     } else {
-      return std::string(trimmed(value));
+      return std::string(trimmed_cell(value));
     }
   }
   return std::nullopt;
@@ -103,7 +103,7 @@ Result<std::vector<ListEntry>> parse_list(std::string_view text) {
   bool first = true;
   for (int number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');
-    const std::string_view line = trimmed(text.substr(0, end));
+    const std::string_view line = trimmed_cell(text.substr(0, end));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.empty() || line.starts_with('#')) continue;
     const std::optional<std::string> value = first_column(line);

@@ -12,15 +12,15 @@ namespace {
 using identity::ActorKind;
 using nlohmann::json;
 
-constexpr std::string_view kUnknown = "unknown";
+constexpr std::string_view kUnknownWord = "unknown";
 
 std::optional<std::string> given_text(const json& map, const char* key) {
-  if (!map.contains(key) || map[key] == kUnknown) return std::nullopt;
+  if (!map.contains(key) || map[key] == kUnknownWord) return std::nullopt;
   return map[key].get<std::string>();
 }
 
 std::optional<std::vector<std::string>> given_names(const json& map, const char* key) {
-  if (!map.contains(key) || map[key] == kUnknown) return std::nullopt;
+  if (!map.contains(key) || map[key] == kUnknownWord) return std::nullopt;
   if (map[key].is_string()) return std::vector{map[key].get<std::string>()};
   return map[key].get<std::vector<std::string>>();
 }
@@ -31,7 +31,7 @@ ActorKind actor_kind(const json& given, const json& actor) {
   const std::string kind = actor.value("kind", "");
   if (kind == "user") return ActorKind::kUser;
   if (kind == "app") return ActorKind::kApp;
-  if (kind == kUnknown) return ActorKind::kUnknown;
+  if (kind == kUnknownWord) return ActorKind::kUnknown;
   if (actor.contains("user") || given.contains("own_mailbox")) return ActorKind::kUser;
   return actor.contains("app") ? ActorKind::kApp : ActorKind::kUnknown;
 }
@@ -41,10 +41,10 @@ AffectedMailboxes given_affected(const json& given, const Facts& facts) {
   if (!given.contains("affected_mailboxes")) return affected_by_path(facts);
   AffectedMailboxes affected;
   const json& all = given["affected_mailboxes"];
-  if (all == kUnknown) return affected;
+  if (all == kUnknownWord) return affected;
   affected.complete = true;
   for (const json& mailbox : all.is_array() ? all : json::array({all})) {
-    if (mailbox == kUnknown) {
+    if (mailbox == kUnknownWord) {
       affected.complete = false;
     } else if (mailbox.is_array()) {
       affected.known.push_back({mailbox.get<std::vector<std::string>>()});

@@ -24,14 +24,6 @@ Error unavailable(std::string what) {
   return {ErrorCode::kUnavailable, std::move(what)};
 }
 
-Error refused(std::string what) {
-  return {ErrorCode::kRefused, std::move(what)};
-}
-
-std::string text(std::uint64_t number) {
-  return std::to_string(number);
-}
-
 Error answered(const std::string& who, const Posted& answer) {
   return unavailable(who + " answered " + std::to_string(answer.status) + " " +
                      holdfast::to_text(answer.body, 200));
@@ -144,12 +136,12 @@ Result<bool> FileAnchor::work() {
         }
         const std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
         if (last && (!newest || newest->head.size < last->head.size)) {
-          return refused("the file has a checkpoint over " + text(last->head.size) +
+          return refused("the file has a checkpoint over " + std::to_string(last->head.size) +
                          " records, the database none over so many");
         }
         if (last && !found.empty() && !only_adds(transaction, last->head, found.back().head)) {
           return refused("the database's tree contradicts the file's checkpoint over " +
-                         text(last->head.size) + " records");
+                         std::to_string(last->head.size) + " records");
         }
         return found;
       });
@@ -294,7 +286,7 @@ Result<bool> WitnessAnchor::ask(const Question& question) {
   if (answer->status == 200) return hear_cosignature(question, *answer);
   if (answer->status == 422) {
     return object("the witness " + key_.name + " has seen another tree of " +
-                  text(question.old_size) + " records than the database holds");
+                  std::to_string(question.old_size) + " records than the database holds");
   }
   if (answer->status == 409 && answer->content_type == kSizeType && !told) {
     return hear_size(question, *answer);
@@ -322,8 +314,8 @@ Result<bool> WitnessAnchor::hear_size(const Question& question, const Posted& an
     return true;
   }
   return object("the log has gone back: the witness " + key_.name + " has cosigned a tree of " +
-                text(*size) + " records, the database's newest checkpoint is over " +
-                text(question.checkpoint.head.size));
+                std::to_string(*size) + " records, the database's newest checkpoint is over " +
+                std::to_string(question.checkpoint.head.size));
 }
 
 Result<bool> WitnessAnchor::hear_cosignature(const Question& question, const Posted& answer) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "audit/binary_array.h"
+#include "audit/bytea_postgres.h"
 #include "base/crypto.h"
 
 namespace holdfast::audit {
@@ -22,10 +23,6 @@ constexpr const char* kOpenOperations = "open_operations";
 constexpr std::string_view kLimitRefusal = "limit ";  // Then the rule's id.
 constexpr std::string_view kTrue{"\1", 1};
 constexpr std::string_view kFalse{"\0", 1};
-
-pqxx::binarystring binary(std::string_view bytes) {
-  return pqxx::binarystring(bytes.data(), bytes.size());
-}
 
 std::string_view bytes_of(const Sha256& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
@@ -50,7 +47,7 @@ Placement parse_refusal(std::string_view text) {
   return Placement::kClosed;
 }
 
-Placed refused(std::string_view text) {
+Placed placed_refusal(std::string_view text) {
   Placed placed{.placement = parse_refusal(text)};
   if (placed.placement == Placement::kLimit) placed.rule = text.substr(kLimitRefusal.size());
   return placed;
@@ -69,7 +66,7 @@ std::vector<Placed> placements(const pqxx::row& appended, std::size_t count) {
   pqxx::array_parser refusals = appended[1].as_array();
   for (auto item = refusals.get_next(); item.first != Juncture::done; item = refusals.get_next()) {
     if (item.first == Juncture::null_value) placed.push_back({.index = index++});
-    if (item.first == Juncture::string_value) placed.push_back(refused(item.second));
+    if (item.first == Juncture::string_value) placed.push_back(placed_refusal(item.second));
   }
   if (placed.size() != count) throw std::runtime_error("the database answered for other entries");
   return placed;

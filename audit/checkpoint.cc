@@ -14,14 +14,8 @@ constexpr std::string_view kSignatureMark = "\xE2\x80\x94 ";  // Em dash, space.
 constexpr std::string_view kProofHeader = "c2sp.org/tlog-proof@v1";
 constexpr std::string_view kIndexWord = "index ";
 constexpr std::string_view kExtraWord = "extra ";
-constexpr std::size_t kKeyIdBytes = 4;
-constexpr std::size_t kNoteBytesMax = 1024 * 1024;
 constexpr std::size_t kSignaturesMax = 100;
 constexpr std::size_t kProofHashesMax = 64;
-
-Error invalid(std::string what) {
-  return {ErrorCode::kInvalid, std::move(what)};
-}
 
 // U+0085, U+00A0, U+1680, U+2000 … U+200A, U+2028, U+2029, U+202F, U+205F, U+3000.
 bool has_wide_space(std::string_view text) {

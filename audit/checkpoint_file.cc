@@ -12,7 +12,7 @@
 namespace holdfast::audit {
 namespace {
 
-constexpr std::size_t kBytesMax = 1024 * 1024;
+constexpr std::size_t kFileBytesMax = 1024 * 1024;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ CheckpointFile::~CheckpointFile() {
 }
 
 Status CheckpointFile::load() {
-  const Result<std::string> note = read_file(path_, kBytesMax, Readers::kAnyone);
+  const Result<std::string> note = read_file(path_, kFileBytesMax, Readers::kAnyone);
   if (!note.ok()) {
     return note.error().code == ErrorCode::kNotFound ? Status{} : Status{note.error()};
   }

@@ -13,14 +13,6 @@ namespace {
 constexpr std::string_view kOldWord = "old ";
 constexpr std::size_t kTimeBytes = 8;
 
-Error invalid(std::string what) {
-  return {ErrorCode::kInvalid, std::move(what)};
-}
-
-Error refused(std::string what) {
-  return {ErrorCode::kRefused, std::move(what)};
-}
-
 NoteKey note_key(const WitnessKey& key) {
   return {.name = key.name, .public_key = key.public_key};
 }

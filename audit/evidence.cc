@@ -17,10 +17,6 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kKinds = {"cosignature", "timestamp", "receipt"};
 
-Error invalid(const char* what) {
-  return {ErrorCode::kInvalid, what};
-}
-
 // A member that is text; null where there is none.
 const std::string* text_in(const json& object, const char* name) {
   const auto found = object.find(name);

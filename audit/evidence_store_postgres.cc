@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/bytea_postgres.h"
 #include "audit/tree_store_postgres.h"
 #include "base/crypto.h"
 
@@ -17,10 +18,6 @@ EvidenceKind kind_named(std::string_view name) {
     if (to_text(kind) == name) return kind;
   }
   return EvidenceKind::kReceipt;
-}
-
-pqxx::binarystring binary(std::string_view bytes) {
-  return pqxx::binarystring(bytes.data(), bytes.size());
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 namespace holdfast::audit {
 namespace {
 
-constexpr std::size_t kNoteBytesMax = 1024 * 1024;
 constexpr std::size_t kTileBytesMax = kTileWidth * sizeof(Sha256);
 constexpr std::size_t kEvidenceBytesMax = 32 * 1024 * 1024;
 constexpr std::size_t kBundleBytesMax = kTileWidth * (2 + kEntryBytesMax);

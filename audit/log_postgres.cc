@@ -20,7 +20,7 @@ constexpr std::string_view kInDoubtReason =
     "the commit of the intent was in doubt, so the request was not sent";
 constexpr std::string_view kLeftoverReason = "the process ended before the outcome was known";
 
-Error unavailable(std::string why) {
+Error log_unavailable(std::string why) {
   return {ErrorCode::kUnavailable, "audit log: " + std::move(why)};
 }
 
@@ -159,7 +159,7 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
       return;
     }
   }
-  done(unavailable(refusal));
+  done(log_unavailable(refusal));
 }
 
 void LogPostgres::run() {
@@ -178,7 +178,7 @@ void LogPostgres::run() {
       }
     }
     if (!connected) {
-      decline(std::move(batch), unavailable("the database cannot be reached"));
+      decline(std::move(batch), log_unavailable("the database cannot be reached"));
     } else {
       renew_if_due();
       append_batch(std::move(batch));
@@ -306,11 +306,11 @@ void LogPostgres::append_batch(Batch batch) {
     if (must_be_kept(pending.entry.kind) || pending.deadline > now) {
       batch.push_back(std::move(pending));
     } else {
-      pending.done(unavailable("the database is too slow"));
+      pending.done(log_unavailable("the database is too slow"));
     }
   }
   if (batch.empty()) return;
-  if (connection_ == nullptr) return decline(std::move(batch), unavailable("connection lost"));
+  if (connection_ == nullptr) return decline(std::move(batch), log_unavailable("connection lost"));
 
   std::vector<const Entry*> entries;
   for (Pending& pending : batch) {
@@ -353,7 +353,7 @@ void LogPostgres::accept(Pending pending, const Placed& placed) {
       return pending.done(RecordRef{.id = pending.entry.id, .index = placed.index});
     case Placement::kLeaseExpired:
       renew_at_ = SteadyTime{};
-      return pending.done(unavailable("the lease had run out"));
+      return pending.done(log_unavailable("the lease had run out"));
     case Placement::kAlreadyOpen:
       return pending.done(Error{ErrorCode::kInvalid, "the operation is open already"});
     case Placement::kSettled:
@@ -394,7 +394,7 @@ void LogPostgres::decline(Batch batch, const Error& error) {
       pending.entry.set_time(next_time());
       keep(std::move(pending.entry), pending.done);
     } else {
-      pending.done(unavailable(error.message));
+      pending.done(log_unavailable(error.message));
     }
   }
 }

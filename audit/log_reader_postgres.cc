@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 
+#include "audit/bytea_postgres.h"
 #include "audit/evidence_store_postgres.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/shipped_functions.h"
@@ -14,10 +15,6 @@ namespace {
 constexpr int kCheckpointsAtOnce = 10'000;
 
 using ReadOnly = pqxx::transaction<pqxx::repeatable_read, pqxx::read_only>;
-
-std::string bytes_in(const pqxx::field& field) {
-  return pqxx::binarystring(field).str();
-}
 
 std::optional<Sha256> hash_in(const pqxx::field& field) {
   const std::vector<Sha256> hashes = split_hashes(bytes_in(field));

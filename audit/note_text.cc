@@ -9,15 +9,9 @@
 namespace holdfast::audit {
 namespace {
 
-constexpr std::size_t kKeyIdBytes = 4;
-
 std::string typed_key(NoteKeyType type, const Ed25519PublicKey& key) {
   std::string bytes(1, static_cast<char>(type));
   return bytes.append(reinterpret_cast<const char*>(key.data()), key.size());
-}
-
-Error invalid(const char* what) {
-  return {ErrorCode::kInvalid, what};
 }
 
 }  // namespace

@@ -13,6 +13,10 @@
 
 namespace holdfast::audit {
 
+// A checkpoint with its signatures is far smaller; more is not read.
+inline constexpr std::size_t kNoteBytesMax = 1024 * 1024;
+inline constexpr std::size_t kKeyIdBytes = 4;
+
 // What a note's key does, as the byte that stands before it in a verifier key (C2SP signed-note).
 enum class NoteKeyType : char {
   kEd25519 = 1,      // Signs the text.

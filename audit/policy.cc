@@ -9,12 +9,8 @@ namespace {
 
 constexpr std::string_view kNone = "none";
 constexpr std::string_view kBlank = " \t";
-constexpr std::size_t kBytesMax = 1024 * 1024;
+constexpr std::size_t kPolicyBytesMax = 1024 * 1024;
 constexpr std::size_t kLinesMax = 256;  // Of one kind.
-
-Error invalid(std::string what) {
-  return {ErrorCode::kInvalid, std::move(what)};
-}
 
 std::vector<std::string_view> split(std::string_view line) {
   std::vector<std::string_view> words;
@@ -35,7 +31,7 @@ bool is_allowed(char c) {
 }  // namespace
 
 Result<Policy> Policy::parse(std::string_view text) {
-  if (text.size() > kBytesMax) return invalid("over 1 MiB");
+  if (text.size() > kPolicyBytesMax) return invalid("over 1 MiB");
   Policy policy;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::optional<std::string_view> line = take_line(text);

@@ -3,6 +3,7 @@
 #include <pqxx/pqxx>
 #include <string_view>
 
+#include "audit/bytea_postgres.h"
 #include "audit/entry.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/tree.h"
@@ -14,10 +15,6 @@ namespace {
 constexpr std::chrono::hours kStatementTimeout{12};
 constexpr std::string_view kMayNot = "HF030";
 constexpr std::string_view kNotNow = "HF031";
-
-pqxx::binarystring binary(std::string_view bytes) {
-  return pqxx::binarystring(bytes.data(), bytes.size());
-}
 
 Result<Entry> entry_of(Record record, const Uuid& writer, const Clock& clock) {
   const WallTime now = clock.now();

@@ -18,8 +18,8 @@
 namespace holdfast::audit {
 namespace {
 
-constexpr std::size_t kLengthBytes = 4;
-constexpr std::size_t kHeaderBytes = kLengthBytes + sizeof(Sha256);
+constexpr std::size_t kSpoolLengthBytes = 4;
+constexpr std::size_t kSpoolHeaderBytes = kSpoolLengthBytes + sizeof(Sha256);
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kDirectoryMode = 0700;
 
@@ -65,7 +65,7 @@ Result<std::string> read_all(int file, const std::string& path) {
 
 std::string header_of(std::string_view entry) {
   std::string header;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+  for (std::size_t i = 0; i < kSpoolLengthBytes; ++i) {
     header += static_cast<char>((entry.size() >> (8 * i)) & 0xFF);
   }
   const Sha256 digest = sha256(entry);
@@ -75,7 +75,7 @@ std::string header_of(std::string_view entry) {
 
 std::size_t length_in(std::string_view header) {
   std::size_t length = 0;
-  for (std::size_t i = 0; i < kLengthBytes; ++i) {
+  for (std::size_t i = 0; i < kSpoolLengthBytes; ++i) {
     length |= static_cast<std::size_t>(static_cast<unsigned char>(header[i])) << (8 * i);
   }
   return length;
@@ -139,21 +139,21 @@ Status Spool::load_entries() {
   const Result<std::string> bytes = read_all(entries_file_, path);
   if (!bytes.ok()) return bytes.error();
   std::string_view rest = *bytes;
-  while (rest.size() >= kHeaderBytes) {
+  while (rest.size() >= kSpoolHeaderBytes) {
     const std::size_t length = length_in(rest);
-    if (length > kEntryBytesMax || rest.size() - kHeaderBytes < length) break;
-    const std::string_view entry = rest.substr(kHeaderBytes, length);
-    if (header_of(entry) != rest.substr(0, kHeaderBytes)) break;
+    if (length > kEntryBytesMax || rest.size() - kSpoolHeaderBytes < length) break;
+    const std::string_view entry = rest.substr(kSpoolHeaderBytes, length);
+    if (header_of(entry) != rest.substr(0, kSpoolHeaderBytes)) break;
     found_.emplace_back(entry);
-    rest.remove_prefix(kHeaderBytes + length);
+    rest.remove_prefix(kSpoolHeaderBytes + length);
   }
   size_ = bytes->size() - rest.size();
   if (rest.empty()) return {};
   // Only the last entry can have been cut short; more than one entry's worth is damage, and what
   // it hides may be an outcome that a client was told of.
-  const std::size_t claimed = rest.size() >= kHeaderBytes ? length_in(rest) : 0;
-  if (rest.size() >= kHeaderBytes &&
-      (claimed > kEntryBytesMax || rest.size() - kHeaderBytes > claimed)) {
+  const std::size_t claimed = rest.size() >= kSpoolHeaderBytes ? length_in(rest) : 0;
+  if (rest.size() >= kSpoolHeaderBytes &&
+      (claimed > kEntryBytesMax || rest.size() - kSpoolHeaderBytes > claimed)) {
     return Error{ErrorCode::kInvalid, path + ": damaged at byte " + std::to_string(size_)};
   }
   log_warning("spool entry cut short", {{"file", path}, {"at", size_}, {"bytes", rest.size()}});
@@ -168,7 +168,7 @@ Status Spool::append(std::string_view entry) {
   Status written = write_all(entries_file_, header_of(entry) + std::string(entry), path);
   if (written.ok() && ::fsync(entries_file_) != 0) written = system_error(path, "sync");
   if (written.ok()) {
-    size_ += kHeaderBytes + entry.size();
+    size_ += kSpoolHeaderBytes + entry.size();
     return {};
   }
   if (::ftruncate(entries_file_, static_cast<off_t>(size_)) != 0) {

@@ -7,7 +7,7 @@
 namespace holdfast::audit {
 namespace {
 
-constexpr std::size_t kHashBytes = sizeof(Sha256);
+constexpr std::size_t kTreeHashBytes = sizeof(Sha256);
 constexpr std::uint64_t kPathBase = 1000;
 constexpr std::string_view kPartial = ".p/";
 
@@ -88,16 +88,16 @@ Sha256 join_peaks(std::span<const Sha256> peaks, std::optional<Sha256> rest) {
 }
 
 std::vector<Sha256> split_hashes(std::string_view bytes) {
-  std::vector<Sha256> hashes(bytes.size() / kHashBytes);
+  std::vector<Sha256> hashes(bytes.size() / kTreeHashBytes);
   for (std::size_t i = 0; i < hashes.size(); ++i) {
-    std::ranges::copy(bytes.substr(i * kHashBytes, kHashBytes), hashes[i].begin());
+    std::ranges::copy(bytes.substr(i * kTreeHashBytes, kTreeHashBytes), hashes[i].begin());
   }
   return hashes;
 }
 
 std::string join_hashes(std::span<const Sha256> hashes) {
   std::string bytes;
-  bytes.reserve(hashes.size() * kHashBytes);
+  bytes.reserve(hashes.size() * kTreeHashBytes);
   for (const Sha256& hash : hashes) bytes += bytes_of(hash);
   return bytes;
 }
@@ -255,11 +255,11 @@ Result<std::span<const Sha256>> TiledTree::tile(int level, std::uint64_t index) 
   if (known != tiles_.end()) return std::span<const Sha256>(known->second);
   const Result<std::string> bytes = reader_(id);
   if (!bytes.ok()) return bytes.error();
-  if (bytes->size() != id.width * kHashBytes) {
+  if (bytes->size() != id.width * kTreeHashBytes) {
     return Error{ErrorCode::kInvalid, "tile " + std::to_string(level) + "/" +
                                           tile_index_path(index) + " has " +
                                           std::to_string(bytes->size()) + " bytes, not " +
-                                          std::to_string(id.width * kHashBytes)};
+                                          std::to_string(id.width * kTreeHashBytes)};
   }
   const auto added = tiles_.emplace(id, split_hashes(*bytes)).first;
   return std::span<const Sha256>(added->second);

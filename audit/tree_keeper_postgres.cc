@@ -14,10 +14,6 @@ Error frozen(std::string why) {
   return {ErrorCode::kRefused, std::move(why)};
 }
 
-std::string text(std::uint64_t number) {
-  return std::to_string(number);
-}
-
 std::string milliseconds_text(std::chrono::milliseconds time) {
   return std::to_string(time.count());
 }
@@ -146,8 +142,8 @@ Result<bool> TreeKeeper::take_part(Transaction& transaction) {
 Result<bool> TreeKeeper::lead(Transaction& transaction) {
   const std::uint64_t known = std::max(builder_->size(), seen_size());
   if (log_size_ < known) {
-    return frozen("the log has gone back: it holds " + text(log_size_) + " records and held " +
-                  text(known));
+    return frozen("the log has gone back: it holds " + std::to_string(log_size_) +
+                  " records and held " + std::to_string(known));
   }
   const std::uint64_t until = std::min(log_size_, builder_->size() + options_.leaves_max);
   if (until > builder_->size()) {
@@ -174,8 +170,9 @@ Status TreeKeeper::check_newest(Transaction& transaction) {
   const std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
   log_size_ = log_size(transaction);
   if (log_size_ < seen_size()) {
-    return frozen("the log has gone back: it holds " + text(log_size_) +
-                  " records and a checkpoint over " + text(seen_size()) + " has been seen");
+    return frozen("the log has gone back: it holds " + std::to_string(log_size_) +
+                  " records and a checkpoint over " + std::to_string(seen_size()) +
+                  " has been seen");
   }
   if (!newest) return {};
   const Result<Note> note = parse_note(newest->note);
@@ -187,8 +184,8 @@ Status TreeKeeper::check_newest(Transaction& transaction) {
     return frozen("the database holds the log " + checkpoint->origin + ", not " + options_.origin);
   }
   if (newest->head.size > log_size_) {
-    return frozen("the log holds " + text(log_size_) + " records, its newest checkpoint is over " +
-                  text(newest->head.size));
+    return frozen("the log holds " + std::to_string(log_size_) +
+                  " records, its newest checkpoint is over " + std::to_string(newest->head.size));
   }
   const std::optional<TreeHead> seen =
       file_->checkpoint() ? std::optional(file_->checkpoint()->head) : std::nullopt;
@@ -211,10 +208,11 @@ Status TreeKeeper::check_head(Transaction& transaction, const TreeHead& head) {
   TiledTree tree(head.size, tile_reader(transaction));
   const Result<Sha256> root = tree.root();
   if (!root.ok()) {
-    return frozen("the tree at " + text(head.size) + " cannot be read: " + root.error().message);
+    return frozen("the tree at " + std::to_string(head.size) +
+                  " cannot be read: " + root.error().message);
   }
   if (*root == head.root) return {};
-  return frozen("the log's first " + text(head.size) +
+  return frozen("the log's first " + std::to_string(head.size) +
                 " records are not those that a checkpoint was signed over");
 }
 
@@ -223,8 +221,9 @@ Status TreeKeeper::check_held_outside(Transaction& transaction) {
   for (const TreeHead& held : options_.held_outside) {
     if (outside_checked_) return {};
     if (log_size_ < held.size) {
-      return frozen("the log has gone back: it holds " + text(log_size_) +
-                    " records and the anchor file has a checkpoint over " + text(held.size));
+      return frozen("the log has gone back: it holds " + std::to_string(log_size_) +
+                    " records and the anchor file has a checkpoint over " +
+                    std::to_string(held.size));
     }
     if (builder_->size() < held.size) return {};
     if (Status same = check_head(transaction, held); !same.ok()) return same;
@@ -238,11 +237,12 @@ Status TreeKeeper::add_leaves(Transaction& transaction, std::uint64_t until) {
   const std::uint64_t begin = builder_->size() - tail.size();
   const std::vector<Sha256> leaves = leaf_hashes(transaction, begin, until);
   if (leaves.size() != until - begin) {
-    return frozen("the log lacks records between " + text(begin) + " and " + text(until));
+    return frozen("the log lacks records between " + std::to_string(begin) + " and " +
+                  std::to_string(until));
   }
   if (!std::ranges::equal(tail, std::span(leaves).first(tail.size()))) {
-    return frozen("a record between " + text(begin) + " and " + text(builder_->size()) +
-                  " is not the one that was there");
+    return frozen("a record between " + std::to_string(begin) + " and " +
+                  std::to_string(builder_->size()) + " is not the one that was there");
   }
   for (const Sha256& leaf : std::span(leaves).subspan(tail.size())) builder_->append(leaf);
   return {};

@@ -1,5 +1,6 @@
 #include "audit/tree_scrub_postgres.h"
 
+#include "audit/bytea_postgres.h"
 #include "audit/tree_store_postgres.h"
 
 namespace holdfast::audit {
@@ -8,10 +9,6 @@ namespace {
 Error changed(const std::string& what, int level, std::uint64_t index) {
   return {ErrorCode::kRefused,
           what + " tile " + std::to_string(level) + "/" + tile_index_path(index) + " stands for"};
-}
-
-std::string bytes_in(const pqxx::field& field) {
-  return pqxx::binarystring(field).str();
 }
 
 bool is_root_of(const std::string& root, const std::string& hashes) {

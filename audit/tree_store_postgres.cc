@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/binary_array.h"
+#include "audit/bytea_postgres.h"
 #include "base/encoding.h"
 
 namespace holdfast::audit {
@@ -14,11 +15,7 @@ Error not_held(const char* what) {
   return {ErrorCode::kNotFound, std::string("the database does not hold all of ") + what};
 }
 
-pqxx::binarystring binary(const std::string& bytes) {
-  return pqxx::binarystring(bytes.data(), bytes.size());
-}
-
-Sha256 hash_in(const pqxx::field& field) {
+Sha256 short_hash_in(const pqxx::field& field) {
   // As text, \x and hex: half the work of the library's own way for so few bytes.
   const std::optional<std::string> bytes = from_hex(std::string_view(field.c_str()).substr(2));
   Sha256 hash{};
@@ -26,16 +23,16 @@ Sha256 hash_in(const pqxx::field& field) {
   return hash;
 }
 
-std::vector<Sha256> hashes_in(const pqxx::result& rows) {
+std::vector<Sha256> short_hashes_in(const pqxx::result& rows) {
   std::vector<Sha256> hashes;
   hashes.reserve(rows.size());
-  for (const pqxx::row& row : rows) hashes.push_back(hash_in(row[0]));
+  for (const pqxx::row& row : rows) hashes.push_back(short_hash_in(row[0]));
   return hashes;
 }
 
 std::vector<Sha256> tile_roots(pqxx::transaction_base& transaction, int level, std::uint64_t begin,
                                std::uint64_t end) {
-  return hashes_in(transaction.exec_params(
+  return short_hashes_in(transaction.exec_params(
       "SELECT root FROM holdfast.tree_tiles WHERE level = $1::smallint AND index >= $2::bigint "
       "AND index < $3::bigint ORDER BY index",
       level, begin, end));
@@ -76,13 +73,13 @@ std::optional<SignedCheckpoint> first_checkpoint_in(const pqxx::result& rows) {
 
 SignedCheckpoint checkpoint_in(const pqxx::row& row) {
   return {.note = row[0].c_str(),
-          .head = {.size = row[1].as<std::uint64_t>(), .root = hash_in(row[2])},
+          .head = {.size = row[1].as<std::uint64_t>(), .root = short_hash_in(row[2])},
           .signed_at = WallTime(std::chrono::microseconds(row[3].as<std::int64_t>()))};
 }
 
 std::vector<Sha256> leaf_hashes(pqxx::transaction_base& transaction, std::uint64_t begin,
                                 std::uint64_t end) {
-  return hashes_in(transaction.exec_params(
+  return short_hashes_in(transaction.exec_params(
       "SELECT leaf_hash FROM holdfast.log WHERE index >= $1::bigint AND index < $2::bigint "
       "ORDER BY index",
       begin, end));

@@ -9,15 +9,12 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/bytes_openssl.h"
 #include "base/crypto.h"
 #include "base/encoding.h"
 
 namespace holdfast {
 namespace {
-
-const unsigned char* data_of(std::string_view bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes.data());
-}
 
 // One thread's SHA-256, set up once: looking the algorithm up costs more than a short hash.
 class Hasher {

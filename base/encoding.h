@@ -7,6 +7,14 @@
 
 namespace holdfast {
 
+// Of a hex digit in either case; -1 for another character.
+constexpr int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 // Lower-case hex.
 std::string to_hex(std::string_view bytes);
 std::optional<std::string> from_hex(std::string_view text);

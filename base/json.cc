@@ -14,7 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kDepthMax = 64;
-constexpr std::int64_t kIntegerMax =
+constexpr std::int64_t kExactIntegerMax =
     9007199254740991;  // 2^53 - 1, the last one every reader keeps.
 
 // Builds nothing: only looks for what the DOM parser would silently accept.
@@ -146,8 +146,9 @@ class CanonicalWriter {
   bool write_integer(const json& value) {
     const bool too_large =
         value.is_number_unsigned()
-            ? value.get<std::uint64_t>() > static_cast<std::uint64_t>(kIntegerMax)
-            : value.get<std::int64_t>() > kIntegerMax || value.get<std::int64_t>() < -kIntegerMax;
+            ? value.get<std::uint64_t>() > static_cast<std::uint64_t>(kExactIntegerMax)
+            : value.get<std::int64_t>() > kExactIntegerMax ||
+                  value.get<std::int64_t>() < -kExactIntegerMax;
     if (too_large) return fail("is an integer beyond 2^53-1");
     text_ += std::to_string(value.get<std::int64_t>());
     return true;
@@ -246,6 +247,12 @@ Result<std::string> canonical_json(const json& value) {
   CanonicalWriter writer;
   if (!writer.write(value)) return Error{ErrorCode::kInvalid, writer.problem()};
   return writer.take_text();
+}
+
+std::string text_at(const json& document, const char* pointer) {
+  const json::json_pointer place(pointer);
+  if (!document.contains(place) || !document.at(place).is_string()) return {};
+  return document.at(place).get<std::string>();
 }
 
 }  // namespace holdfast

@@ -27,4 +27,7 @@ bool utf16_less(std::string_view a, std::string_view b);
 // Appends `utf8`, which must be UTF-8, as RFC 8785 writes a string.
 void append_json_string(std::string& out, std::string_view utf8);
 
+// The text at a JSON pointer; empty where there is none.
+std::string text_at(const nlohmann::json& document, const char* pointer);
+
 }  // namespace holdfast

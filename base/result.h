@@ -36,6 +36,14 @@ struct Error {
   std::string message;  // One line for a person: what is wrong and where. Never holds a secret.
 };
 
+inline Error invalid(std::string message) {
+  return {ErrorCode::kInvalid, std::move(message)};
+}
+
+inline Error refused(std::string message) {
+  return {ErrorCode::kRefused, std::move(message)};
+}
+
 template <class T>
 class [[nodiscard]] Result {
  public:

@@ -7,17 +7,14 @@
 
 #include "base/signing.h"
 
+#include "base/bytes_openssl.h"
+
 namespace holdfast {
 namespace {
 
-using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
-using Context = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
 constexpr std::size_t kSignatureBytes = 64;
-
-const unsigned char* data_of(std::string_view bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes.data());
-}
 
 // A library that cannot do Ed25519 with a key it has accepted is broken, and so is memory.
 void require(bool worked) {
@@ -73,7 +70,7 @@ Ed25519PublicKey SigningKey::public_key() const {
 }
 
 std::string SigningKey::sign(std::string_view message) const {
-  const Context context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  const DigestContext context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   std::string signature(kSignatureBytes, '\0');
   std::size_t size = signature.size();
   require(context && EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get()) == 1);
@@ -88,7 +85,7 @@ bool verify_signature(const Ed25519PublicKey& key, std::string_view message,
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> handle(
       EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()),
       &EVP_PKEY_free);
-  const Context context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+  const DigestContext context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   if (!handle || !context || signature.size() != kSignatureBytes) return false;
   return EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, handle.get()) == 1 &&
          EVP_DigestVerify(context.get(), data_of(signature), signature.size(), data_of(message),

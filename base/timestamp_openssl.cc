@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "base/bytes_openssl.h"
 #include "base/encoding.h"
 #include "base/timestamp.h"
 
@@ -29,29 +30,20 @@ using Integer = Owned<ASN1_INTEGER, ASN1_INTEGER_free>;
 using Token = Owned<PKCS7, PKCS7_free>;
 using TokenInfo = Owned<TS_TST_INFO, TS_TST_INFO_free>;
 using Store = Owned<X509_STORE, X509_STORE_free>;
-using Context = Owned<TS_VERIFY_CTX, TS_VERIFY_CTX_free>;
-using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
-
-Error invalid(std::string what) {
-  return {ErrorCode::kInvalid, std::move(what)};
-}
+using VerifyContext = Owned<TS_VERIFY_CTX, TS_VERIFY_CTX_free>;
 
 // Making values of constant size fails only without memory.
-void require(bool worked) {
+void require_memory(bool worked) {
   if (worked) return;
   std::fputs("holdfast: OpenSSL cannot make a time-stamp query; stopping\n", stderr);
   std::abort();
 }
 
-// Why the library refused what it was given last.
-Error refused(const std::string& what) {
+// Why the library why_refused what it was given last.
+Error why_refused(const std::string& what) {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
   ERR_clear_error();
   return {ErrorCode::kRefused, what + (reason == nullptr ? "" : std::string(": ") + reason)};
-}
-
-const unsigned char* data_of(std::string_view bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
 // The value whose DER is exactly `bytes`.
@@ -68,7 +60,7 @@ template <class T, class Encode>
 std::string encode(const T* value, Encode encoder) {
   unsigned char* bytes = nullptr;
   const int size = encoder(value, &bytes);
-  require(size > 0);
+  require_memory(size > 0);
   std::string text(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
   OPENSSL_free(bytes);
   return text;
@@ -118,7 +110,7 @@ void TimestampTrust::Free::operator()(x509_st* certificate) const {
 
 Result<TimestampTrust> TimestampTrust::from_pem(const std::string& pem) {
   const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
-  require(bio != nullptr);
+  require_memory(bio != nullptr);
   TimestampTrust trust;
   while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     trust.certificates_.emplace_back(certificate);
@@ -135,17 +127,19 @@ std::string timestamp_query(const TimestampQuestion& question) {
   const Imprint imprint(TS_MSG_IMPRINT_new());
   const Algorithm algorithm(X509_ALGOR_new());
   const Integer nonce(ASN1_INTEGER_new());
-  require(request && imprint && algorithm && nonce);
-  require(X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(NID_sha256), V_ASN1_NULL, nullptr) == 1);
+  require_memory(request && imprint && algorithm && nonce);
+  require_memory(X509_ALGOR_set0(algorithm.get(), OBJ_nid2obj(NID_sha256), V_ASN1_NULL, nullptr) ==
+                 1);
   std::string digest(bytes_of(question.digest));
-  require(TS_MSG_IMPRINT_set_algo(imprint.get(), algorithm.get()) == 1 &&
-          TS_MSG_IMPRINT_set_msg(imprint.get(), reinterpret_cast<unsigned char*>(digest.data()),
-                                 static_cast<int>(digest.size())) == 1);
-  require(ASN1_INTEGER_set_uint64(nonce.get(), question.nonce) == 1);
-  require(TS_REQ_set_version(request.get(), 1) == 1 &&
-          TS_REQ_set_msg_imprint(request.get(), imprint.get()) == 1 &&
-          TS_REQ_set_nonce(request.get(), nonce.get()) == 1 &&
-          TS_REQ_set_cert_req(request.get(), 1) == 1);
+  require_memory(TS_MSG_IMPRINT_set_algo(imprint.get(), algorithm.get()) == 1 &&
+                 TS_MSG_IMPRINT_set_msg(imprint.get(),
+                                        reinterpret_cast<unsigned char*>(digest.data()),
+                                        static_cast<int>(digest.size())) == 1);
+  require_memory(ASN1_INTEGER_set_uint64(nonce.get(), question.nonce) == 1);
+  require_memory(TS_REQ_set_version(request.get(), 1) == 1 &&
+                 TS_REQ_set_msg_imprint(request.get(), imprint.get()) == 1 &&
+                 TS_REQ_set_nonce(request.get(), nonce.get()) == 1 &&
+                 TS_REQ_set_cert_req(request.get(), 1) == 1);
   return encode(request.get(), i2d_TS_REQ);
 }
 
@@ -187,17 +181,17 @@ class TimestampVerifier {
     const Result<std::time_t> time = time_of(info.get());
     if (!time.ok()) return time.error();
     Store store(X509_STORE_new());
-    const Context context(TS_VERIFY_CTX_new());
-    require(store && context);
+    const VerifyContext context(TS_VERIFY_CTX_new());
+    require_memory(store && context);
     for (const auto& certificate : trust.certificates_) {
-      require(X509_STORE_add_cert(store.get(), certificate.get()) == 1);
+      require_memory(X509_STORE_add_cert(store.get(), certificate.get()) == 1);
     }
     X509_VERIFY_PARAM_set_time(X509_STORE_get0_param(store.get()), *time);
     // What it may sign is the purpose that the library checks: time stamping, and nothing else.
     TS_VERIFY_CTX_set_flags(context.get(), TS_VFY_VERSION | TS_VFY_SIGNATURE);
     TS_VERIFY_CTX_set_store(context.get(), store.release());
     if (TS_RESP_verify_token(context.get(), token.get()) != 1) {
-      return refused("the time stamp is not to be trusted");
+      return why_refused("the time stamp is not to be trusted");
     }
     return Timestamp{.time = WallTime(std::chrono::seconds(*time)),
                      .serial = serial_of(info.get()),

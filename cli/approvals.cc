@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr int kPageMax = 1000;
 
-struct Listing {
+struct ApprovalListing {
   AuditConnection connection;
   std::string format = "table";
   std::string state;
@@ -52,7 +52,7 @@ std::string mailbox_of(const json& shown) {
   return key.empty() ? text_of(shown, "/operation/mailbox/kind") : key;
 }
 
-void print_table(const std::vector<json>& approvals) {
+void print_approvals(const std::vector<json>& approvals) {
   std::vector<std::vector<std::string>> rows = {
       {"CODE", "STATE", "FILED", "BY", "ACTION", "MAILBOX", "APPROVED"}};
   for (const json& approval : approvals) {
@@ -80,7 +80,7 @@ std::string path_of(const std::string& code, const std::string& verb = {}) {
   return "/api/v1/approvals/" + percent_encode(code) + (verb.empty() ? "" : "/" + verb);
 }
 
-int run_list(const Invocation& invocation, const Listing& listing, const std::string& path,
+int run_list(const Invocation& invocation, const ApprovalListing& listing, const std::string& path,
              void (*print)(const std::vector<json>&)) {
   const auto settings = settings_of(invocation, listing.connection);
   if (!settings) return kUsageError;
@@ -156,8 +156,8 @@ void add_decision(CLI::App* group, Invocation& invocation, const std::string& ve
 
 void add_list(CLI::App* group, Invocation& invocation, const std::string& name,
               const std::string& about, const std::string& states,
-              int (*run)(const Invocation&, const Listing&)) {
-  auto options = std::make_shared<Listing>();
+              int (*run)(const Invocation&, const ApprovalListing&)) {
+  auto options = std::make_shared<ApprovalListing>();
   CLI::App* list = group->add_subcommand(name, about);
   add_connection(list, options->connection);
   add_format(list, options->format);
@@ -176,8 +176,8 @@ void add_approvals(CLI::App& app, Invocation& invocation) {
   group->require_subcommand(1);
 
   add_list(group, invocation, "list", "List approvals, newest first.", "PENDING, APPROVED, …",
-           [](const Invocation& given, const Listing& listing) {
-             return run_list(given, listing, "/api/v1/approvals", print_table);
+           [](const Invocation& given, const ApprovalListing& listing) {
+             return run_list(given, listing, "/api/v1/approvals", print_approvals);
            });
 
   auto show_options = std::make_shared<Deciding>();
@@ -189,7 +189,7 @@ void add_approvals(CLI::App& app, Invocation& invocation) {
   add_decision(group, invocation, "revoke", "Take an approval back before it is used.");
 
   add_list(group, invocation, "reviews", "List calls that went past their approval, newest first.",
-           "OPEN, OVERDUE, CLOSED", [](const Invocation& given, const Listing& listing) {
+           "OPEN, OVERDUE, CLOSED", [](const Invocation& given, const ApprovalListing& listing) {
              return run_list(given, listing, "/api/v1/reviews", print_reviews);
            });
   auto review_options = std::make_shared<Deciding>();

@@ -8,11 +8,11 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct CheckOptions {
   std::string rules;
 };
 
-int run_check(const Invocation& invocation, const Options& options) {
+int run_check(const Invocation& invocation, const CheckOptions& options) {
   // Rules named on the command line can be checked before there is a configuration.
   const std::optional<config::Config> config = options.rules.empty()
                                                    ? load_config(invocation, config::Role::kCheck)
@@ -39,7 +39,7 @@ int run_check(const Invocation& invocation, const Options& options) {
 void add_check(CLI::App& app, Invocation& invocation) {
   CLI::App* command =
       app.add_subcommand("check", "Validate configuration and rules, and run the rules' tests.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CheckOptions>();
   command->add_option("--rules", options->rules, "Rule file, instead of the configuration's.")
       ->type_name("FILE");
   command->footer(

@@ -25,7 +25,7 @@ using graph::RequestClass;
 using identity::ActorKind;
 using nlohmann::json;
 
-struct Options {
+struct ExplainOptions {
   std::string method;
   std::string target;
   std::string rules;
@@ -53,7 +53,7 @@ std::optional<std::string> given(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);
 }
 
-ActorKind actor_kind(const Options& options) {
+ActorKind actor_kind(const ExplainOptions& options) {
   if (options.kind == "user") return ActorKind::kUser;
   if (options.kind == "app") return ActorKind::kApp;
   if (options.kind == "unknown") return ActorKind::kUnknown;
@@ -63,7 +63,7 @@ ActorKind actor_kind(const Options& options) {
 
 // The names of the addressed mailbox, as far as the command line and the path tell. Nothing is
 // looked up: the path's own key stands for the mailbox where it is a name at all.
-std::optional<approval::MailboxNames> mailbox_names(const Options& options,
+std::optional<approval::MailboxNames> mailbox_names(const ExplainOptions& options,
                                                     const graph::Operation& operation) {
   if (!options.mailbox.empty()) return approval::MailboxNames{options.mailbox};
   const std::string& key = operation.mailbox.key;
@@ -74,7 +74,7 @@ std::optional<approval::MailboxNames> mailbox_names(const Options& options,
   return approval::MailboxNames{{key}};
 }
 
-std::optional<bool> own_mailbox(const Options& options, const Facts& facts,
+std::optional<bool> own_mailbox(const ExplainOptions& options, const Facts& facts,
                                 const graph::Operation& operation) {
   if (!options.own_mailbox.empty()) return options.own_mailbox == "true";
   if (operation.may_be_shared) return std::nullopt;
@@ -89,7 +89,7 @@ std::optional<bool> own_mailbox(const Options& options, const Facts& facts,
   return std::nullopt;
 }
 
-approval::ItemFacts item_facts(const Options& options) {
+approval::ItemFacts item_facts(const ExplainOptions& options) {
   const auto several = [](const std::vector<std::string>& names) {
     return names.empty() ? std::nullopt : std::optional(names);
   };
@@ -104,7 +104,7 @@ approval::ItemFacts item_facts(const Options& options) {
   return item;
 }
 
-Facts facts_of(const Options& options, const graph::Operation& operation, WallTime now) {
+Facts facts_of(const ExplainOptions& options, const graph::Operation& operation, WallTime now) {
   Facts facts;
   facts.action = operation.action;
   facts.resource = operation.resource;
@@ -222,13 +222,13 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
   }
 }
 
-std::optional<std::string> rules_path(const Invocation& invocation, const Options& options) {
+std::optional<std::string> rules_path(const Invocation& invocation, const ExplainOptions& options) {
   if (!options.rules.empty()) return options.rules;
   const auto config = load_config(invocation, config::Role::kCheck);
   return config ? std::optional(config->rules.file) : std::nullopt;
 }
 
-int run_explain(const Invocation& invocation, const Options& options) {
+int run_explain(const Invocation& invocation, const ExplainOptions& options) {
   WallTime now = system_clock().now();
   if (!options.at.empty()) {
     const Result<WallTime> at = parse_rfc3339(options.at);
@@ -274,7 +274,7 @@ int run_explain(const Invocation& invocation, const Options& options) {
   return kDone;
 }
 
-void add_item_options(CLI::App& command, Options& options) {
+void add_item_options(CLI::App& command, ExplainOptions& options) {
   command
       .add_option("--affected-mailbox", options.affected,
                   "A mailbox that loses data; repeated for all of them. Without it: the mailbox "
@@ -300,7 +300,7 @@ void add_item_options(CLI::App& command, Options& options) {
 void add_explain(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
       "explain", "Show what the rules make of a call, why, and what would change the answer.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExplainOptions>();
   command->add_option("METHOD", options->method)->required();
   command->add_option("TARGET", options->target, "Path and query.")->required();
   command->add_option("--rules", options->rules, "Rule file, instead of the configuration's.")

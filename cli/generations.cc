@@ -16,15 +16,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPath = "/api/v1/rules";
+constexpr const char* kRulesPath = "/api/v1/rules";
 
-struct Listing {
+struct GenerationListing {
   AuditConnection connection;
   std::string format = "table";
   int limit = 50;
 };
 
-struct Deciding {
+struct GenerationDeciding {
   AuditConnection connection;
   std::string format = "table";
   std::int64_t number = 0;
@@ -37,10 +37,10 @@ struct Recovering {
 };
 
 std::string path_of(std::int64_t number) {
-  return kPath + ("/" + std::to_string(number));
+  return kRulesPath + ("/" + std::to_string(number));
 }
 
-void print_table(const std::vector<json>& generations) {
+void print_generations(const std::vector<json>& generations) {
   std::vector<std::vector<std::string>> rows = {
       {"NUMBER", "STATE", "REVISION", "SHA256", "OFFERED", "LOOSENS"}};
   for (const json& generation : generations) {
@@ -53,12 +53,12 @@ void print_table(const std::vector<json>& generations) {
   std::cout << text_table(rows);
 }
 
-int run_list(const Invocation& invocation, const Listing& listing) {
+int run_list_generations(const Invocation& invocation, const GenerationListing& listing) {
   const auto settings = settings_of(invocation, listing.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
-  const std::string target = kPath + ("?limit=" + std::to_string(listing.limit));
-  return print_list(api, target, listing.format, print_table);
+  const std::string target = kRulesPath + ("?limit=" + std::to_string(listing.limit));
+  return print_list(api, target, listing.format, print_generations);
 }
 
 void print_sentences(const char* title, const json& sentences) {
@@ -89,7 +89,7 @@ void print_generation(const json& generation) {
   if (!unknown.empty()) std::cout << "It does not load here: " << unknown << "\n";
 }
 
-int run_show(const Invocation& invocation, const Deciding& asked) {
+int run_show_generation(const Invocation& invocation, const GenerationDeciding& asked) {
   const auto settings = settings_of(invocation, asked.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
@@ -102,8 +102,8 @@ int run_show(const Invocation& invocation, const Deciding& asked) {
   });
 }
 
-int run_decide(const Invocation& invocation, const Deciding& deciding, const char* verb,
-               const char* text_name) {
+int run_decide_generation(const Invocation& invocation, const GenerationDeciding& deciding,
+                          const char* verb, const char* text_name) {
   const auto settings = settings_of(invocation, deciding.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
@@ -145,9 +145,9 @@ void add_sha256(CLI::App* command, std::string& sha256) {
       ->type_name("HASH");
 }
 
-void add_decision(CLI::App* group, Invocation& invocation, const char* name, const char* what,
-                  const char* text_name, bool text_needed) {
-  auto options = std::make_shared<Deciding>();
+void add_generation_decision(CLI::App* group, Invocation& invocation, const char* name,
+                             const char* what, const char* text_name, bool text_needed) {
+  auto options = std::make_shared<GenerationDeciding>();
   CLI::App* command = group->add_subcommand(name, what);
   add_connection(command, options->connection);
   add_format(command, options->format);
@@ -157,8 +157,9 @@ void add_decision(CLI::App* group, Invocation& invocation, const char* name, con
       ->required(text_needed)
       ->type_name("TEXT");
   runs(command, invocation, options,
-       [verb = std::string("/") + name, text_name](const Invocation& made, const Deciding& chosen) {
-         return run_decide(made, chosen, verb.c_str(), text_name);
+       [verb = std::string("/") + name, text_name](const Invocation& made,
+                                                   const GenerationDeciding& chosen) {
+         return run_decide_generation(made, chosen, verb.c_str(), text_name);
        });
 }
 
@@ -184,16 +185,16 @@ void add_recover(CLI::App* group, Invocation& invocation) {
 }  // namespace
 
 void add_generations(CLI::App* group, Invocation& invocation) {
-  auto list_options = std::make_shared<Listing>();
+  auto list_options = std::make_shared<GenerationListing>();
   CLI::App* list = group->add_subcommand("list", "List generations, newest first.");
   add_connection(list, list_options->connection);
   add_format(list, list_options->format);
   list->add_option("--limit", list_options->limit, "At most so many.")
       ->check(CLI::Range(1, 200))
       ->capture_default_str();
-  runs(list, invocation, list_options, run_list);
+  runs(list, invocation, list_options, run_list_generations);
 
-  auto show_options = std::make_shared<Deciding>();
+  auto show_options = std::make_shared<GenerationDeciding>();
   CLI::App* show = group->add_subcommand("show", "Show one, and what it changes, in sentences.");
   add_connection(show, show_options->connection);
   show->add_option("--format", show_options->format,
@@ -201,12 +202,12 @@ void add_generations(CLI::App* group, Invocation& invocation) {
       ->check(CLI::IsMember({"table", "ndjson", "yaml"}))
       ->capture_default_str();
   add_number(show, show_options->number);
-  runs(show, invocation, show_options, run_show);
+  runs(show, invocation, show_options, run_show_generation);
 
-  add_decision(group, invocation, "approve", "Let one that waits take effect (role admin).",
-               "comment", false);
-  add_decision(group, invocation, "reject", "Let one that waits never take effect (role admin).",
-               "reason", true);
+  add_generation_decision(group, invocation, "approve",
+                          "Let one that waits take effect (role admin).", "comment", false);
+  add_generation_decision(group, invocation, "reject",
+                          "Let one that waits never take effect (role admin).", "reason", true);
   add_recover(group, invocation);
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPath = "/api/v1/holds";
+constexpr const char* kHoldsPath = "/api/v1/holds";
 
 struct Placing {
   AuditConnection connection;
@@ -40,11 +40,11 @@ int run_place(const Invocation& invocation, const Placing& placing) {
   if (!settings) return kUsageError;
   AuditClient api(*settings);
   const Answer answer =
-      api.post(kPath, {{"mailboxes", placing.mailboxes}, {"reason", placing.reason}});
+      api.post(kHoldsPath, {{"mailboxes", placing.mailboxes}, {"reason", placing.reason}});
   return print_answer(answer, placing.format, print_changed);
 }
 
-void print_table(const std::vector<json>& holds) {
+void print_holds(const std::vector<json>& holds) {
   std::vector<std::vector<std::string>> rows = {{"ID", "STATE", "SINCE", "MAILBOXES", "REASON"}};
   for (const json& hold : holds) {
     rows.push_back({text_of(hold, "/id"), text_of(hold, "/state"),
@@ -61,7 +61,7 @@ int run_step(const Invocation& invocation, const Step& step, const std::string& 
   AuditClient api(*settings);
   json body = json::object();
   if (!step.reason.empty()) body["reason"] = step.reason;
-  const Answer answer = api.post(kPath + ("/" + percent_encode(step.id)) + "/" + verb, body);
+  const Answer answer = api.post(kHoldsPath + ("/" + percent_encode(step.id)) + "/" + verb, body);
   return print_answer(answer, step.format, print_changed);
 }
 
@@ -98,10 +98,10 @@ void add_holds(CLI::App& app, Invocation& invocation) {
   runs(place, invocation, place_options, run_place);
 
   add_list(group, invocation,
-           {.path = kPath,
+           {.path = kHoldsPath,
             .about = "List the holds in force, newest first.",
             .about_all = "Those that were lifted too.",
-            .print_table = print_table});
+            .print_table = print_holds});
 
   add_step(group, invocation, "confirm",
            "Confirm what somebody else placed, or that it stays when lifting was asked for.");

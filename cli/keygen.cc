@@ -7,12 +7,12 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct KeygenOptions {
   std::string file;
   std::string origin;
 };
 
-int run_keygen(const Invocation& invocation, const Options& options) {
+int run_keygen(const Invocation& invocation, const KeygenOptions& options) {
   std::string origin = options.origin;
   if (origin.empty()) {
     const auto config = load_config(invocation);
@@ -37,7 +37,7 @@ int run_keygen(const Invocation& invocation, const Options& options) {
 void add_keygen(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
       "keygen", "Make a key that signs the log's checkpoints; print the key that verifies them.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<KeygenOptions>();
   command->add_option("file", options->file, "The private key's file; must not exist.")
       ->required()
       ->type_name("FILE");

@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kPageMax = 1000;
+constexpr int kRecordPageMax = 1000;
 
 struct Search {
   AuditConnection connection;
@@ -59,7 +59,7 @@ int run_search(const Invocation& invocation, const Search& search) {
   if (!settings) return kUsageError;
   AuditClient api(*settings);
   std::vector<audit::Parameter> parameters = search.filters;
-  parameters.push_back({"limit", std::to_string(std::min(search.limit, kPageMax))});
+  parameters.push_back({"limit", std::to_string(std::min(search.limit, kRecordPageMax))});
   std::string target = "/api/v1/records?" + officers::encode_query(parameters);
   std::vector<json> records;
   bool more = true;
@@ -90,7 +90,7 @@ int run_search(const Invocation& invocation, const Search& search) {
   return kDone;
 }
 
-int run_show(const Invocation& invocation, const Show& show) {
+int run_show_record(const Invocation& invocation, const Show& show) {
   const auto settings = settings_of(invocation, show.connection);
   if (!settings) return kUsageError;
   AuditClient api(*settings);
@@ -155,7 +155,7 @@ void add_records(CLI::App& app, Invocation& invocation) {
   show->add_option("record", show_options->reference, "Its index or its id.")
       ->required()
       ->type_name("ID|INDEX");
-  runs(show, invocation, show_options, run_show);
+  runs(show, invocation, show_options, run_show_record);
 
   CLI::App* proof = group->add_subcommand(
       "proof", "Print the proof (C2SP tlog-proof) that the signed log holds a record.");

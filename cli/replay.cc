@@ -18,9 +18,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPageMax = "1000";
+constexpr const char* kReplayPage = "1000";
 
-struct Options {
+struct ReplayOptions {
   AuditConnection connection;
   std::string format = "table";
   std::string from;
@@ -66,10 +66,10 @@ void look_at(const json& record, const approval::RuleSet& rules, Summary& summar
 }
 
 // Looks at all records of that kind, page by page; the exit code.
-int look_at_all(AuditClient& api, const Options& options, const char* kind,
+int look_at_all(AuditClient& api, const ReplayOptions& options, const char* kind,
                 const approval::RuleSet& rules, Summary& summary) {
   std::vector<audit::Parameter> parameters = {
-      {"kind", kind}, {"from", options.from}, {"order", "asc"}, {"limit", kPageMax}};
+      {"kind", kind}, {"from", options.from}, {"order", "asc"}, {"limit", kReplayPage}};
   if (!options.to.empty()) parameters.push_back({"to", options.to});
   std::string target = "/api/v1/records?" + officers::encode_query(parameters);
   while (!target.empty()) {
@@ -89,7 +89,7 @@ std::string decided(const json& change, const char* when) {
   return text + " (" + (by.empty() ? "no rule" : by) + ")";
 }
 
-void print_table(const Summary& summary) {
+void print_changes(const Summary& summary) {
   std::vector<std::vector<std::string>> rows = {
       {"INDEX", "TIME", "ACTOR", "ACTION", "MAILBOX", "WAS", "WOULD BE", "NOT RECORDED"}};
   for (const auto& [index, change] : summary.changed) {
@@ -114,7 +114,7 @@ void print_summary(const Summary& summary) {
   }
 }
 
-int run_replay(const Invocation& invocation, const Options& options) {
+int run_replay(const Invocation& invocation, const ReplayOptions& options) {
   const auto settings = settings_of(invocation, options.connection);
   if (!settings) return kUsageError;
   const Result<approval::RuleSet> rules = approval::load_rules(options.file, system_clock().now());
@@ -132,7 +132,7 @@ int run_replay(const Invocation& invocation, const Options& options) {
   if (options.format == "ndjson") {
     for (const auto& [index, change] : summary.changed) std::cout << change.dump() << "\n";
   } else {
-    print_table(summary);
+    print_changes(summary);
   }
   print_summary(summary);
   return summary.changed.empty() ? kDone : kFoundProblem;
@@ -141,7 +141,7 @@ int run_replay(const Invocation& invocation, const Options& options) {
 }  // namespace
 
 void add_replay(CLI::App* group, Invocation& invocation) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReplayOptions>();
   CLI::App* command = group->add_subcommand(
       "replay", "Decide past calls again by a draft, and list each decision that would change.");
   add_connection(command, options->connection);

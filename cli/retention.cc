@@ -15,7 +15,7 @@ namespace {
 using audit::PlannedPartition;
 using nlohmann::json;
 
-struct Options {
+struct RetentionOptions {
   std::string format = "table";
 };
 
@@ -42,7 +42,7 @@ std::string records_text(const audit::IndexRange& range) {
   return std::to_string(range.first) + " to " + std::to_string(range.until - 1);
 }
 
-void print_table(const json& state, const std::vector<PlannedPartition>& plan) {
+void print_plan(const json& state, const std::vector<PlannedPartition>& plan) {
   std::vector<std::vector<std::string>> rows = {{"RECORDS", "NEWEST", "WHAT HAPPENS"}};
   for (const json& gone : state.value("dropped", json::array())) {
     const audit::IndexRange range{.first = gone.value("first", std::uint64_t{0}),
@@ -59,7 +59,7 @@ void print_table(const json& state, const std::vector<PlannedPartition>& plan) {
   std::cout << text_table(rows);
 }
 
-int run_status(const Invocation& invocation, const Options& options) {
+int run_retention_status(const Invocation& invocation, const RetentionOptions& options) {
   const auto config = load_config(invocation, config::Role::kRetention);
   if (!config) return kUsageError;
   const auto database = load_database(config->retention.database);
@@ -70,14 +70,14 @@ int run_status(const Invocation& invocation, const Options& options) {
   const auto plan = retention.plan(age_of(*config));
   if (!plan.ok()) return fail(plan.error());
   if (options.format == "table") {
-    print_table(*state, *plan);
+    print_plan(*state, *plan);
     return kDone;
   }
   for (const PlannedPartition& partition : *plan) std::cout << shown(partition).dump() << "\n";
   return kDone;
 }
 
-int run_drop(const Invocation& invocation, const Options& options) {
+int run_drop(const Invocation& invocation, const RetentionOptions& options) {
   const auto config = load_config(invocation, config::Role::kRetention);
   if (!config) return kUsageError;
   const auto database = load_database(config->retention.database);
@@ -111,8 +111,8 @@ int run_drop(const Invocation& invocation, const Options& options) {
 }
 
 void add_action(CLI::App* group, Invocation& invocation, const std::string& name,
-                const std::string& about, int (*run)(const Invocation&, const Options&)) {
-  auto options = std::make_shared<Options>();
+                const std::string& about, int (*run)(const Invocation&, const RetentionOptions&)) {
+  auto options = std::make_shared<RetentionOptions>();
   CLI::App* command = group->add_subcommand(name, about);
   add_format(command, options->format);
   runs(command, invocation, options, run);
@@ -124,7 +124,7 @@ void add_retention(CLI::App& app, Invocation& invocation) {
   CLI::App* group = app.add_subcommand("retention", "Drop records that have become old.");
   group->require_subcommand(1);
   add_action(group, invocation, "status", "Show what would be dropped, what stays, and why.",
-             run_status);
+             run_retention_status);
   add_action(group, invocation, "run",
              "Drop the partitions whose newest record is past retention.age.", run_drop);
   group->footer(  // After the subcommands, which would inherit it.

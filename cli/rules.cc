@@ -7,12 +7,12 @@
 namespace holdfast::cli {
 namespace {
 
-struct Options {
+struct RulesOptions {
   std::string before;
   std::string after;
 };
 
-int run_diff(const Invocation&, const Options& options) {
+int run_diff(const Invocation&, const RulesOptions& options) {
   const WallTime now = system_clock().now();
   const Result<approval::RuleSet> before = approval::load_rules(options.before, now);
   if (!before.ok()) {
@@ -37,7 +37,7 @@ void add_rules(CLI::App& app, Invocation& invocation) {
       app.add_subcommand("rules", "Compare rule files; see and approve generations of rules.");
   command->require_subcommand(1);
   CLI::App* diff = command->add_subcommand("diff", "Say in sentences what changes from A to B.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RulesOptions>();
   diff->add_option("A", options->before, "The rule file before.")->required();
   diff->add_option("B", options->after, "The rule file after.")->required();
   diff->footer("Exit status: 0 nothing changes; 1 something does; 2 a file does not load.");

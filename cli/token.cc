@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPath = "/api/v1/tokens";
+constexpr const char* kTokensPath = "/api/v1/tokens";
 constexpr std::chrono::days kLifeMax{366};
 
 struct Making {
@@ -48,8 +48,9 @@ int keep(AuditClient& api, const json& made, const std::string& path) {
     return kDone;
   }
   print_error(kept.error().message);
-  const Answer ended = api.post(kPath + ("/" + percent_encode(text_of(made, "/id"))) + "/revoke",
-                                {{"reason", "it could not be kept"}});
+  const Answer ended =
+      api.post(kTokensPath + ("/" + percent_encode(text_of(made, "/id"))) + "/revoke",
+               {{"reason", "it could not be kept"}});
   if (ended.exit == kDone) print_error("the token was revoked again");
   return kFoundProblem;
 }
@@ -63,10 +64,10 @@ int run_create(const Invocation& invocation, const Making& making) {
     return kUsageError;
   }
   AuditClient api(*settings);
-  const Answer answer =
-      api.post(kPath, {{"name", making.name},
-                       {"roles", making.roles},
-                       {"expires_in_s", std::chrono::ceil<std::chrono::seconds>(*life).count()}});
+  const Answer answer = api.post(
+      kTokensPath, {{"name", making.name},
+                    {"roles", making.roles},
+                    {"expires_in_s", std::chrono::ceil<std::chrono::seconds>(*life).count()}});
   if (answer.exit != kDone) return answer.exit;
   const json& made = answer.body;
   if (!making.out.empty()) return keep(api, made, making.out);
@@ -81,7 +82,7 @@ int run_create(const Invocation& invocation, const Making& making) {
   return kDone;
 }
 
-void print_table(const std::vector<json>& tokens) {
+void print_tokens(const std::vector<json>& tokens) {
   std::vector<std::vector<std::string>> rows = {
       {"ID", "NAME", "ROLES", "OF", "STATE", "EXPIRES", "LAST USED"}};
   for (const json& token : tokens) {
@@ -99,7 +100,8 @@ int run_revoke(const Invocation& invocation, const Revoking& revoking) {
   AuditClient api(*settings);
   json body = json::object();
   if (!revoking.reason.empty()) body["reason"] = revoking.reason;
-  const Answer answer = api.post(kPath + ("/" + percent_encode(revoking.id)) + "/revoke", body);
+  const Answer answer =
+      api.post(kTokensPath + ("/" + percent_encode(revoking.id)) + "/revoke", body);
   return print_answer(answer, revoking.format, [](const json& token) {
     std::cout << "Token " << text_of(token, "/id") << " (" << text_of(token, "/name")
               << ") is revoked, record " << text_of(token, "/record") << "\n";
@@ -141,10 +143,10 @@ void add_token(CLI::App& app, Invocation& invocation) {
   add_create(group, invocation);
 
   add_list(group, invocation,
-           {.path = kPath,
+           {.path = kTokensPath,
             .about = "List active tokens, newest first.",
             .about_all = "Those that expired or were revoked too.",
-            .print_table = print_table});
+            .print_table = print_tokens});
 
   auto revoke_options = std::make_shared<Revoking>();
   CLI::App* revoke = group->add_subcommand("revoke", "End a token, at once and for every replica.");

@@ -29,7 +29,7 @@ constexpr unsigned kThreadsMax = 16;
 constexpr std::size_t kOpenShown = 20;
 constexpr std::uint64_t kEvidenceFilesMax = 1 << 22;
 
-struct Options {
+struct VerifyOptions {
   std::string offline;
   std::string url;
   std::string token_file;
@@ -54,10 +54,6 @@ struct Subject {
 
 unsigned threads() {
   return std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
-}
-
-Error usage(std::string message) {
-  return {ErrorCode::kInvalid, std::move(message)};
 }
 
 // What others have said of the log, read and held against their keys. Before its checkpoint is
@@ -106,7 +102,7 @@ Subject subject_of(const std::string& what, const Result<std::string>& note,
 
 Result<Subject> offline_subject(const std::string& directory, VerifyTrust& trust) {
   if (::access(directory.c_str(), R_OK | X_OK) != 0) {
-    return usage("--offline " + directory + ": no such directory, or it cannot be read");
+    return invalid("--offline " + directory + ": no such directory, or it cannot be read");
   }
   const auto open = [directory]() -> Result<std::unique_ptr<audit::LogSource>> {
     return std::unique_ptr<audit::LogSource>(std::make_unique<audit::DirectorySource>(directory));
@@ -159,7 +155,7 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
   return subject;
 }
 
-Result<Subject> find_subject(const Options& options, const config::Config& config,
+Result<Subject> find_subject(const VerifyOptions& options, const config::Config& config,
                              VerifyTrust& trust) {
   if (!options.offline.empty()) return offline_subject(options.offline, trust);
   if (!options.url.empty()) {
@@ -169,7 +165,7 @@ Result<Subject> find_subject(const Options& options, const config::Config& confi
                            trust, options.save);
   }
   if (config.audit.database.url.empty()) {
-    return usage(
+    return invalid(
         "which log? Give --offline DIR, --url URL, or audit.database.url in the "
         "configuration");
   }
@@ -182,13 +178,13 @@ Status add_kept_notes(const std::string& path, std::vector<audit::FoundNote>& no
   std::ifstream file(path);
   if (file.peek() != '{') {
     Result<std::string> note = read_file(path, kNoteBytesMax, Readers::kAnyone);
-    if (!note.ok()) return usage(note.error().message);
+    if (!note.ok()) return invalid(note.error().message);
     notes.push_back({.note = *std::move(note), .from = from});
     return {};
   }
   for (std::string line; std::getline(file, line) && !file.eof();) {
     Result<audit::AnchoredCheckpoint> kept = audit::parse_anchor_line(line);
-    if (!kept.ok()) return usage(path + ": " + kept.error().message);
+    if (!kept.ok()) return invalid(path + ": " + kept.error().message);
     notes.push_back({.note = std::move(kept->note), .from = from});
   }
   return {};
@@ -196,12 +192,12 @@ Status add_kept_notes(const std::string& path, std::vector<audit::FoundNote>& no
 
 // Checkpoints that somebody kept elsewhere, which the log must still agree with. Read before the
 // log, so that it has grown to them.
-Result<std::vector<audit::FoundNote>> kept_notes(const Options& options,
+Result<std::vector<audit::FoundNote>> kept_notes(const VerifyOptions& options,
                                                  const config::Audit& audit) {
   std::vector<audit::FoundNote> notes;
   for (const std::string& path : options.checkpoints) {
     Status added = add_kept_notes(path, notes);
-    if (!added.ok()) return usage("--checkpoint: " + added.error().message);
+    if (!added.ok()) return invalid("--checkpoint: " + added.error().message);
   }
   const bool own_database = options.offline.empty() && options.url.empty();
   for (const std::string& path : {audit.log.checkpoint_file, audit.anchors.file}) {
@@ -321,7 +317,7 @@ int refuse(const Error& error) {
   return kUsageError;
 }
 
-int run_verify(const Invocation& invocation, const Options& options) {
+int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   Invocation with_flags = invocation;
   const auto set = [&](const char* key, const std::string& value) {
     if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
@@ -368,7 +364,7 @@ int run_verify(const Invocation& invocation, const Options& options) {
 void add_verify(CLI::App& app, Invocation& invocation) {
   CLI::App* command = app.add_subcommand(
       "verify", "Check the whole log: every record, hash and signature, and what it says.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyOptions>();
   CLI::Option* offline =
       command
           ->add_option("--offline", options->offline,

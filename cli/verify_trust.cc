@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 1024 * 1024;
 
-Error usage(std::string message) {
-  return {ErrorCode::kInvalid, std::move(message)};
-}
-
 // A key as text, or a file with one on each line.
 Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) {
   Result<audit::VerifierKey> key = audit::VerifierKey::parse(text);
@@ -23,12 +19,12 @@ Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) 
     return {};
   }
   const Result<std::string> lines = read_file(text, kFileBytesMax, Readers::kAnyone);
-  if (!lines.ok()) return usage("--key " + text + ": neither a verifier key nor a file of them");
+  if (!lines.ok()) return invalid("--key " + text + ": neither a verifier key nor a file of them");
   std::istringstream stream(*lines);
   for (std::string line; std::getline(stream, line);) {
     if (line.empty()) continue;
     Result<audit::VerifierKey> in_file = audit::VerifierKey::parse(line);
-    if (!in_file.ok()) return usage("--key " + text + ": " + in_file.error().message);
+    if (!in_file.ok()) return invalid("--key " + text + ": " + in_file.error().message);
     keys.push_back(*std::move(in_file));
   }
   return {};
@@ -36,18 +32,18 @@ Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) 
 
 Status add_policy(const std::string& path, VerifyTrust& trust) {
   const Result<std::string> text = read_file(path, kFileBytesMax, Readers::kAnyone);
-  if (!text.ok()) return usage(text.error().message);
+  if (!text.ok()) return invalid(text.error().message);
   Result<audit::Policy> policy = audit::Policy::parse(*text);
-  if (!policy.ok()) return usage(path + ": " + policy.error().message);
+  if (!policy.ok()) return invalid(path + ": " + policy.error().message);
   trust.policy = *std::move(policy);
   return {};
 }
 
 Status add_timestamps(const std::string& path, VerifyTrust& trust) {
   const Result<std::string> pem = read_file(path, kFileBytesMax, Readers::kAnyone);
-  if (!pem.ok()) return usage(pem.error().message);
+  if (!pem.ok()) return invalid(pem.error().message);
   Result<TimestampTrust> timestamps = TimestampTrust::from_pem(*pem);
-  if (!timestamps.ok()) return usage(path + ": " + timestamps.error().message);
+  if (!timestamps.ok()) return invalid(path + ": " + timestamps.error().message);
   trust.timestamps = *std::move(timestamps);
   return {};
 }
@@ -65,7 +61,7 @@ Status find_keys(const config::LogTree& log, VerifyTrust& trust) {
     return key.name != trust.keys.front().name;
   };
   if (std::ranges::none_of(trust.keys, is_other)) return {};
-  return usage("the policy names several logs: say which one with --key");
+  return invalid("the policy names several logs: say which one with --key");
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ target_compile_options(holdfast_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 inlines one half of a coroutine frame's allocation and then misses the other half.
   target_compile_options(holdfast_flags INTERFACE -Wno-mismatched-new-delete)
+  # It takes every source of a unity build but the first for a header.
+  target_compile_options(holdfast_flags INTERFACE -Wno-subobject-linkage)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(holdfast_flags INTERFACE -Wthread-safety)
@@ -26,26 +28,13 @@ target_compile_definitions(holdfast_flags INTERFACE
   BOOST_DISABLE_ASSERTS BOOST_ASIO_NO_DEPRECATED)
 target_link_libraries(holdfast_flags INTERFACE Threads::Threads)
 
-# holdfast_precompile(NAME headers...)
-#
-# Reads what most files of a target include once for all of them, where sanitizers make compiling
-# slow; it halves that. g++ builds do without, so that each file includes what it needs.
-function(holdfast_precompile name)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    target_precompile_headers(${name} PRIVATE <boost/asio/awaitable.hpp> <boost/asio/co_spawn.hpp>
-      <boost/asio/steady_timer.hpp> <boost/asio/use_awaitable.hpp> <nlohmann/json.hpp> ${ARGN})
-  endif()
-endfunction()
-
 # holdfast_library(NAME SOURCES a.cc b.cc [USES targets...])
 #
-# Declares the one static library of a folder. Headers are found as "folder/name.h". The headers of
-# the folder are compiled on their own too, so that each stands alone.
+# Declares the one static library of a folder. Headers are found as "folder/name.h".
 function(holdfast_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC holdfast_flags ${ARG_USES})
-  holdfast_precompile(${name})
 endfunction()
 
 # holdfast_test(NAME SOURCES a_test.cc [USES targets...] LABEL unit)
@@ -56,7 +45,6 @@ function(holdfast_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_USES} GTest::gtest GTest::gmock
     GTest::gtest_main)
-  holdfast_precompile(${name} <gmock/gmock.h> <gtest/gtest.h>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
 endfunction()

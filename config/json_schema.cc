@@ -72,7 +72,7 @@ bool has_type(const json& schema, const json& value) {
   return *type == "number" && value.is_number();
 }
 
-std::string join(const json& values) {
+std::string listed(const json& values) {
   std::string text;
   for (const json& value : values) {
     if (!text.empty()) text += ", ";
@@ -86,11 +86,11 @@ std::string missing_keys(const json& required, const json& value) {
   for (const json& key : required) {
     if (!value.contains(key.get<std::string>())) missing.push_back(key);
   }
-  return "missing key " + join(missing);
+  return "missing key " + listed(missing);
 }
 
 std::string wanted_type(const json& type) {
-  if (type.is_array()) return "must be one of the types " + join(type);
+  if (type.is_array()) return "must be one of the types " + listed(type);
   if (type == "object") return "must be a mapping (key: value)";
   if (type == "array") return "must be a list";
   if (type == "boolean") return "must be true or false";
@@ -106,7 +106,7 @@ std::string explain(const json& schema, const std::string& keyword, const json& 
   const std::string number = wanted.is_number() ? wanted.dump() : "";
   if (keyword == "type") return wanted_type(wanted);
   if (keyword == "enum") {
-    return wanted.size() == 1 ? "must be " + join(wanted) : "must be one of " + join(wanted);
+    return wanted.size() == 1 ? "must be " + listed(wanted) : "must be one of " + listed(wanted);
   }
   if (keyword == "required") return missing_keys(wanted, value);
   if (keyword == "minLength" || keyword == "minItems" || keyword == "minProperties") {

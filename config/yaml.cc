@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kBytesMax = 4 * 1024 * 1024;
+constexpr std::size_t kYamlBytesMax = 4 * 1024 * 1024;
 constexpr std::size_t kDepthMax = 32;
 
 // Leaves the library's parser from inside an event; caught in parse_yaml.
@@ -259,7 +259,7 @@ Result<YamlDocument> parse_yaml(std::string_view text, std::string file) {
   const auto invalid = [&](int line, const std::string& why) {
     return Error{ErrorCode::kInvalid, document.file + ":" + std::to_string(line) + ": " + why};
   };
-  if (text.size() > kBytesMax) return invalid(1, "the file is larger than 4 MiB");
+  if (text.size() > kYamlBytesMax) return invalid(1, "the file is larger than 4 MiB");
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   try {
     refuse_bad_bytes(text);
@@ -280,12 +280,12 @@ Result<YamlDocument> load_yaml(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
   std::string text;
   if (stream) {
-    text.resize(kBytesMax + 1);
+    text.resize(kYamlBytesMax + 1);
     stream.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(stream.gcount()));
   }
   // A directory opens and then fails to be read.
-  if (!stream.eof() && text.size() <= kBytesMax) {
+  if (!stream.eof() && text.size() <= kYamlBytesMax) {
     return Error{ErrorCode::kNotFound, path + ": the file is missing or cannot be read"};
   }
   return parse_yaml(text, path);

@@ -10,13 +10,6 @@ namespace {
 
 constexpr int kRoundsMax = 6;
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 void append_utf8(std::string& out, std::uint32_t point) {
   if (point < 0x80) {
     out += static_cast<char>(point);
@@ -37,8 +30,8 @@ std::string decode_round(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const std::string_view rest = text.substr(i);
     if (rest.size() >= 3 && rest[0] == '%') {
-      const int high = hex_digit(rest[1]);
-      const int low = hex_digit(rest[2]);
+      const int high = hex_value(rest[1]);
+      const int low = hex_value(rest[2]);
       if (high >= 0 && low >= 0) {
         out += static_cast<char>(high * 16 + low);
         i += 2;
@@ -46,10 +39,10 @@ std::string decode_round(std::string_view text) {
       }
     }
     if (rest.size() >= 6 && rest[0] == '%' && (rest[1] == 'u' || rest[1] == 'U') &&
-        std::ranges::all_of(rest.substr(2, 4), [](char c) { return hex_digit(c) >= 0; })) {
+        std::ranges::all_of(rest.substr(2, 4), [](char c) { return hex_value(c) >= 0; })) {
       std::uint32_t point = 0;
       for (const char c : rest.substr(2, 4))
-        point = point * 16 + static_cast<unsigned>(hex_digit(c));
+        point = point * 16 + static_cast<unsigned>(hex_value(c));
       append_utf8(out, point);
       i += 5;
       continue;

@@ -19,19 +19,13 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-bool is_blank(char c) {
+bool is_json_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 bool is_scalar(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' ||
          c == 'E';
-}
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char small = lower(c);
-  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
 // Where an origin must end for a link to lead there: `https://graph.microsoft.com.evil` does not.
@@ -116,7 +110,7 @@ void LinkRewriter::step(char c) {
     default:
       break;
   }
-  if (!is_blank(c) && !step_structure(c)) state_ = State::kLost;
+  if (!is_json_blank(c) && !step_structure(c)) state_ = State::kLost;
 }
 
 void LinkRewriter::step_mark(char c) {
@@ -126,7 +120,7 @@ void LinkRewriter::step_mark(char c) {
   }
   const bool begun = mark_bytes_ > 0;
   state_ = begun ? State::kLost : State::kValue;
-  if (!begun && !is_blank(c) && !step_structure(c)) state_ = State::kLost;
+  if (!begun && !is_json_blank(c) && !step_structure(c)) state_ = State::kLost;
 }
 
 // Anything outside strings and scalars. False: that cannot be.

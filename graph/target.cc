@@ -7,13 +7,6 @@
 namespace holdfast::graph {
 namespace {
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // The character at `at`, decoded once, and how many raw ones it takes.
 struct Decoded {
   char character;
@@ -22,8 +15,8 @@ struct Decoded {
 
 Decoded decode_at(std::string_view text, std::size_t at) {
   if (text[at] == '%' && at + 2 < text.size()) {
-    const int high = hex_digit(text[at + 1]);
-    const int low = hex_digit(text[at + 2]);
+    const int high = hex_value(text[at + 1]);
+    const int low = hex_value(text[at + 2]);
     if (high >= 0 && low >= 0) return {static_cast<char>(high * 16 + low), 3};
   }
   return {text[at], 1};

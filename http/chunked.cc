@@ -2,18 +2,13 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
+
 namespace holdfast::http {
 namespace {
 
 // 60 bits: no arithmetic on it can overflow, and no real chunk is larger.
 constexpr int kDigitsMax = 15;
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "http/client_pool.h"
+#include "http/deadline.h"
 #include "http/message_writer.h"
 #include "http/response_parser_beast.h"
 
@@ -13,10 +14,6 @@ namespace {
 // An answer whose body came with its head, up to this size, needs no stream.
 constexpr std::size_t kWholeBytesMax = 64 * 1024;
 constexpr int kInterimMax = 16;  // Answers of 1xx before the real one.
-
-SteadyTime from_now(std::chrono::milliseconds span) {
-  return std::chrono::steady_clock::now() + span;
-}
 
 BodyPlan plan_request(const Outgoing& outgoing) {
   const std::string& method = outgoing.head.method;

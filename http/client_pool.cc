@@ -1,23 +1,18 @@
 #include "http/client_pool.h"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <utility>
+
+#include "http/await.h"
+#include "http/deadline.h"
 
 namespace holdfast::http {
 namespace {
 
 using boost::asio::ip::tcp;
 
-constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable_t<>());
-
 // How far just_used_max_ may fall: no server closes a connection this soon, but for an accident.
 constexpr SteadyTime::duration kJustUsedLeast = std::chrono::milliseconds(2);
-
-SteadyTime now() {
-  return std::chrono::steady_clock::now();
-}
 
 Error closed_here() {
   return {ErrorCode::kUnavailable, "the client is closing"};
@@ -76,14 +71,14 @@ ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions opti
 
 Task<Result<Lease>> ClientPool::lease(Traffic traffic, Pick pick) {
   if (!usable_.ok()) co_return usable_.error();
-  const SteadyTime deadline = now() + options_.connect_timeout;
+  const SteadyTime deadline = steady_now() + options_.connect_timeout;
   Result<Lease> turn = co_await take_turn(traffic, deadline);
   if (!turn.ok()) co_return turn.error();
   Lease lease = std::move(*turn);
   if (pick == Pick::kKept) lease.connection_ = take_idle(traffic);
   lease.reused_ = lease.connection_ != nullptr;
   if (lease.reused_) {
-    lease.idle_ = now() - lease.connection_->last_used;
+    lease.idle_ = steady_now() - lease.connection_->last_used;
   } else {
     make_room();
     Result<std::unique_ptr<UpstreamConnection>> made = co_await connect(deadline);
@@ -106,7 +101,7 @@ Task<Result<Lease>> ClientPool::take_turn(Traffic traffic, SteadyTime deadline) 
   while (waiter.queue.front() != &waiter || !has_room(traffic)) {
     co_await waiter.timer.async_wait(kAwait);
     if (closed_) co_return closed_here();
-    if (now() >= deadline) {
+    if (steady_now() >= deadline) {
       metrics_.over_connections.add();
       co_return Error{ErrorCode::kLimit, origin_.authority + ": no connection free in time"};
     }
@@ -136,7 +131,7 @@ void ClientPool::wake_next() {
 }
 
 std::unique_ptr<UpstreamConnection> ClientPool::take_idle(Traffic traffic) {
-  const SteadyTime time = now();
+  const SteadyTime time = steady_now();
   while (!idle_.empty()) {
     const auto age = time - idle_.back()->last_used;
     if (traffic == Traffic::kGuarded && age > just_used_max_) return nullptr;
@@ -180,7 +175,7 @@ Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime
 void ClientPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   if (closed_) return;
   connection->unlink();
-  connection->last_used = now();
+  connection->last_used = steady_now();
   watchdog_.arm(connection->idle_watch, connection->last_used + options_.pool_idle_max);
   idle_.push_back(std::move(connection));
   if (idle_.size() > options_.idle_connections_max) drop_idle(idle_.front().get());

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/deadline.h"
 #include "http/proxy_protocol.h"
 
 namespace holdfast::http {
@@ -18,10 +19,6 @@ constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::size_t kJoinBytesMax = 64 * 1024;
 constexpr std::size_t kKeptCapacityMax = 4 * 1024;
 constexpr int kServedInARow = 16;
-
-SteadyTime from_now(std::chrono::milliseconds span) {
-  return std::chrono::steady_clock::now() + span;
-}
 
 HeadLimits head_limits(const ServerOptions& options) {
   return {options.header_bytes_max, options.header_count_max, options.target_bytes_max};

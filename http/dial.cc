@@ -1,14 +1,14 @@
 #include "http/dial.h"
 
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "http/await.h"
+#include "http/deadline.h"
 #include "http/tunnel.h"
 
 namespace holdfast::http {
@@ -16,16 +16,10 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable_t<>());
-
 // RFC 8305's "connection attempt delay".
 constexpr std::chrono::milliseconds kAttemptDelay{250};
 // Guarded calls make many new connections: their name is not looked up for each.
 constexpr std::chrono::seconds kEndpointsKept{10};
-
-SteadyTime now() {
-  return std::chrono::steady_clock::now();
-}
 
 // Several attempts to connect, of which one wins. Shared with the handlers of what still runs.
 class Race : public std::enable_shared_from_this<Race> {
@@ -135,11 +129,11 @@ Dialer::Dialer(boost::asio::any_io_executor executor, Watchdog& watchdog, const 
       tunnel_request_(egress ? tunnel_request(target, egress->credentials) : "") {}
 
 Task<Result<tcp::socket>> Dialer::dial(SteadyTime deadline) {
-  if (endpoints_.empty() || now() > endpoints_until_) {
+  if (endpoints_.empty() || steady_now() > endpoints_until_) {
     Result<TcpEndpoints> resolved = co_await resolve(deadline);
     if (!resolved.ok()) co_return resolved.error();
     endpoints_ = alternate_families(*resolved);
-    endpoints_until_ = now() + kEndpointsKept;
+    endpoints_until_ = steady_now() + kEndpointsKept;
   }
   TcpEndpoints endpoints = endpoints_;
   Result<tcp::socket> socket = co_await connect_first(executor_, std::move(endpoints), deadline);

@@ -2,19 +2,17 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <system_error>
 #include <utility>
+
+#include "http/await.h"
 
 namespace holdfast::http {
 namespace {
 
 using boost::asio::ip::tcp;
-
-constexpr auto kAwait = boost::asio::as_tuple(boost::asio::use_awaitable_t<>());
 
 class PlainStream : public Stream {
  public:

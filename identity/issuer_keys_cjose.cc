@@ -15,7 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kTokenBytesMax = 16 * 1024;
 constexpr std::size_t kRsaBitsMin = 2048;
 
 struct JwkRelease {
@@ -31,10 +30,6 @@ struct Key {
   Jwk jwk;
   std::string alg;  // Empty: any that suits its kind.
 };
-
-Error invalid(std::string what) {
-  return {ErrorCode::kInvalid, std::move(what)};
-}
 
 // A string member, or empty.
 std::string text_of(const json& object, const char* name) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kUserAgentBytesMax = 256;
 constexpr std::size_t kBodyBytesMax = 16 * 1024;
-constexpr std::size_t kTextBytesMax = 2048;
+constexpr std::size_t kHeaderTextBytesMax = 2048;
 
 }  // namespace
 
@@ -30,7 +30,7 @@ bool is_blank(std::string_view text) {
 
 std::optional<http::Response> bad_text(const std::string& text, const std::string& name,
                                        Needed needed) {
-  if (text.size() > kTextBytesMax) return problem(400, name + " is too long", name);
+  if (text.size() > kHeaderTextBytesMax) return problem(400, name + " is too long", name);
   if (needed == Needed::kYes && is_blank(text)) {
     return problem(400, "a " + name + " is needed", name);
   }

@@ -22,12 +22,6 @@ constexpr const char* kNoApproval = "there is no approval with that code";
 // How often an officer may be overtaken by others before being told so.
 constexpr int kAttempts = 10;
 
-std::string text_at(const json& document, const char* pointer) {
-  const json::json_pointer place(pointer);
-  if (!document.contains(place) || !document.at(place).is_string()) return {};
-  return document.at(place).get<std::string>();
-}
-
 json stages_json(const Approval& approval) {
   json stages = json::array();
   for (std::size_t i = 0; i < approval.stages.size(); ++i) {
@@ -87,7 +81,7 @@ json approval_json(const Approval& approval, const Officer& officer,
   return shown;
 }
 
-// What the list is asked for.
+// What the list_approvals is asked for.
 struct Listing {
   std::vector<approval::ApprovalState> states;  // Empty: any.
   Page page;
@@ -112,7 +106,7 @@ std::variant<Listing, http::Response> listing_of(const Target& target) {
   return listing;
 }
 
-Task<http::Response> list(const ApiServices& services, const Asked& asked) {
+Task<http::Response> list_approvals(const ApiServices& services, const Asked& asked) {
   std::variant<Listing, http::Response> parsed = listing_of(asked.target);
   if (auto* refusal = std::get_if<http::Response>(&parsed)) co_return std::move(*refusal);
   const Page page = std::get<Listing>(parsed).page;
@@ -130,7 +124,7 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   co_return co_await answer_list(services.log, asked, kApprovals, std::move(shown));
 }
 
-Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {
+Task<http::Response> show_approval(const ApiServices& services, const Asked& asked, Uuid code) {
   const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
   if (!found.ok()) co_return failure(found.error());
   std::optional<json> shown;
@@ -176,8 +170,8 @@ audit::Record decision_record(const Approval& approval, const Asked& asked, cons
 }
 
 // Decides on the approval as it stands; where another step comes first, on what it has become.
-Task<http::Response> decide(const ApiServices& services, const Asked& asked, Uuid code,
-                            const Verb& verb) {
+Task<http::Response> decide_approval(const ApiServices& services, const Asked& asked, Uuid code,
+                                     const Verb& verb) {
   std::variant<std::string, http::Response> text =
       co_await text_of_body(asked, verb.text_name, verb.text_needed);
   if (auto* refusal = std::get_if<http::Response>(&text)) co_return std::move(*refusal);
@@ -213,10 +207,11 @@ Task<http::Response> answer_approvals(const ApiServices& services, const Asked& 
   if (verb != kVerbs.end() && asked.request.head.method != "POST") {
     co_return method_not_allowed("POST");
   }
-  if (!below) co_return co_await list(services, asked);
+  if (!below) co_return co_await list_approvals(services, asked);
   const auto code = parse_uuid(below->item);
-  if (code && verb != kVerbs.end()) co_return co_await decide(services, asked, *code, *verb);
-  if (code && below->verb.empty()) co_return co_await show(services, asked, *code);
+  if (code && verb != kVerbs.end())
+    co_return co_await decide_approval(services, asked, *code, *verb);
+  if (code && below->verb.empty()) co_return co_await show_approval(services, asked, *code);
   co_return problem(404, kNoApproval);
 }
 

@@ -19,7 +19,7 @@ using approval::StoredGeneration;
 using nlohmann::json;
 
 constexpr int kListMax = 200;
-constexpr int kAttempts = 5;
+constexpr int kProposalAttempts = 5;
 constexpr const char* kNoGeneration = "there is no generation of that number";
 
 json generation_json(const StoredGeneration& generation) {
@@ -43,7 +43,7 @@ json generation_json(const StoredGeneration& generation) {
   return shown;
 }
 
-Task<http::Response> list(const ApiServices& services, const Asked& asked) {
+Task<http::Response> list_generations(const ApiServices& services, const Asked& asked) {
   Page page{.before = {}, .limit_max = kListMax};
   for (const audit::Parameter& parameter : asked.target.parameters) {
     if (auto refusal = take_paging(parameter, page)) co_return *std::move(refusal);
@@ -72,7 +72,8 @@ Result<json> shown_in_full(const StoredGeneration& generation, const approval::S
   return shown;
 }
 
-Task<http::Response> show(const ApiServices& services, const Asked& asked, std::int64_t number) {
+Task<http::Response> show_generation(const ApiServices& services, const Asked& asked,
+                                     std::int64_t number) {
   const auto found = co_await services.generations.find(number);
   if (!found.ok()) co_return failure(found.error());
   std::optional<json> shown;
@@ -89,23 +90,23 @@ Task<http::Response> show(const ApiServices& services, const Asked& asked, std::
                                 std::move(shown), kNoGeneration);
 }
 
-struct Verb {
+struct Decision {
   std::string_view path_end;
   const char* event;
   const char* text_name;
   Needed text_needed;
 };
 
-constexpr std::array<Verb, 2> kVerbs = {{{"/approve", "approved", "comment", Needed::kNo},
-                                         {"/reject", "rejected", "reason", Needed::kYes}}};
+constexpr std::array<Decision, 2> kDecisions = {{{"/approve", "approved", "comment", Needed::kNo},
+                                                 {"/reject", "rejected", "reason", Needed::kYes}}};
 
-// What the officer means to decide on, and says to it.
+// What the officer means to decide_generation on, and says to it.
 struct Said {
   std::string sha256;
   std::string text;
 };
 
-Task<std::variant<Said, http::Response>> said(const Asked& asked, const Verb& verb) {
+Task<std::variant<Said, http::Response>> said(const Asked& asked, const Decision& verb) {
   std::variant<json, http::Response> body = co_await body_of(asked);
   if (auto* refusal = std::get_if<http::Response>(&body)) co_return std::move(*refusal);
   Said said;
@@ -128,30 +129,32 @@ Task<std::variant<Said, http::Response>> said(const Asked& asked, const Verb& ve
   co_return said;
 }
 
-// Why this officer may not decide; empty: they may.
+// Why this officer may not decide_generation; empty: they may.
 std::string cannot_decide(const ApiServices& services, const Officer& officer) {
   if (!officer.has(OfficerRole::kAdmin)) {
-    return "You can't decide on rules because your role does not allow it: it takes admin.";
+    return "You can't decide_generation on rules because your role does not allow it: it takes "
+           "admin.";
   }
   if (officer.person.accounts.empty()) {
-    return "You can't decide on rules because your token does not say which person you are.";
+    return "You can't decide_generation on rules because your token does not say which person you "
+           "are.";
   }
   const bool tokens = services.token_approvals == approval::TokenApprovals::kAllowed;
   if (officer.by_api_token && !tokens) {
-    return "You can't decide on rules with an API token: sign in.";
+    return "You can't decide_generation on rules with an API token: sign in.";
   }
   return {};
 }
 
 // Decides on the generation as it stands; where the rules in force change first, once more.
-Task<http::Response> decide(const ApiServices& services, const Asked& asked, std::int64_t number,
-                            const Verb& verb) {
+Task<http::Response> decide_generation(const ApiServices& services, const Asked& asked,
+                                       std::int64_t number, const Decision& verb) {
   const std::string refusal = cannot_decide(services, asked.officer);
   if (!refusal.empty()) co_return problem(403, refusal);
   std::variant<Said, http::Response> body = co_await said(asked, verb);
   if (auto* answer = std::get_if<http::Response>(&body)) co_return std::move(*answer);
   const Said& meant = std::get<Said>(body);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kProposalAttempts; ++attempt) {
     const auto found = co_await services.generations.find(number);
     if (!found.ok()) co_return failure(found.error());
     if (!found->has_value()) co_return problem(404, kNoGeneration);
@@ -185,15 +188,16 @@ Task<http::Response> decide(const ApiServices& services, const Asked& asked, std
 
 Task<http::Response> answer_generations(const ApiServices& services, const Asked& asked) {
   const std::optional<InCollection> below = in_collection(asked.target.path, kGenerations);
-  const auto verb = std::ranges::find(kVerbs, below ? below->verb : "", &Verb::path_end);
-  if (verb == kVerbs.end() && !is_read(asked)) co_return method_not_allowed("GET, HEAD");
-  if (verb != kVerbs.end() && asked.request.head.method != "POST") {
+  const auto verb = std::ranges::find(kDecisions, below ? below->verb : "", &Decision::path_end);
+  if (verb == kDecisions.end() && !is_read(asked)) co_return method_not_allowed("GET, HEAD");
+  if (verb != kDecisions.end() && asked.request.head.method != "POST") {
     co_return method_not_allowed("POST");
   }
-  if (!below) co_return co_await list(services, asked);
+  if (!below) co_return co_await list_generations(services, asked);
   const auto number = parse_number(below->item);
-  if (number && verb != kVerbs.end()) co_return co_await decide(services, asked, *number, *verb);
-  if (number && below->verb.empty()) co_return co_await show(services, asked, *number);
+  if (number && verb != kDecisions.end())
+    co_return co_await decide_generation(services, asked, *number, *verb);
+  if (number && below->verb.empty()) co_return co_await show_generation(services, asked, *number);
   co_return problem(404, kNoGeneration);
 }
 

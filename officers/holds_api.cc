@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kNameBytesMax = 320;
+constexpr std::size_t kMailboxBytesMax = 320;
 
 json hold_json(const Hold& hold) {
   json history = json::array();
@@ -34,7 +34,7 @@ json hold_json(const Hold& hold) {
   return shown;
 }
 
-Task<http::Response> list(const ApiServices& services, const Asked& asked) {
+Task<http::Response> list_holds(const ApiServices& services, const Asked& asked) {
   std::variant<bool, http::Response> all = wants_all(asked, "in_force");
   if (auto* refusal = std::get_if<http::Response>(&all)) co_return std::move(*refusal);
   const WhichHolds which = std::get<bool>(all) ? WhichHolds::kAll : WhichHolds::kInForce;
@@ -62,17 +62,18 @@ std::variant<Placing, http::Response> placing_of(const json& body) {
   const json names = body.value("mailboxes", json());
   for (const json& name : names.is_array() ? names : json::array()) {
     std::string text = name.is_string() ? ascii_lower(name.get<std::string>()) : std::string();
-    if (is_blank(text) || text.size() > kNameBytesMax || to_text(text) != text || text == "me") {
+    if (is_blank(text) || text.size() > kMailboxBytesMax || to_text(text) != text || text == "me") {
       placing.mailboxes.clear();
       break;
     }
     placing.mailboxes.push_back(std::move(text));
   }
   if (placing.mailboxes.empty() || placing.mailboxes.size() > kHoldNamesMax) {
-    return problem(400,
-                   "mailboxes must be a list of 1 to 50 names: user principal names, addresses "
-                   "or object ids, and not me",
-                   "mailboxes");
+    return problem(
+        400,
+        "mailboxes must be a list_holds of 1 to 50 names: user principal names, addresses "
+        "or object ids, and not me",
+        "mailboxes");
   }
   const json reason = body.value("reason", json());
   if (reason.is_string()) placing.reason = reason.get<std::string>();
@@ -133,7 +134,7 @@ Task<http::Response> step(const ApiServices& services, const Asked& asked, Uuid 
 
 Task<http::Response> answer_holds(const ApiServices& services, const Asked& asked) {
   const std::optional<InCollection> below = in_collection(asked.target.path, kHolds);
-  if (!below && is_read(asked)) co_return co_await list(services, asked);
+  if (!below && is_read(asked)) co_return co_await list_holds(services, asked);
   const bool is_post = asked.request.head.method == "POST";
   if (!is_post) co_return method_not_allowed(below ? "POST" : "GET, HEAD, POST");
   if (!below) co_return co_await place(services, asked);

@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/encoding.h"
+#include "base/json.h"
 
 namespace holdfast::officers {
 namespace {
@@ -15,12 +16,6 @@ constexpr int kVersion = 1;
 
 std::string dump(const json& body) {
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::string text_at(const json& document, const char* pointer) {
-  const json::json_pointer place(pointer);
-  if (!document.contains(place) || !document.at(place).is_string()) return {};
-  return document.at(place).get<std::string>();
 }
 
 // The members of `from` by those names, where it has them.

@@ -21,8 +21,8 @@ std::string text_of(const nlohmann::json& body) {
 
 }  // namespace
 
-http::Response json_response(int status, std::string json) {
-  return response(status, "application/json", std::move(json));
+http::Response json_response(int status, std::string body) {
+  return response(status, "application/json", std::move(body));
 }
 
 http::Response json_response(int status, const nlohmann::json& body) {

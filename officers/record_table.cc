@@ -42,7 +42,7 @@ std::string shortened(const std::string& text, std::size_t width_max) {
   return text.substr(0, byte_of(text, head)) + "…" + text.substr(byte_of(text, length - tail));
 }
 
-std::string text_at(const json& record, const char* pointer) {
+std::string shown_at(const json& record, const char* pointer) {
   const json::json_pointer place(pointer);
   if (!record.contains(place)) return {};
   const json& value = record.at(place);
@@ -57,16 +57,17 @@ std::string first_of(std::initializer_list<std::string> texts) {
 }
 
 std::string who(const json& record) {
-  const std::string name = first_of({text_at(record, "/actor/name"), text_at(record, "/actor/user"),
-                                     text_at(record, "/actor/app"), text_at(record, "/access/by")});
+  const std::string name =
+      first_of({shown_at(record, "/actor/name"), shown_at(record, "/actor/user"),
+                shown_at(record, "/actor/app"), shown_at(record, "/access/by")});
   // An unverified claim must not look like a fact.
-  const bool unproven = text_at(record, "/actor/verification") == "none" && !name.empty();
+  const bool unproven = shown_at(record, "/actor/verification") == "none" && !name.empty();
   return unproven ? name + " (?)" : name;
 }
 
 // What people call the mailbox: an address where the names have one, else as the request has it.
 std::string mailbox(const json& record) {
-  std::string key = text_at(record, "/operation/mailbox/key");
+  std::string key = shown_at(record, "/operation/mailbox/key");
   if (key.find('@') != std::string::npos) return key;
   const json::json_pointer place("/operation/mailbox/names");
   if (record.contains(place) && record.at(place).is_array()) {
@@ -76,16 +77,16 @@ std::string mailbox(const json& record) {
       }
     }
   }
-  return first_of({key, text_at(record, "/operation/mailbox/kind")});
+  return first_of({key, shown_at(record, "/operation/mailbox/kind")});
 }
 
 std::string result(const json& record) {
   if (record.contains("malformed")) return "malformed";
   const std::string what =
-      first_of({text_at(record, "/outcome/result"), text_at(record, "/decision/effect"),
-                text_at(record, "/approval/state"), text_at(record, "/system/event")});
+      first_of({shown_at(record, "/outcome/result"), shown_at(record, "/decision/effect"),
+                shown_at(record, "/approval/state"), shown_at(record, "/system/event")});
   const std::string status =
-      first_of({text_at(record, "/outcome/status"), text_at(record, "/decision/status")});
+      first_of({shown_at(record, "/outcome/status"), shown_at(record, "/decision/status")});
   return status.empty() ? what : what + " " + status;
 }
 
@@ -102,7 +103,7 @@ std::string rules(const json& record) {
 
 // 2026-10-05T08:00:00.123456Z reads better as 2026-10-05 08:00:00.123
 std::string when(const json& record) {
-  std::string time = text_at(record, "/time");
+  std::string time = shown_at(record, "/time");
   if (time.size() < 23) return time;
   time.resize(23);
   time[10] = ' ';
@@ -111,13 +112,13 @@ std::string when(const json& record) {
 
 Row row_of(const json& record) {
   Row row = {when(record),
-             text_at(record, "/index"),
-             text_at(record, "/kind"),
+             shown_at(record, "/index"),
+             shown_at(record, "/kind"),
              who(record),
-             text_at(record, "/operation/action"),
-             text_at(record, "/operation/resource"),
+             shown_at(record, "/operation/action"),
+             shown_at(record, "/operation/resource"),
              mailbox(record),
-             text_at(record, "/operation/item"),
+             shown_at(record, "/operation/item"),
              result(record),
              rules(record)};
   for (std::size_t i = 0; i < kColumns; ++i) row[i] = shortened(printable(row[i]), kWidthMax[i]);

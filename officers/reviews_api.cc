@@ -52,7 +52,7 @@ json review_json(const Review& review, const Officer& officer, approval::TokenAp
   return shown;
 }
 
-Task<http::Response> list(const ApiServices& services, const Asked& asked) {
+Task<http::Response> list_reviews(const ApiServices& services, const Asked& asked) {
   approval::ReviewFilter filter;
   Page page;
   for (const audit::Parameter& parameter : asked.target.parameters) {
@@ -80,7 +80,7 @@ Task<http::Response> list(const ApiServices& services, const Asked& asked) {
   co_return co_await answer_list(services.log, asked, kReviews, std::move(shown));
 }
 
-Task<http::Response> show(const ApiServices& services, const Asked& asked, Uuid code) {
+Task<http::Response> show_review(const ApiServices& services, const Asked& asked, Uuid code) {
   const Result<std::optional<Review>> found = co_await services.reviews.find(code);
   if (!found.ok()) co_return failure(found.error());
   std::optional<json> shown;
@@ -137,10 +137,10 @@ Task<http::Response> answer_reviews(const ApiServices& services, const Asked& as
   const bool closes = below && below->verb == "/close";
   if (!closes && !is_read(asked)) co_return method_not_allowed("GET, HEAD");
   if (closes && asked.request.head.method != "POST") co_return method_not_allowed("POST");
-  if (!below) co_return co_await list(services, asked);
+  if (!below) co_return co_await list_reviews(services, asked);
   const auto code = parse_uuid(below->item);
   if (code && closes) co_return co_await close(services, asked, *code);
-  if (code && below->verb.empty()) co_return co_await show(services, asked, *code);
+  if (code && below->verb.empty()) co_return co_await show_review(services, asked, *code);
   co_return problem(404, kNoReview);
 }
 

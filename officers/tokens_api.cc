@@ -41,7 +41,7 @@ audit::Record token_record(const Asked& asked, json change) {
   return record;
 }
 
-Task<http::Response> list(const ApiServices& services, const Asked& asked) {
+Task<http::Response> list_tokens(const ApiServices& services, const Asked& asked) {
   std::variant<bool, http::Response> all = wants_all(asked, "active");
   if (auto* refusal = std::get_if<http::Response>(&all)) co_return std::move(*refusal);
   const WhichTokens which = std::get<bool>(all) ? WhichTokens::kAll : WhichTokens::kActive;
@@ -91,7 +91,8 @@ std::variant<TokenGrant, http::Response> grant_of(const json& body, WallTime now
     grant.roles.push_back(*known);
   }
   if (grant.roles.empty()) {
-    return problem(400, "roles must be a list of auditor, approver and admin, each once", "roles");
+    return problem(400, "roles must be a list_tokens of auditor, approver and admin, each once",
+                   "roles");
   }
   const json life = body.value("expires_in_s", json());
   const std::chrono::seconds lasts(life.is_number_integer() ? life.get<std::int64_t>() : 0);
@@ -159,7 +160,7 @@ Task<http::Response> revoke(const ApiServices& services, const Asked& asked, Uui
 
 Task<http::Response> answer_tokens(const ApiServices& services, const Asked& asked) {
   const std::optional<InCollection> below = in_collection(asked.target.path, kTokens);
-  if (!below && is_read(asked)) co_return co_await list(services, asked);
+  if (!below && is_read(asked)) co_return co_await list_tokens(services, asked);
   const bool is_post = asked.request.head.method == "POST";
   if (!is_post) co_return method_not_allowed(below ? "POST" : "GET, HEAD, POST");
   if (!asked.officer.has(OfficerRole::kAdmin)) {

@@ -9,9 +9,9 @@
 namespace holdfast::officers {
 namespace {
 
-constexpr std::size_t kFileBytesMax = 64 * 1024;
+constexpr std::size_t kWebhookFileBytesMax = 64 * 1024;
 
-constexpr std::string_view kSchema = R"({
+constexpr std::string_view kWebhookSchema = R"({
   "$schema": "http://json-schema.org/draft-04/schema#",
   "type": "object",
   "required": ["webhooks"],
@@ -44,7 +44,7 @@ WebhookFormat format_named(const std::string& name) {
 }  // namespace
 
 Result<std::vector<WebhookTarget>> load_webhooks(const std::string& path) {
-  const Result<std::string> text = read_file(path, kFileBytesMax, Readers::kOwnerOnly);
+  const Result<std::string> text = read_file(path, kWebhookFileBytesMax, Readers::kOwnerOnly);
   if (!text.ok()) return text.error();
   return parse_webhooks(*text, path);
 }
@@ -52,7 +52,8 @@ Result<std::vector<WebhookTarget>> load_webhooks(const std::string& path) {
 Result<std::vector<WebhookTarget>> parse_webhooks(std::string_view yaml, const std::string& file) {
   const Result<config::YamlDocument> document = config::parse_yaml(yaml, file);
   if (!document.ok()) return document.error();
-  if (const Status valid = config::validate(*document, kSchema); !valid.ok()) return valid.error();
+  if (const Status valid = config::validate(*document, kWebhookSchema); !valid.ok())
+    return valid.error();
   std::vector<WebhookTarget> targets;
   std::set<std::string> names;
   const nlohmann::json& list = document->value.at("webhooks");

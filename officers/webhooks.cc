@@ -10,7 +10,7 @@
 namespace holdfast::officers {
 namespace {
 
-constexpr std::chrono::milliseconds kInterval{500};
+constexpr std::chrono::milliseconds kDeliveryInterval{500};
 constexpr std::chrono::milliseconds kSilence{15'000};  // Besides an answer's time.
 constexpr std::chrono::hours kTriedFor{24};
 constexpr int kRefusalsMax = 8;
@@ -144,7 +144,7 @@ void Webhooks::start() {
     Webhook* webhook = made.get();
     loops_.push_back(
         std::make_unique<Loop>(LoopWork{.name = "webhook",
-                                        .interval = kInterval,
+                                        .interval = kDeliveryInterval,
                                         .step = [webhook] { return webhook->step(); },
                                         .interrupt = [webhook] { webhook->interrupt(); }}));
   }

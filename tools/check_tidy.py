@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs clang-tidy over the product's sources: check_tidy.py BUILD_DIR
 
-A file is looked at again only when it, a project header it includes, or .clang-tidy changed: the
-build directory keeps a stamp for each. Prints what clang-tidy found; exits 1 if there is anything.
+Each file is compiled on its own here, so an `#include` that it lacks shows. It is looked at again
+only when it, a project header it includes, or .clang-tidy changed: the build directory keeps a stamp
+for each. Prints what clang-tidy found; exits 1 if there is anything.
 """
 import concurrent.futures
 import hashlib
@@ -39,18 +40,29 @@ def check(source: pathlib.Path, build: pathlib.Path) -> str:
     wanted = content_hash(source)
     if stamp.exists() and stamp.read_text() == wanted:
         return ""
-    done = subprocess.run(["clang-tidy-19", "--quiet", "-p", build, source], cwd=ROOT,
+    done = subprocess.run(["clang-tidy-19", "--quiet", "-p", build / "tidy", source], cwd=ROOT,
                           capture_output=True, text=True)
     if done.returncode:
         return done.stdout or done.stderr
-    stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(wanted)
     return ""
 
 
+def one_by_one(entry: dict) -> list[dict]:
+    """The command that compiles several sources at once, for each of them; one for a single source."""
+    batch = pathlib.Path(entry["file"])
+    if batch.parent.name != "Unity":
+        return [entry]
+    return [{**entry, "file": source, "command": entry["command"].replace(str(batch), source)}
+            for source in INCLUDE.findall(batch.read_text())]
+
+
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
-    commands = json.loads((build / "compile_commands.json").read_text())
+    commands = [command for entry in json.loads((build / "compile_commands.json").read_text())
+                for command in one_by_one(entry)]
+    (build / "tidy").mkdir(exist_ok=True)
+    (build / "tidy" / "compile_commands.json").write_text(json.dumps(commands))
     sources = sorted({pathlib.Path(entry["file"]) for entry in commands})
     sources = [path for path in sources
                if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in FOLDERS]

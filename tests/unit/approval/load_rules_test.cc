@@ -12,20 +12,20 @@
 namespace holdfast::approval {
 namespace {
 
-struct Case {
+struct Mistake {
   const char* name;
-  std::string text;     // Of the rule file, from line 3 on; lines 1 and 2 are kHead.
+  std::string text;     // Of the rule file, from line 3 on; lines 1 and 2 are kRulesHead.
   const char* problem;  // Exactly, all lines.
 };
 
-constexpr const char* kHead = "schema: 1\nrevision: test\n";
+constexpr const char* kRulesHead = "schema: 1\nrevision: test\n";
 constexpr const char* kNoRules = "rules: []\n";
 
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const Mistake& c, std::ostream* out) {
   *out << c.name;
 }
 
-std::string case_name(const testing::TestParamInfo<Case>& info) {
+std::string mistake_name(const testing::TestParamInfo<Mistake>& info) {
   return info.param.name;
 }
 
@@ -34,7 +34,7 @@ std::string rule(const std::string& members) {
   return "rules:\n  - id: r\n    effect: deny\n    " + members + "\n";
 }
 
-class BadRules : public testing::TestWithParam<Case> {};
+class BadRules : public testing::TestWithParam<Mistake> {};
 
 TEST_P(BadRules, AreRefusedWithFileLineAndKey) {
   const RuleFiles files;
@@ -42,208 +42,224 @@ TEST_P(BadRules, AreRefusedWithFileLineAndKey) {
   files.write("empty.csv", "");
   files.write("utf16.csv", "\xff\xfeh\0e\0");
   files.write("quote.csv", "a@contoso.com\n\"b@contoso.com\n");
-  EXPECT_EQ(files.problem(kHead + GetParam().text), GetParam().problem);
+  EXPECT_EQ(files.problem(kRulesHead + GetParam().text), GetParam().problem);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Schema, BadRules,
     testing::Values(
-        Case{"not_yaml", "rules: [",
-             "rules.yaml:3: not valid YAML: end of sequence flow not found"},
-        Case{"duplicate_key", "rules: []\nrules: []\n",
-             "rules.yaml:4: the key \"rules\" is already on line 3"},
-        Case{"unknown_key", "rules: []\nrulez: []\n",
-             "rules.yaml:4: /rulez: unknown key \"rulez\""},
-        Case{"unknown_rule_key", rule("colour: red"),
-             "rules.yaml:6: /rules/0/colour: unknown key \"colour\""},
-        Case{"unknown_condition", rule("when: { moon: full }"),
-             "rules.yaml:6: /rules/0/when/moon: unknown key \"moon\""},
-        Case{"unknown_actor_key", rule("when: { actor: { name: Adele } }"),
-             "rules.yaml:6: /rules/0/when/actor/name: unknown key \"name\""},
-        Case{"no_rules", "", "rules.yaml:1: missing key rules"},
-        Case{"default_allow", "default: allow\nrules: []\n",
-             "rules.yaml:3: /default: must be deny"},
-        Case{"missing_id", "rules:\n  - effect: deny\n", "rules.yaml:4: /rules/0: missing key id"},
-        Case{"missing_effect", "rules:\n  - id: a\n", "rules.yaml:4: /rules/0: missing key effect"},
-        Case{"bad_effect", "rules:\n  - { id: a, effect: maybe }\n",
-             "rules.yaml:4: /rules/0/effect: must be one of deny, require_approval, allow, "
-             "break_glass"},
-        Case{"bad_mode", rule("mode: off"),
-             "rules.yaml:6: /rules/0/mode: must be one of enforce, monitor"},
-        Case{"bad_id", "rules:\n  - { id: 'a b', effect: deny }\n",
-             "rules.yaml:4: /rules/0/id: must be a name of at most 64 letters, digits, dots, "
-             "hyphens and underscores"},
-        Case{"wrong_type", rule("when: [action]"),
-             "rules.yaml:6: /rules/0/when: must be a mapping (key: value)"},
-        Case{"number_for_text", rule("when: { action: 7 }"),
-             "rules.yaml:6: /rules/0/when/action: must be one of the types string, array, object"},
-        Case{"empty_when", rule("when: {}"), "rules.yaml:6: /rules/0/when: must not be empty"},
-        Case{"empty_array", rule("when: { action: [] }"),
-             "rules.yaml:6: /rules/0/when/action: must not be empty"},
-        Case{"any_in_is_for_affected_mailboxes", rule("when: { mailbox: { any_in: x } }"),
-             "rules.yaml:6: /rules/0/when/mailbox/any_in: unknown key \"any_in\""},
-        Case{"bad_duration", "lists: { l: { file: x.csv, max_age: 1 day } }\nrules: []\n",
-             "rules.yaml:3: /lists/l/max_age: must be a duration such as 30s, 15m, 24h or 7d"},
-        Case{"bad_time_of_day", rule("when: { time: { from: '8:00', to: '18:00' } }"),
-             "rules.yaml:6: /rules/0/when/time/from: must be a time of day such as 08:00"},
-        Case{"bad_day", rule("when: { time: { days: [monday] } }"),
-             "rules.yaml:6: /rules/0/when/time/days/0: must be one of mon, tue, wed, thu, fri, "
-             "sat, sun"},
-        Case{"bad_approver", "approvers: { a: { group: lawyers } }\nrules: []\n",
-             "rules.yaml:3: /approvers/a/group: must be an object id such as "
-             "3f2c0a52-0000-4000-8000-000000000001"}),
-    case_name);
+        Mistake{"not_yaml", "rules: [",
+                "rules.yaml:3: not valid YAML: end of sequence flow not found"},
+        Mistake{"duplicate_key", "rules: []\nrules: []\n",
+                "rules.yaml:4: the key \"rules\" is already on line 3"},
+        Mistake{"unknown_key", "rules: []\nrulez: []\n",
+                "rules.yaml:4: /rulez: unknown key \"rulez\""},
+        Mistake{"unknown_rule_key", rule("colour: red"),
+                "rules.yaml:6: /rules/0/colour: unknown key \"colour\""},
+        Mistake{"unknown_condition", rule("when: { moon: full }"),
+                "rules.yaml:6: /rules/0/when/moon: unknown key \"moon\""},
+        Mistake{"unknown_actor_key", rule("when: { actor: { name: Adele } }"),
+                "rules.yaml:6: /rules/0/when/actor/name: unknown key \"name\""},
+        Mistake{"no_rules", "", "rules.yaml:1: missing key rules"},
+        Mistake{"default_allow", "default: allow\nrules: []\n",
+                "rules.yaml:3: /default: must be deny"},
+        Mistake{"missing_id", "rules:\n  - effect: deny\n",
+                "rules.yaml:4: /rules/0: missing key id"},
+        Mistake{"missing_effect", "rules:\n  - id: a\n",
+                "rules.yaml:4: /rules/0: missing key effect"},
+        Mistake{"bad_effect", "rules:\n  - { id: a, effect: maybe }\n",
+                "rules.yaml:4: /rules/0/effect: must be one of deny, require_approval, allow, "
+                "break_glass"},
+        Mistake{"bad_mode", rule("mode: off"),
+                "rules.yaml:6: /rules/0/mode: must be one of enforce, monitor"},
+        Mistake{"bad_id", "rules:\n  - { id: 'a b', effect: deny }\n",
+                "rules.yaml:4: /rules/0/id: must be a name of at most 64 letters, digits, dots, "
+                "hyphens and underscores"},
+        Mistake{"wrong_type", rule("when: [action]"),
+                "rules.yaml:6: /rules/0/when: must be a mapping (key: value)"},
+        Mistake{
+            "number_for_text", rule("when: { action: 7 }"),
+            "rules.yaml:6: /rules/0/when/action: must be one of the types string, array, object"},
+        Mistake{"empty_when", rule("when: {}"), "rules.yaml:6: /rules/0/when: must not be empty"},
+        Mistake{"empty_array", rule("when: { action: [] }"),
+                "rules.yaml:6: /rules/0/when/action: must not be empty"},
+        Mistake{"any_in_is_for_affected_mailboxes", rule("when: { mailbox: { any_in: x } }"),
+                "rules.yaml:6: /rules/0/when/mailbox/any_in: unknown key \"any_in\""},
+        Mistake{"bad_duration", "lists: { l: { file: x.csv, max_age: 1 day } }\nrules: []\n",
+                "rules.yaml:3: /lists/l/max_age: must be a duration such as 30s, 15m, 24h or 7d"},
+        Mistake{"bad_time_of_day", rule("when: { time: { from: '8:00', to: '18:00' } }"),
+                "rules.yaml:6: /rules/0/when/time/from: must be a time of day such as 08:00"},
+        Mistake{"bad_day", rule("when: { time: { days: [monday] } }"),
+                "rules.yaml:6: /rules/0/when/time/days/0: must be one of mon, tue, wed, thu, fri, "
+                "sat, sun"},
+        Mistake{"bad_approver", "approvers: { a: { group: lawyers } }\nrules: []\n",
+                "rules.yaml:3: /approvers/a/group: must be an object id such as "
+                "3f2c0a52-0000-4000-8000-000000000001"}),
+    mistake_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Lint, BadRules,
     testing::Values(
-        Case{"unknown_approvers",
-             "rules:\n  - id: r\n    effect: require_approval\n    approve:\n"
-             "      stages: [ { from: nobody } ]\n",
-             "rules.yaml:7: /rules/0/approve/stages/0/from: unknown approvers \"nobody\""},
-        Case{"the_same_approvers_twice",
-             "approvers: { c: { group: 3f2c0a52-0000-4000-8000-000000000001 } }\n"
-             "rules:\n  - id: r\n    effect: require_approval\n    approve:\n"
-             "      stages: [ { from: c }, { from: c } ]\n",
-             "rules.yaml:8: /rules/0/approve/stages/1/from: the same people in two stages: give "
-             "one stage a higher count"},
-        Case{"duplicate_id", "rules:\n  - { id: a, effect: deny }\n  - { id: a, effect: allow }\n",
-             "rules.yaml:5: /rules/1/id: duplicate rule id \"a\" (also /rules/0)"},
-        Case{"unknown_list", rule("when: { mailbox: { in: nobody } }"),
-             "rules.yaml:6: /rules/0/when/mailbox/in: unknown list \"nobody\""},
-        Case{"limit_on_a_denial", rule("limit: { count: 2, per: 1h }"),
-             "rules.yaml:6: /rules/0/limit: limit is for rules with effect: allow or "
-             "require_approval"},
-        Case{"limit_on_break_glass",
-             "rules:\n  - { id: r, effect: break_glass, limit: { count: 2, per: 1h } }\n",
-             "rules.yaml:4: /rules/0/limit: limit is for rules with effect: allow or "
-             "require_approval"},
-        Case{"approve_on_break_glass",
-             "rules:\n  - { id: r, effect: break_glass, approve: { use_within: 1h } }\n",
-             "rules.yaml:4: /rules/0/approve: approve is only for rules with effect: "
-             "require_approval"},
-        Case{"review_of_what_is_allowed",
-             "rules:\n  - { id: r, effect: allow, review_within: 1h }\n",
-             "rules.yaml:4: /rules/0/review_within: review_within is only for rules with effect: "
-             "break_glass"},
-        Case{"limit_without_a_time", rule("limit: { count: 2 }"),
-             "rules.yaml:6: /rules/0/limit: missing key per"},
-        Case{"limit_over_too_long",
-             "rules:\n  - id: r\n    effect: allow\n"
-             "    limit: { count: 2, per: 32d }\n",
-             "rules.yaml:6: /rules/0/limit/per: at most 31d"},
-        Case{"one_mailbox_of_each_mailbox",
-             "rules:\n  - id: r\n    effect: allow\n"
-             "    limit: { count: 2, per: 1h, by: mailbox, distinct_mailboxes: 2 }\n",
-             "rules.yaml:6: /rules/0/limit/distinct_mailboxes: by mailbox there is only one"},
-        Case{"approval_terms_of_a_plain_limit",
-             "rules:\n  - id: r\n    effect: allow\n"
-             "    limit: { count: 2, per: 1h }\n    approve: { use_within: 1h }\n",
-             "rules.yaml:7: /rules/0/approve: approve is only for rules with effect: "
-             "require_approval"},
-        Case{"approval_over_approval",
-             "rules:\n  - id: r\n    effect: require_approval\n"
-             "    limit: { count: 2, per: 1h, over: require_approval }\n",
-             "rules.yaml:6: /rules/0/limit/over: this rule's calls need approval anyway"},
-        Case{"unknown_list_of_affected", rule("when: { affected_mailboxes: { any_in: nobody } }"),
-             "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in: unknown list \"nobody\""},
-        Case{"affected_by_name", rule("when: { affected_mailboxes: { any_in: [Jane] } }"),
-             "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in/0: \"Jane\" is neither a mail "
-             "address nor an object id"},
-        Case{"nothing_between", rule("when: { message_age: { min: 2h, max: 90m } }"),
-             "rules.yaml:6: /rules/0/when/message_age: min is more than max, so nothing is between "
-             "them"},
-        Case{"nothing_of_that_size", rule("when: { size: { min: 2, max: 1 } }"),
-             "rules.yaml:6: /rules/0/when/size: min is more than max, so nothing is between them"},
-        Case{"no_day", rule("valid_from: next-week"),
-             "rules.yaml:6: /rules/0/valid_from: \"next-week\" is neither a day such as 2026-10-05 "
-             "nor a time such as 2026-10-05T10:00:00+02:00"},
-        Case{"never_valid", rule("valid_from: 2026-10-05\n    valid_to: 2026-10-04"),
-             "rules.yaml:7: /rules/0/valid_to: valid_to is not after valid_from"},
-        Case{"unknown_calendar", rule("when: { time: { during: holidays } }"),
-             "rules.yaml:6: /rules/0/when/time/during: unknown calendar \"holidays\""},
-        Case{"unknown_action", rule("when: { action: [recall, delete] }"),
-             "rules.yaml:6: /rules/0/when/action/1: \"delete\" is not an action (permanentDelete, "
-             "recall, hardDelete, remediate, purgeData)"},
-        Case{
+        Mistake{"unknown_approvers",
+                "rules:\n  - id: r\n    effect: require_approval\n    approve:\n"
+                "      stages: [ { from: nobody } ]\n",
+                "rules.yaml:7: /rules/0/approve/stages/0/from: unknown approvers \"nobody\""},
+        Mistake{"the_same_approvers_twice",
+                "approvers: { c: { group: 3f2c0a52-0000-4000-8000-000000000001 } }\n"
+                "rules:\n  - id: r\n    effect: require_approval\n    approve:\n"
+                "      stages: [ { from: c }, { from: c } ]\n",
+                "rules.yaml:8: /rules/0/approve/stages/1/from: the same people in two stages: give "
+                "one stage a higher count"},
+        Mistake{"duplicate_id",
+                "rules:\n  - { id: a, effect: deny }\n  - { id: a, effect: allow }\n",
+                "rules.yaml:5: /rules/1/id: duplicate rule id \"a\" (also /rules/0)"},
+        Mistake{"unknown_list", rule("when: { mailbox: { in: nobody } }"),
+                "rules.yaml:6: /rules/0/when/mailbox/in: unknown list \"nobody\""},
+        Mistake{"limit_on_a_denial", rule("limit: { count: 2, per: 1h }"),
+                "rules.yaml:6: /rules/0/limit: limit is for rules with effect: allow or "
+                "require_approval"},
+        Mistake{"limit_on_break_glass",
+                "rules:\n  - { id: r, effect: break_glass, limit: { count: 2, per: 1h } }\n",
+                "rules.yaml:4: /rules/0/limit: limit is for rules with effect: allow or "
+                "require_approval"},
+        Mistake{"approve_on_break_glass",
+                "rules:\n  - { id: r, effect: break_glass, approve: { use_within: 1h } }\n",
+                "rules.yaml:4: /rules/0/approve: approve is only for rules with effect: "
+                "require_approval"},
+        Mistake{
+            "review_of_what_is_allowed",
+            "rules:\n  - { id: r, effect: allow, review_within: 1h }\n",
+            "rules.yaml:4: /rules/0/review_within: review_within is only for rules with effect: "
+            "break_glass"},
+        Mistake{"limit_without_a_time", rule("limit: { count: 2 }"),
+                "rules.yaml:6: /rules/0/limit: missing key per"},
+        Mistake{"limit_over_too_long",
+                "rules:\n  - id: r\n    effect: allow\n"
+                "    limit: { count: 2, per: 32d }\n",
+                "rules.yaml:6: /rules/0/limit/per: at most 31d"},
+        Mistake{"one_mailbox_of_each_mailbox",
+                "rules:\n  - id: r\n    effect: allow\n"
+                "    limit: { count: 2, per: 1h, by: mailbox, distinct_mailboxes: 2 }\n",
+                "rules.yaml:6: /rules/0/limit/distinct_mailboxes: by mailbox there is only one"},
+        Mistake{"approval_terms_of_a_plain_limit",
+                "rules:\n  - id: r\n    effect: allow\n"
+                "    limit: { count: 2, per: 1h }\n    approve: { use_within: 1h }\n",
+                "rules.yaml:7: /rules/0/approve: approve is only for rules with effect: "
+                "require_approval"},
+        Mistake{"approval_over_approval",
+                "rules:\n  - id: r\n    effect: require_approval\n"
+                "    limit: { count: 2, per: 1h, over: require_approval }\n",
+                "rules.yaml:6: /rules/0/limit/over: this rule's calls need approval anyway"},
+        Mistake{"unknown_list_of_affected",
+                rule("when: { affected_mailboxes: { any_in: nobody } }"),
+                "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in: unknown list \"nobody\""},
+        Mistake{
+            "affected_by_name", rule("when: { affected_mailboxes: { any_in: [Jane] } }"),
+            "rules.yaml:6: /rules/0/when/affected_mailboxes/any_in/0: \"Jane\" is neither a mail "
+            "address nor an object id"},
+        Mistake{
+            "nothing_between", rule("when: { message_age: { min: 2h, max: 90m } }"),
+            "rules.yaml:6: /rules/0/when/message_age: min is more than max, so nothing is between "
+            "them"},
+        Mistake{
+            "nothing_of_that_size", rule("when: { size: { min: 2, max: 1 } }"),
+            "rules.yaml:6: /rules/0/when/size: min is more than max, so nothing is between them"},
+        Mistake{
+            "no_day", rule("valid_from: next-week"),
+            "rules.yaml:6: /rules/0/valid_from: \"next-week\" is neither a day such as 2026-10-05 "
+            "nor a time such as 2026-10-05T10:00:00+02:00"},
+        Mistake{"never_valid", rule("valid_from: 2026-10-05\n    valid_to: 2026-10-04"),
+                "rules.yaml:7: /rules/0/valid_to: valid_to is not after valid_from"},
+        Mistake{"unknown_calendar", rule("when: { time: { during: holidays } }"),
+                "rules.yaml:6: /rules/0/when/time/during: unknown calendar \"holidays\""},
+        Mistake{
+            "unknown_action", rule("when: { action: [recall, delete] }"),
+            "rules.yaml:6: /rules/0/when/action/1: \"delete\" is not an action (permanentDelete, "
+            "recall, hardDelete, remediate, purgeData)"},
+        Mistake{
             "unknown_kind", rule("when: { actor: { kind: robot } }"),
             "rules.yaml:6: /rules/0/when/actor/kind: \"robot\" is not a kind of actor (user, app)"},
-        Case{"user_by_name", rule("when: { actor: { user: adele@contoso.com } }"),
-             "rules.yaml:6: /rules/0/when/actor/user: \"adele@contoso.com\" is not an id such as "
-             "6a1e55aa-0000-4000-8000-000000000004"},
-        Case{"mailbox_by_alias", rule("when: { mailbox: adele }"),
-             "rules.yaml:6: /rules/0/when/mailbox: \"adele\" is neither a mail address nor an "
-             "object id"},
-        Case{"bad_domain", rule("when: { mailbox: { domain: '@contoso.com' } }"),
-             "rules.yaml:6: /rules/0/when/mailbox/domain: \"@contoso.com\" is not a domain such as "
-             "contoso.com"},
-        Case{"bad_network", rule("when: { source_ip: 10.0.0.0/33 }"),
-             "rules.yaml:6: /rules/0/when/source_ip: \"10.0.0.0/33\" is not an IP address or CIDR "
-             "network"},
-        Case{"bits_after_prefix", rule("when: { source_ip: [10.0.0.1/8] }"),
-             "rules.yaml:6: /rules/0/when/source_ip/0: \"10.0.0.1/8\" has bits set after its "
-             "prefix"},
-        Case{"bad_zone", "timezone: Mars/Olympus\nrules: []\n",
-             "rules.yaml:3: /timezone: unknown time zone \"Mars/Olympus\""},
-        Case{"zone_is_no_path", "timezone: ../../../etc/passwd\nrules: []\n",
-             "rules.yaml:3: /timezone: unknown time zone \"../../../etc/passwd\""},
-        Case{"bad_calendar_zone",
-             "calendars: { c: { days: [mon], timezone: Berlin } }\n" +
-                 rule("when: { time: { during: c } }"),
-             "rules.yaml:3: /calendars/c/timezone: unknown time zone \"Berlin\""},
-        Case{"half_a_window", rule("when: { time: { from: '08:00' } }"),
-             "rules.yaml:6: /rules/0/when/time: from and to belong together"},
-        Case{"empty_window", rule("when: { time: { from: '08:00', to: '08:00' } }"),
-             "rules.yaml:6: /rules/0/when/time/from: from must be before to, or after it to run "
-             "over midnight"},
-        Case{"during_and_from",
-             "calendars: { c: { days: [mon] } }\n" +
-                 rule("when: { time: { during: c, days: [tue] } }"),
-             "rules.yaml:7: /rules/0/when/time: time has either during or from, to and days"},
-        Case{"require_on_deny", rule("require: { justification: 3 }"),
-             "rules.yaml:6: /rules/0/require: require is only for rules with effect: "
-             "require_approval or break_glass"},
-        Case{"approve_on_deny", rule("approve: { use_within: 3h }"),
-             "rules.yaml:6: /rules/0/approve: approve is only for rules with effect: "
-             "require_approval"},
-        Case{"bad_regex",
-             "rules:\n  - { id: r, effect: require_approval, require: { ticket: '([a-z' } }\n",
-             "rules.yaml:4: /rules/0/require/ticket: \"([a-z\" is not a regular expression "
-             "(ECMAScript)"},
-        Case{"list_name", "lists: { 'a b': { values: [x] } }\nrules: []\n",
-             "rules.yaml:3: /lists: the name \"a b\" must be of at most 64 letters, digits, dots, "
-             "hyphens and underscores"},
-        Case{"list_without_source", "lists: { l: { max_age: 24h } }\nrules: []\n",
-             "rules.yaml:3: /lists/l: a list has either values or a file"},
-        Case{"list_with_two_sources", "lists: { l: { values: [x], file: y } }\nrules: []\n",
-             "rules.yaml:3: /lists/l: a list has either values or a file"},
-        Case{"age_of_values", "lists: { l: { values: [x], max_age: 24h } }\nrules: []\n",
-             "rules.yaml:3: /lists/l/max_age: max_age is only for lists with a file"},
-        Case{"missing_list_file", "lists: { l: { file: gone.csv } }\nrules: []\n",
-             "rules.yaml:3: /lists/l/file: cannot read \"gone.csv\": No such file or directory"},
-        Case{"list_file_is_a_directory", "lists: { l: { file: . } }\nrules: []\n",
-             "rules.yaml:3: /lists/l/file: cannot read \".\": not a regular file"},
-        Case{
+        Mistake{
+            "user_by_name", rule("when: { actor: { user: adele@contoso.com } }"),
+            "rules.yaml:6: /rules/0/when/actor/user: \"adele@contoso.com\" is not an id such as "
+            "6a1e55aa-0000-4000-8000-000000000004"},
+        Mistake{"mailbox_by_alias", rule("when: { mailbox: adele }"),
+                "rules.yaml:6: /rules/0/when/mailbox: \"adele\" is neither a mail address nor an "
+                "object id"},
+        Mistake{
+            "bad_domain", rule("when: { mailbox: { domain: '@contoso.com' } }"),
+            "rules.yaml:6: /rules/0/when/mailbox/domain: \"@contoso.com\" is not a domain such as "
+            "contoso.com"},
+        Mistake{
+            "bad_network", rule("when: { source_ip: 10.0.0.0/33 }"),
+            "rules.yaml:6: /rules/0/when/source_ip: \"10.0.0.0/33\" is not an IP address or CIDR "
+            "network"},
+        Mistake{"bits_after_prefix", rule("when: { source_ip: [10.0.0.1/8] }"),
+                "rules.yaml:6: /rules/0/when/source_ip/0: \"10.0.0.1/8\" has bits set after its "
+                "prefix"},
+        Mistake{"bad_zone", "timezone: Mars/Olympus\nrules: []\n",
+                "rules.yaml:3: /timezone: unknown time zone \"Mars/Olympus\""},
+        Mistake{"zone_is_no_path", "timezone: ../../../etc/passwd\nrules: []\n",
+                "rules.yaml:3: /timezone: unknown time zone \"../../../etc/passwd\""},
+        Mistake{"bad_calendar_zone",
+                "calendars: { c: { days: [mon], timezone: Berlin } }\n" +
+                    rule("when: { time: { during: c } }"),
+                "rules.yaml:3: /calendars/c/timezone: unknown time zone \"Berlin\""},
+        Mistake{"half_a_window", rule("when: { time: { from: '08:00' } }"),
+                "rules.yaml:6: /rules/0/when/time: from and to belong together"},
+        Mistake{"empty_window", rule("when: { time: { from: '08:00', to: '08:00' } }"),
+                "rules.yaml:6: /rules/0/when/time/from: from must be before to, or after it to run "
+                "over midnight"},
+        Mistake{"during_and_from",
+                "calendars: { c: { days: [mon] } }\n" +
+                    rule("when: { time: { during: c, days: [tue] } }"),
+                "rules.yaml:7: /rules/0/when/time: time has either during or from, to and days"},
+        Mistake{"require_on_deny", rule("require: { justification: 3 }"),
+                "rules.yaml:6: /rules/0/require: require is only for rules with effect: "
+                "require_approval or break_glass"},
+        Mistake{"approve_on_deny", rule("approve: { use_within: 3h }"),
+                "rules.yaml:6: /rules/0/approve: approve is only for rules with effect: "
+                "require_approval"},
+        Mistake{"bad_regex",
+                "rules:\n  - { id: r, effect: require_approval, require: { ticket: '([a-z' } }\n",
+                "rules.yaml:4: /rules/0/require/ticket: \"([a-z\" is not a regular expression "
+                "(ECMAScript)"},
+        Mistake{
+            "list_name", "lists: { 'a b': { values: [x] } }\nrules: []\n",
+            "rules.yaml:3: /lists: the name \"a b\" must be of at most 64 letters, digits, dots, "
+            "hyphens and underscores"},
+        Mistake{"list_without_source", "lists: { l: { max_age: 24h } }\nrules: []\n",
+                "rules.yaml:3: /lists/l: a list has either values or a file"},
+        Mistake{"list_with_two_sources", "lists: { l: { values: [x], file: y } }\nrules: []\n",
+                "rules.yaml:3: /lists/l: a list has either values or a file"},
+        Mistake{"age_of_values", "lists: { l: { values: [x], max_age: 24h } }\nrules: []\n",
+                "rules.yaml:3: /lists/l/max_age: max_age is only for lists with a file"},
+        Mistake{"missing_list_file", "lists: { l: { file: gone.csv } }\nrules: []\n",
+                "rules.yaml:3: /lists/l/file: cannot read \"gone.csv\": No such file or directory"},
+        Mistake{"list_file_is_a_directory", "lists: { l: { file: . } }\nrules: []\n",
+                "rules.yaml:3: /lists/l/file: cannot read \".\": not a regular file"},
+        Mistake{
             "list_file_of_no_bytes", "lists: { l: { file: empty.csv } }\nrules: []\n",
             "empty.csv:1: the list file has no bytes; a list of nobody needs at least a # comment"},
-        Case{"list_file_in_utf16", "lists: { l: { file: utf16.csv } }\nrules: []\n",
-             "utf16.csv:1: the list file is not UTF-8 text"},
-        Case{"list_file_with_open_quote", "lists: { l: { file: quote.csv } }\nrules: []\n",
-             "quote.csv:2: a quote is not closed"},
-        Case{"list_file_of_people",
-             "lists: { l: { file: people.csv } }\n" + rule("when: { mailbox: { in: l } }"),
-             "people.csv:4: \"Jane Doe\" is neither a mail address nor an object id"},
-        Case{"list_of_wrong_kind",
-             "lists: { l: { values: [10.0.0.0/8, a@b.c] } }\n" +
-                 rule("when: { source_ip: { in: l } }"),
-             "rules.yaml:3: /lists/l/values/1: \"a@b.c\" is not an IP address or CIDR network"},
-        Case{"several_at_once",
-             rule("when: { mailbox: { in: nobody }, action: delete, source_ip: home }"),
-             "rules.yaml:6: /rules/0/when/action: \"delete\" is not an action (permanentDelete, "
-             "recall, hardDelete, remediate, purgeData)\nrules.yaml:6: /rules/0/when/mailbox/in: "
-             "unknown list \"nobody\"\nrules.yaml:6: /rules/0/when/source_ip: \"home\" is not an "
-             "IP address or CIDR network"}),
-    case_name);
+        Mistake{"list_file_in_utf16", "lists: { l: { file: utf16.csv } }\nrules: []\n",
+                "utf16.csv:1: the list file is not UTF-8 text"},
+        Mistake{"list_file_with_open_quote", "lists: { l: { file: quote.csv } }\nrules: []\n",
+                "quote.csv:2: a quote is not closed"},
+        Mistake{"list_file_of_people",
+                "lists: { l: { file: people.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "people.csv:4: \"Jane Doe\" is neither a mail address nor an object id"},
+        Mistake{"list_of_wrong_kind",
+                "lists: { l: { values: [10.0.0.0/8, a@b.c] } }\n" +
+                    rule("when: { source_ip: { in: l } }"),
+                "rules.yaml:3: /lists/l/values/1: \"a@b.c\" is not an IP address or CIDR network"},
+        Mistake{
+            "several_at_once",
+            rule("when: { mailbox: { in: nobody }, action: delete, source_ip: home }"),
+            "rules.yaml:6: /rules/0/when/action: \"delete\" is not an action (permanentDelete, "
+            "recall, hardDelete, remediate, purgeData)\nrules.yaml:6: /rules/0/when/mailbox/in: "
+            "unknown list \"nobody\"\nrules.yaml:6: /rules/0/when/source_ip: \"home\" is not an "
+            "IP address or CIDR network"}),
+    mistake_name);
 
 std::string test_of(const std::string& given, const std::string& expect) {
   return "rules:\n  - { id: ok, effect: allow, when: { action: recall } }\ntests:\n"
@@ -254,28 +270,29 @@ std::string test_of(const std::string& given, const std::string& expect) {
 INSTANTIATE_TEST_SUITE_P(
     Tests, BadRules,
     testing::Values(
-        Case{"wrong_effect", test_of("action: recall", "effect: deny"),
-             "rules.yaml:6: /tests/0: test \"the test\" expected deny, got allow by [ok]"},
-        Case{"wrong_rule", test_of("action: recall", "effect: allow, by: [other, another]"),
-             "rules.yaml:6: /tests/0: test \"the test\" expected allow by [another, other], got "
-             "allow by [ok]"},
-        Case{"no_way_past", test_of("action: recall", "effect: allow, break_glass: [b, a]"),
-             "rules.yaml:6: /tests/0: test \"the test\" expected allow, break_glass [a, b], got "
-             "allow by [ok], break_glass []"},
-        Case{"right_effect_by_nobody", test_of("action: permanentDelete", "effect: deny, by: [ok]"),
-             "rules.yaml:6: /tests/0: test \"the test\" expected deny by [ok], got deny by []"},
-        Case{"no_action", test_of("folder: inbox", "effect: deny"),
-             "rules.yaml:7: /tests/0/given: missing key action"},
-        Case{"bad_time", test_of("action: recall, at: noon", "effect: allow"),
-             "rules.yaml:7: /tests/0/given/at: \"noon\" is not a time such as "
-             "2026-10-05T10:00:00+02:00"},
-        Case{"bad_address", test_of("action: recall, source_ip: home", "effect: allow"),
-             "rules.yaml:7: /tests/0/given/source_ip: \"home\" is not an IP address"},
-        Case{"unknown_list", test_of("action: recall, stale_lists: [x]", "effect: allow"),
-             "rules.yaml:7: /tests/0/given/stale_lists/0: unknown list \"x\""},
-        Case{"unknown_given", test_of("action: recall, colour: red", "effect: allow"),
-             "rules.yaml:7: /tests/0/given/colour: unknown key \"colour\""}),
-    case_name);
+        Mistake{"wrong_effect", test_of("action: recall", "effect: deny"),
+                "rules.yaml:6: /tests/0: test \"the test\" expected deny, got allow by [ok]"},
+        Mistake{"wrong_rule", test_of("action: recall", "effect: allow, by: [other, another]"),
+                "rules.yaml:6: /tests/0: test \"the test\" expected allow by [another, other], got "
+                "allow by [ok]"},
+        Mistake{"no_way_past", test_of("action: recall", "effect: allow, break_glass: [b, a]"),
+                "rules.yaml:6: /tests/0: test \"the test\" expected allow, break_glass [a, b], got "
+                "allow by [ok], break_glass []"},
+        Mistake{"right_effect_by_nobody",
+                test_of("action: permanentDelete", "effect: deny, by: [ok]"),
+                "rules.yaml:6: /tests/0: test \"the test\" expected deny by [ok], got deny by []"},
+        Mistake{"no_action", test_of("folder: inbox", "effect: deny"),
+                "rules.yaml:7: /tests/0/given: missing key action"},
+        Mistake{"bad_time", test_of("action: recall, at: noon", "effect: allow"),
+                "rules.yaml:7: /tests/0/given/at: \"noon\" is not a time such as "
+                "2026-10-05T10:00:00+02:00"},
+        Mistake{"bad_address", test_of("action: recall, source_ip: home", "effect: allow"),
+                "rules.yaml:7: /tests/0/given/source_ip: \"home\" is not an IP address"},
+        Mistake{"unknown_list", test_of("action: recall, stale_lists: [x]", "effect: allow"),
+                "rules.yaml:7: /tests/0/given/stale_lists/0: unknown list \"x\""},
+        Mistake{"unknown_given", test_of("action: recall, colour: red", "effect: allow"),
+                "rules.yaml:7: /tests/0/given/colour: unknown key \"colour\""}),
+    mistake_name);
 
 TEST(LoadRules, AMissingFileIsNotFound) {
   const RuleFiles files;
@@ -350,7 +367,7 @@ tests:
 
 TEST(LoadRules, TheHashCoversTheFileAndItsLists) {
   const RuleFiles files;
-  const std::string plain = std::string(kHead) + kNoRules;
+  const std::string plain = std::string(kRulesHead) + kNoRules;
   EXPECT_EQ(files.load(plain)->sha256(), to_hex(sha256(plain)));
 
   files.write("b.csv", "b@contoso.com\n");

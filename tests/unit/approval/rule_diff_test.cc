@@ -12,7 +12,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr std::string_view kBefore = R"(schema: 1
+constexpr std::string_view kOldRules = R"(schema: 1
 revision: "1"
 lists:
   hold: { values: [held@contoso.com, gone@contoso.com] }
@@ -35,14 +35,14 @@ rules:
 )";
 
 std::vector<std::string> changes(const std::vector<std::pair<std::string, std::string>>& edits) {
-  std::string after(kBefore);
+  std::string after(kOldRules);
   for (const auto& [from, to] : edits) {
     const std::size_t at = after.find(from);
     EXPECT_NE(at, std::string::npos) << from;
     after.replace(at, from.size(), to);
   }
   const RuleFiles files;
-  const Result<RuleSet> old = files.load(kBefore);
+  const Result<RuleSet> old = files.load(kOldRules);
   const Result<RuleSet> changed = files.load(after);
   if (!old.ok() || !changed.ok()) return {changed.ok() ? "" : changed.error().message};
   return describe_changes(*old, *changed);
@@ -115,11 +115,11 @@ TEST(RuleDiff, ListsAreComparedEntryByEntry) {
 
 TEST(RuleDiff, AListThatARuleBeginsToNameIsTold) {
   const RuleFiles files;
-  std::string without(kBefore);
+  std::string without(kOldRules);
   const std::string unless = ", unless: { source_ip: { in: networks } }";
   without.erase(without.find(unless), unless.size());
   const RuleSet before = files.load(without).value();
-  const RuleSet after = files.load(kBefore).value();
+  const RuleSet after = files.load(kOldRules).value();
   EXPECT_THAT(describe_changes(before, after),
               Contains("list networks: calls are compared with it now, 1 entry (10.0.0.0/8)"));
 }

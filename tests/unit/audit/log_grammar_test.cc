@@ -7,7 +7,6 @@ namespace holdfast::audit {
 namespace {
 
 using ::testing::HasSubstr;
-using enum Kind;
 
 Uuid uuid(std::uint8_t number) {
   Uuid made;
@@ -17,23 +16,24 @@ Uuid uuid(std::uint8_t number) {
 
 EntryFacts facts(Kind kind, std::uint8_t operation = 0) {
   return {.kind = kind,
-          .role = kind == kApproval || kind == kAccess ? WriterRole::kAudit : WriterRole::kProxy,
-          .writer = uuid(kind == kApproval || kind == kAccess ? 9 : 1),
+          .role = kind == Kind::kApproval || kind == Kind::kAccess ? WriterRole::kAudit
+                                                                   : WriterRole::kProxy,
+          .writer = uuid(kind == Kind::kApproval || kind == Kind::kAccess ? 9 : 1),
           .operation_id = operation == 0 ? Uuid{} : uuid(operation)};
 }
 EntryFacts intent(std::uint8_t operation, std::uint8_t approval = 0) {
-  EntryFacts made = facts(kIntent, operation);
+  EntryFacts made = facts(Kind::kIntent, operation);
   if (approval != 0) made.approval = uuid(approval);
   return made;
 }
 EntryFacts outcome(std::uint8_t operation, CallResult result = CallResult::kExecuted,
                    int status = 0) {
-  EntryFacts made = facts(kOutcome, operation);
+  EntryFacts made = facts(Kind::kOutcome, operation);
   made.result = result;
   made.status = status;
   return made;
 }
-EntryFacts step(ApprovalState state, std::uint8_t approval, Kind kind = kApproval) {
+EntryFacts step(ApprovalState state, std::uint8_t approval, Kind kind = Kind::kApproval) {
   EntryFacts made = facts(kind);
   made.approval = uuid(approval);
   made.approval_state = state;
@@ -50,11 +50,12 @@ std::string last_wrong(const std::vector<EntryFacts>& log) {
 }
 
 TEST(LogGrammar, calls_that_are_in_order) {
-  EXPECT_EQ(last_wrong({intent(1), facts(kDecision, 3), intent(2), outcome(2), outcome(1)}), "");
+  EXPECT_EQ(last_wrong({intent(1), facts(Kind::kDecision, 3), intent(2), outcome(2), outcome(1)}),
+            "");
   EntryFacts settled = outcome(1, CallResult::kUnknown);
   settled.role = WriterRole::kAudit;
   settled.writer = uuid(9);
-  EXPECT_EQ(last_wrong({intent(1), settled, facts(kReconciliation, 1)}), "");
+  EXPECT_EQ(last_wrong({intent(1), settled, facts(Kind::kReconciliation, 1)}), "");
 }
 
 TEST(LogGrammar, an_outcome_has_an_intent_before_it) {
@@ -80,8 +81,8 @@ TEST(LogGrammar, an_outcome_is_its_own_writers_or_unknown) {
 }
 
 TEST(LogGrammar, a_reconciliation_comes_after_the_outcome) {
-  EXPECT_THAT(last_wrong({facts(kReconciliation, 1)}), HasSubstr("no intent before it"));
-  EXPECT_THAT(last_wrong({intent(1), facts(kReconciliation, 1)}),
+  EXPECT_THAT(last_wrong({facts(Kind::kReconciliation, 1)}), HasSubstr("no intent before it"));
+  EXPECT_THAT(last_wrong({intent(1), facts(Kind::kReconciliation, 1)}),
               HasSubstr("no outcome before it"));
 }
 
@@ -107,7 +108,7 @@ TEST(LogGrammar, a_writers_times_never_go_back) {
 
 TEST(LogGrammar, an_approval_is_approved_before_it_is_used) {
   using enum ApprovalState;
-  const EntryFacts filed = step(kPending, 7, kDecision);
+  const EntryFacts filed = step(kPending, 7, Kind::kDecision);
   const EntryFacts approved = step(kApproved, 7);
   EXPECT_EQ(last_wrong({filed, approved, intent(1, 7)}), "");
   EXPECT_THAT(last_wrong({intent(1, 7)}), HasSubstr("was not approved before it"));
@@ -116,14 +117,14 @@ TEST(LogGrammar, an_approval_is_approved_before_it_is_used) {
   EXPECT_THAT(last_wrong({filed, step(kApproved, 8), intent(1, 7)}),
               HasSubstr("was not approved before it"));
   // Only a record of the kind approval approves.
-  EXPECT_THAT(last_wrong({filed, step(kApproved, 7, kDecision), intent(1, 7)}),
+  EXPECT_THAT(last_wrong({filed, step(kApproved, 7, Kind::kDecision), intent(1, 7)}),
               HasSubstr("was not approved before it"));
   for (const ApprovalState end : {kRejected, kExpired, kRevoked}) {
     EXPECT_THAT(last_wrong({approved, step(end, 7), intent(1, 7)}),
                 HasSubstr("was not approved before it"));
   }
   for (const ApprovalState end : {kInvalidated, kCancelled}) {
-    EXPECT_THAT(last_wrong({approved, step(end, 7, kDecision), intent(1, 7)}),
+    EXPECT_THAT(last_wrong({approved, step(end, 7, Kind::kDecision), intent(1, 7)}),
                 HasSubstr("was not approved before it"));
   }
 }
@@ -155,7 +156,7 @@ TEST(LogGrammar, what_cannot_be_read_is_not_held_against_others) {
   LogGrammar grammar;
   grammar.add_unreadable();
   EXPECT_EQ(grammar.add(1, outcome(1)), "");
-  EXPECT_EQ(grammar.add(2, facts(kReconciliation, 2)), "");
+  EXPECT_EQ(grammar.add(2, facts(Kind::kReconciliation, 2)), "");
   EXPECT_EQ(grammar.add(3, intent(3, 7)), "");
   EXPECT_EQ(grammar.add(4, outcome(3)), "");
   EXPECT_NE(grammar.add(5, outcome(3)), "");
@@ -170,8 +171,8 @@ TEST(LogGrammar, lists_what_is_open) {
   ASSERT_EQ(grammar.open().size(), 2U);
   EXPECT_EQ(grammar.open()[0].intent_index, 4U);
   EXPECT_EQ(grammar.open()[1].operation_id, uuid(3));
-  EXPECT_EQ(grammar.count(kIntent), 3U);
-  EXPECT_EQ(grammar.count(kOutcome), 1U);
+  EXPECT_EQ(grammar.count(Kind::kIntent), 3U);
+  EXPECT_EQ(grammar.count(Kind::kOutcome), 1U);
 }
 
 }  // namespace

@@ -18,13 +18,13 @@ using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kOrigin = "audit.test/log";
+constexpr const char* kLogOrigin = "audit.test/log";
 
-TreeHead head(std::uint64_t size, const std::string& seed = "") {
+TreeHead head_over(std::uint64_t size, const std::string& seed = "") {
   return {.size = size, .root = sha256(std::to_string(size) + seed)};
 }
 
-std::string text(const TreeHead& of, const std::string& origin = kOrigin) {
+std::string text(const TreeHead& of, const std::string& origin = kLogOrigin) {
   return checkpoint_text({.origin = origin, .head = of, .extensions = {}});
 }
 
@@ -47,7 +47,7 @@ class VerifyEvidence : public ::testing::Test {
         Policy::parse("witness n " + north_.key().text() + "\nwitness s " + south_.key().text() +
                       "\ngroup both all n s\nquorum both\n");
     EXPECT_TRUE(policy.ok()) << policy.error().message;
-    return EvidenceCheck({.origin = kOrigin, .policy = *policy, .threads = 2});
+    return EvidenceCheck({.origin = kLogOrigin, .policy = *policy, .threads = 2});
   }
   EvidenceReport report(std::string_view lines) {
     EvidenceCheck checked = check();
@@ -65,8 +65,8 @@ auto says(const std::string& what) {
 }
 
 TEST_F(VerifyEvidence, what_holds_becomes_a_root_and_the_quorum_counts) {
-  const std::string lines = cosigned(north_, head(100)) + cosigned(south_, head(100)) +
-                            cosigned(north_, head(200)) + cosigned(stranger_, head(300)) +
+  const std::string lines = cosigned(north_, head_over(100)) + cosigned(south_, head_over(100)) +
+                            cosigned(north_, head_over(200)) + cosigned(stranger_, head_over(300)) +
                             evidence_line({.kind = EvidenceKind::kReceipt, .anchor = "sink"}) +
                             "{\"anchor\":\"x\",\"content\":\"\",\"kind\":\"new\",\"received\":"
                             "\"2026-10-05T08:00:00Z\",\"root\":"
@@ -75,16 +75,16 @@ TEST_F(VerifyEvidence, what_holds_becomes_a_root_and_the_quorum_counts) {
   EXPECT_THAT(found.faults.list(), IsEmpty());
   EXPECT_EQ(found.cosignatures, 3U);
   EXPECT_EQ(found.unknown, 1U);
-  EXPECT_EQ(found.witnessed, head(100));
+  EXPECT_EQ(found.witnessed, head_over(100));
   ASSERT_EQ(found.roots.size(), 2U);
-  EXPECT_EQ(found.roots[0].head, head(100));
-  EXPECT_EQ(found.roots[1].head, head(200));
+  EXPECT_EQ(found.roots[0].head, head_over(100));
+  EXPECT_EQ(found.roots[1].head, head_over(200));
   EXPECT_EQ(found.roots[1].from, "the checkpoint that north.test/w has cosigned");
 }
 
 TEST_F(VerifyEvidence, two_trees_of_one_size_are_not_one) {
   const EvidenceReport found =
-      report(cosigned(north_, head(100)) + cosigned(south_, head(100, "other")));
+      report(cosigned(north_, head_over(100)) + cosigned(south_, head_over(100, "other")));
   EXPECT_THAT(found.faults.list(),
               ElementsAre(says("no checkpoint has the cosignatures that the policy requires; the "
                                "newest is over 300 records")));
@@ -92,16 +92,16 @@ TEST_F(VerifyEvidence, two_trees_of_one_size_are_not_one) {
 }
 
 TEST_F(VerifyEvidence, what_is_wrong_is_named) {
-  const std::string good = cosigned(north_, head(7)) + cosigned(south_, head(7));
-  EXPECT_THAT(report(good + cosigned(north_, head(8), head(9))).faults.list(),
+  const std::string good = cosigned(north_, head_over(7)) + cosigned(south_, head_over(7));
+  EXPECT_THAT(report(good + cosigned(north_, head_over(8), head_over(9))).faults.list(),
               ElementsAre(says("the cosignature of north.test/w over 9 records: the cosignature of "
                                "north.test/w is wrong")));
   const FakeWitness impostor("north.test/w");
-  EXPECT_THAT(report(good + cosigned(impostor, head(9))).faults.list(),
+  EXPECT_THAT(report(good + cosigned(impostor, head_over(9))).faults.list(),
               ElementsAre(says("over 9 records: not a signature of north.test/w")));
   const std::string no_line = evidence_line({.kind = EvidenceKind::kCosignature,
                                              .anchor = "north.test/w",
-                                             .head = head(9),
+                                             .head = head_over(9),
                                              .content = "no line"});
   EXPECT_THAT(report(good + no_line).faults.list(),
               ElementsAre(says("over 9 records: not a signature line")));
@@ -111,7 +111,7 @@ TEST_F(VerifyEvidence, what_is_wrong_is_named) {
 }
 
 TEST_F(VerifyEvidence, only_the_last_file_may_be_short) {
-  const std::string good = cosigned(north_, head(7)) + cosigned(south_, head(7));
+  const std::string good = cosigned(north_, head_over(7)) + cosigned(south_, head_over(7));
   EvidenceCheck checked = check();
   checked.add_file(0, good);
   checked.add_file(1, good);
@@ -120,12 +120,12 @@ TEST_F(VerifyEvidence, only_the_last_file_may_be_short) {
 }
 
 TEST_F(VerifyEvidence, a_checkpoint_brings_cosignatures_of_its_own) {
-  Note note{.text = text(head(5))};
+  Note note{.text = text(head_over(5))};
   note.signatures = {north_.cosign(note.text, 1'790'000'000),
                      south_.cosign(note.text, 1'790'000'000)};
   EvidenceCheck checked = check();
   checked.add_note(format_note(note));
-  EXPECT_EQ(std::move(checked).finish(5).witnessed, head(5));
+  EXPECT_EQ(std::move(checked).finish(5).witnessed, head_over(5));
 
   note.signatures[1].bytes.back() ^= 1;
   EvidenceCheck wrong = check();
@@ -137,8 +137,8 @@ TEST_F(VerifyEvidence, a_checkpoint_brings_cosignatures_of_its_own) {
 }
 
 TEST_F(VerifyEvidence, nothing_is_required_where_nobody_asks_for_it) {
-  EvidenceCheck checked({.origin = kOrigin});
-  checked.add_file(0, cosigned(north_, head(7)));
+  EvidenceCheck checked({.origin = kLogOrigin});
+  checked.add_file(0, cosigned(north_, head_over(7)));
   const EvidenceReport found = std::move(checked).finish(7);
   EXPECT_THAT(found.faults.list(), IsEmpty());
   EXPECT_THAT(found.roots, IsEmpty());

@@ -10,7 +10,7 @@ namespace holdfast::graph {
 namespace {
 
 // What a request must come to, in one word: the action when guarded, else the class.
-struct Case {
+struct Shape {
   const char* name;
   const char* method;
   std::string target;
@@ -23,7 +23,7 @@ std::string verdict(const Classification& c) {
                                                    : std::string(to_string(c.request_class));
 }
 
-Classification classify_case(const Case& c) {
+Classification classify_case(const Shape& c) {
   std::vector<HeaderView> headers;
   const std::string_view header = c.header;
   if (const std::size_t colon = header.find(": "); colon != std::string_view::npos) {
@@ -34,8 +34,8 @@ Classification classify_case(const Case& c) {
 }
 
 template <std::size_t N>
-void check(const Case (&cases)[N]) {
-  for (const Case& c : cases) {
+void check(const Shape (&cases)[N]) {
+  for (const Shape& c : cases) {
     const Classification result = classify_case(c);
     EXPECT_EQ(verdict(result), c.expected)
         << c.name << ": " << c.method << " " << c.target << " (" << result.reason << ")";

@@ -47,25 +47,25 @@ void expect_rewritten(const std::string& text, const std::string& expected,
   EXPECT_EQ(rewrite(text, 1, content), expected);
 }
 
-struct Case {
+struct Rewriting {
   const char* name;
   const char* text;
   const char* expected;  // nullptr: as it was.
   Content content = Content::kPlain;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& each) {
+std::ostream& operator<<(std::ostream& out, const Rewriting& each) {
   return out << each.name;
 }
 
-class Links : public ::testing::TestWithParam<Case> {};
+class Links : public ::testing::TestWithParam<Rewriting> {};
 
 TEST_P(Links, AreRewrittenHoweverTheTextIsCut) {
-  const Case& each = GetParam();
+  const Rewriting& each = GetParam();
   expect_rewritten(each.text, each.expected == nullptr ? each.text : each.expected, each.content);
 }
 
-const Case kCases[] = {
+const Rewriting kCases[] = {
     {"next_link",
      R"({"value":[],"@odata.nextLink":"https://graph.microsoft.com/v1.0/me?$skip=10"})",
      R"({"value":[],"@odata.nextLink":"https://holdfast.example:8443/v1.0/me?$skip=10"})"},

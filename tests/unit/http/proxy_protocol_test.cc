@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::string_literals;
 using Source = ProxyHeader::Source;
-using State = ProxyHeader::State;
+using HeaderState = ProxyHeader::State;
 
 const std::string kSignature = "\r\n\r\n\0\r\nQUIT\n"s;
 const std::string kIpv4Block = "\xc0\x00\x02\x01\xc6\x33\x64\x02\x30\x39\x01\xbb"s;
@@ -27,26 +27,26 @@ std::string header(int command, int family, const std::string& block) {
 // A header in words, whatever the cuts.
 std::string read(const std::string& bytes) {
   const ProxyHeader whole = parse_proxy_header(bytes);
-  const std::size_t size = whole.state == State::kDone ? whole.size : bytes.size();
+  const std::size_t size = whole.state == HeaderState::kDone ? whole.size : bytes.size();
   for (std::size_t cut = 0; cut < size; ++cut) {
     const ProxyHeader part = parse_proxy_header(bytes.substr(0, cut));
-    if (whole.state == State::kDone) {
-      EXPECT_EQ(part.state, State::kNeedMore) << cut;
+    if (whole.state == HeaderState::kDone) {
+      EXPECT_EQ(part.state, HeaderState::kNeedMore) << cut;
     }
     // Never more than what belongs to it: what follows is somebody else's to read.
-    if (part.state == State::kNeedMore) {
+    if (part.state == HeaderState::kNeedMore) {
       EXPECT_GT(part.size, cut);
-      if (whole.state == State::kDone) {
+      if (whole.state == HeaderState::kDone) {
         EXPECT_LE(part.size, whole.size);
       }
     }
   }
   switch (whole.state) {
-    case State::kNeedMore:
+    case HeaderState::kNeedMore:
       return "more, up to " + std::to_string(whole.size);
-    case State::kInvalid:
+    case HeaderState::kInvalid:
       return "invalid: " + std::string(whole.why);
-    case State::kDone:
+    case HeaderState::kDone:
       break;
   }
   EXPECT_LE(whole.size, bytes.size());

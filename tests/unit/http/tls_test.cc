@@ -28,7 +28,7 @@ class WhoIsThere : public Handler {
   Task<Response> refuse(Unreadable) override { co_return Response{.status = 400}; }
 };
 
-class TlsServer : public testing::TestWithParam<int> {
+class TlsServer : public ::testing::TestWithParam<int> {
  protected:
   void start(ServerTlsOptions tls = {}) {
     // Copies, for reloads to find something else in.
@@ -173,7 +173,7 @@ TEST_P(TlsServer, ResumesNoSessionThatAnotherAuthorityVouchedFor) {
   EXPECT_FALSE(client.resumed());
 }
 
-INSTANTIATE_TEST_SUITE_P(, TlsServer, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
+INSTANTIATE_TEST_SUITE_P(, TlsServer, ::testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
                          [](const auto& each) {
                            return each.param == TLS1_2_VERSION ? "Tls12" : "Tls13";
                          });
@@ -185,7 +185,7 @@ TEST_P(TlsServerLimits, KnowsNoOlderVersion) {
   EXPECT_FALSE(TlsClient(server_->port(), attempt()).connected());
 }
 
-INSTANTIATE_TEST_SUITE_P(, TlsServerLimits, testing::Values(TLS1_VERSION, TLS1_1_VERSION),
+INSTANTIATE_TEST_SUITE_P(, TlsServerLimits, ::testing::Values(TLS1_VERSION, TLS1_1_VERSION),
                          [](const auto& each) {
                            return each.param == TLS1_VERSION ? "Tls10" : "Tls11";
                          });
@@ -199,7 +199,7 @@ TEST_P(TlsServer12, DoesNotRenegotiate) {
   EXPECT_FALSE(client.renegotiates());
 }
 
-INSTANTIATE_TEST_SUITE_P(, TlsServer12, testing::Values(TLS1_2_VERSION),
+INSTANTIATE_TEST_SUITE_P(, TlsServer12, ::testing::Values(TLS1_2_VERSION),
                          [](const auto&) { return "Tls12"; });
 
 TEST(TlsServerFiles, NamesTheAuthorityFileThatItCannotUse) {

@@ -23,7 +23,7 @@ constexpr const char* kTwo = R"(webhooks:
     app: TENANT/App-1
 )";
 
-std::string refusal(const std::string& yaml) {
+std::string refusal_of_file(const std::string& yaml) {
   const auto targets = parse_webhooks(yaml, "webhooks.yaml");
   return targets.ok() ? "" : targets.error().message;
 }
@@ -45,18 +45,19 @@ TEST(WebhookFile, names_who_is_told_and_how) {
 TEST(WebhookFile, what_is_wrong_is_named_without_a_secret) {
   const std::string twice =
       std::string(kTwo) + "  - name: tickets\n    url: https://x.test\n    format: teams\n";
-  EXPECT_EQ(refusal(twice), "webhooks.yaml:9: /webhooks/2/name: is used twice");
-  EXPECT_THAT(refusal("webhooks:\n  - name: a\n    url: https://x.test\n"),
+  EXPECT_EQ(refusal_of_file(twice), "webhooks.yaml:9: /webhooks/2/name: is used twice");
+  EXPECT_THAT(refusal_of_file("webhooks:\n  - name: a\n    url: https://x.test\n"),
               HasSubstr("is needed with the format json"));
-  EXPECT_THAT(refusal("webhooks:\n  - name: a\n    url: https://x.test/key\n    colour: red\n"),
-              HasSubstr("colour"));
+  EXPECT_THAT(
+      refusal_of_file("webhooks:\n  - name: a\n    url: https://x.test/key\n    colour: red\n"),
+      HasSubstr("colour"));
   for (const char* yaml :
        {"webhooks:\n  - name: a\n    url: https://x.test/key\n    secret: short-key\n",
         "webhooks:\n  - name: A B\n    url: https://x.test/key\n    format: slack\n",
         "webhooks:\n  - name: a\n    url: https://x.test/key\n    format: xml\n",
         "webhooks:\n  - name: a\n    url: https://x.test/key\n    format: slack\n    app: one\n"}) {
-    EXPECT_THAT(refusal(yaml), HasSubstr("webhooks.yaml:")) << yaml;
-    EXPECT_THAT(refusal(yaml), Not(HasSubstr("key")));
+    EXPECT_THAT(refusal_of_file(yaml), HasSubstr("webhooks.yaml:")) << yaml;
+    EXPECT_THAT(refusal_of_file(yaml), Not(HasSubstr("key")));
   }
 }
 

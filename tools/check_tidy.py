@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs clang-tidy over the product's sources: check_tidy.py BUILD_DIR
 
-Each file is compiled on its own here, so an `#include` that it lacks shows. It is looked at again
-only when it, a project header it includes, or .clang-tidy changed: the build directory keeps a stamp
+The sources are looked at in the batches that they are compiled in, and a batch only when one of its
+sources, a project header that these include, or .clang-tidy changed: the build directory keeps a stamp
 for each. Prints what clang-tidy found; exits 1 if there is anything.
 """
 import concurrent.futures
@@ -20,9 +20,9 @@ FOLDERS = {"base", "http", "config", "graph", "identity", "audit", "approval", "
            "cli"}
 
 
-def content_hash(source: pathlib.Path) -> str:
-    """Of the file and everything of the project that it includes, directly or not."""
-    seen, todo = set(), [source]
+def content_hash(batch: pathlib.Path) -> str:
+    """Of the batch and everything of the project that it includes, directly or not."""
+    seen, todo = set(), [batch]
     while todo:
         path = todo.pop()
         if path in seen or not path.is_file():
@@ -35,43 +35,32 @@ def content_hash(source: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def check(source: pathlib.Path, build: pathlib.Path) -> str:
-    stamp = build / "tidy" / (source.relative_to(ROOT).as_posix().replace("/", "_") + ".stamp")
-    wanted = content_hash(source)
+def check(batch: pathlib.Path, build: pathlib.Path) -> str:
+    stamp = build / "tidy" / (batch.relative_to(build).as_posix().replace("/", "_") + ".stamp")
+    wanted = content_hash(batch)
     if stamp.exists() and stamp.read_text() == wanted:
         return ""
-    done = subprocess.run(["clang-tidy-19", "--quiet", "-p", build / "tidy", source], cwd=ROOT,
+    done = subprocess.run(["clang-tidy-19", "--quiet", "-p", build, batch], cwd=ROOT,
                           capture_output=True, text=True)
     if done.returncode:
         return done.stdout or done.stderr
+    stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(wanted)
     return ""
 
 
-def one_by_one(entry: dict) -> list[dict]:
-    """The command that compiles several sources at once, for each of them; one for a single source."""
-    batch = pathlib.Path(entry["file"])
-    if batch.parent.name != "Unity":
-        return [entry]
-    return [{**entry, "file": source, "command": entry["command"].replace(str(batch), source)}
-            for source in INCLUDE.findall(batch.read_text())]
-
-
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
-    commands = [command for entry in json.loads((build / "compile_commands.json").read_text())
-                for command in one_by_one(entry)]
-    (build / "tidy").mkdir(exist_ok=True)
-    (build / "tidy" / "compile_commands.json").write_text(json.dumps(commands))
-    sources = sorted({pathlib.Path(entry["file"]) for entry in commands})
-    sources = [path for path in sources
-               if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in FOLDERS]
-    if not sources:
-        print("no sources found")
+    commands = json.loads((build / "compile_commands.json").read_text())
+    files = {pathlib.Path(entry["file"]) for entry in commands}
+    batches = sorted(path for path in files if path.is_relative_to(build) and
+                     path.relative_to(build).parts[0] in FOLDERS)
+    if not batches:
+        print("no batches of sources found; is the preset's CMAKE_UNITY_BUILD on?")
         return 1
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        findings = [text for text in pool.map(lambda path: check(path, build), sources) if text]
-    print("\n".join(findings) if findings else f"tidy: {len(sources)} files clean")
+        findings = [text for text in pool.map(lambda path: check(path, build), batches) if text]
+    print("\n".join(findings) if findings else f"tidy: {len(batches)} batches clean")
     return 1 if findings else 0
 
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "audit/entry.h"
+#include "audit/note_text.h"
 #include "base/files.h"
 
 namespace holdfast::audit {

@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "base/json.h"
+#include "identity/claims.h"
 #include "identity/issuer_keys.h"
 
 namespace holdfast::identity {

@@ -116,4 +116,13 @@ Result<std::vector<ListEntry>> parse_list(std::string_view text) {
   return entries;
 }
 
+std::string list_line(std::string_view value) {
+  const bool is_plain =
+      !value.starts_with('#') && value.find_first_of(",;\t\"") == std::string_view::npos;
+  if (is_plain) return std::string(value) + "\n";
+  std::string line = "\"";
+  for (const char c : value) line += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return line + "\"\n";
+}
+
 }  // namespace holdfast::approval

@@ -48,4 +48,8 @@ struct ListEntry {
 // file of no bytes at all: a half-written list must not pass for an empty one.
 Result<std::vector<ListEntry>> parse_list(std::string_view text);
 
+// The line, with its end, that parse_list() reads as `value`: text without line ends, neither empty
+// nor with space around it.
+std::string list_line(std::string_view value);
+
 }  // namespace holdfast::approval

@@ -10,6 +10,7 @@
 
 #include "approval/loosening.h"
 #include "approval/rule_model.h"
+#include "approval/tightened.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -165,13 +166,12 @@ Status RuleWatcher::offer(const RuleSet& own) {
     const Result<Generations::Standing> standing =
         generations_.standing(options_.writer, own.sha256());
     if (!standing.ok()) return standing.error();
+    const Result<bool> changed = tighten(own, *standing);
+    if (!changed.ok() && changed.error().code != ErrorCode::kNotFound) return changed.error();
+    // What is new is judged by what is in force now.
+    if (!changed.ok() || *changed) continue;
     if (is_known(own, *standing)) {
-      if (standing->active_sha256 != own.sha256()) {
-        log_warning("this proxy's rule files are not what is in force",
-                    {{"generation", standing->same},
-                     {"state", standing->same_state},
-                     {"active", standing->active}});
-      }
+      note_difference(own, *standing);
       return generations_.note_source(options_.writer, own.sha256());
     }
     std::optional<GenerationName> active;
@@ -203,6 +203,49 @@ Status RuleWatcher::offer(const RuleSet& own) {
     }
   }
   return Error{ErrorCode::kUnavailable, "others keep changing the rules"};
+}
+
+Result<bool> RuleWatcher::tighten(const RuleSet& own, const Generations::Standing& standing) {
+  if (options_.people == PeopleNeeded::kOne || standing.active == 0) return false;
+  if (standing.active_sha256 == own.sha256()) return false;
+  const Result<Generation> active = load(standing.active);
+  if (!active.ok()) {
+    if (active.error().code == ErrorCode::kInvalid) return false;
+    return active.error();
+  }
+  if (loosenings(active->rules, own).empty()) return false;
+  const RuleSet tighter = tightened(active->rules, own, clock_.now());
+  // A list with nothing new in it is as new as this proxy's own, and is believed for as long.
+  if (Status kept = generations_.keep(*tighter.data().sources); !kept.ok()) return kept.error();
+  if (tighter.sha256() == standing.active_sha256) return false;
+  // What is not an offer any more changes nothing.
+  const bool is_over = standing.same_state == "superseded" && is_known(own, standing);
+  if (is_over) return false;
+  const GenerationName before = name_of(*active);
+  const Status appended =
+      append(generation_offer(standing.newest + 1, tighter, {}, options_.people, before));
+  if (!appended.ok()) {
+    if (appended.error().code == ErrorCode::kNotFound) return appended.error();
+    return Error{appended.error().code,
+                 "the audit log cannot take the record of it: " + appended.error().message};
+  }
+  log_info("names that lists gained are in force, the rest of what is new is judged by itself",
+           {{"generation", standing.newest + 1}, {"sha256", tighter.sha256()}});
+  return true;
+}
+
+// Once for each difference: a list that is kept fresh is read again and again.
+void RuleWatcher::note_difference(const RuleSet& own, const Generations::Standing& standing) {
+  std::tuple<std::int64_t, std::string, std::int64_t> difference;
+  if (standing.active_sha256 != own.sha256()) {
+    difference = {standing.same, standing.same_state, standing.active};
+  }
+  if (difference == difference_) return;
+  difference_ = difference;
+  if (standing.active_sha256 == own.sha256()) return;
+  log_warning(
+      "this proxy's rule files are not what is in force",
+      {{"generation", standing.same}, {"state", standing.same_state}, {"active", standing.active}});
 }
 
 Result<Generation> RuleWatcher::load(std::int64_t number) {

@@ -7,8 +7,9 @@
 // Files are an offer when they are not what they were when this proxy last looked (it remembers in
 // the database, over restarts), or, of a proxy that is new, when nobody has offered them before.
 // What loosens nothing, and anything where one person is enough, is activated by the record that
-// offers it; else it waits for an admin. Whatever this proxy's own files are, it decides by the
-// bytes of the active generation.
+// offers it; else it waits for an admin, but for the names that lists gained, which are activated
+// first (tightened.h). Whatever this proxy's own files are, it decides by the bytes of the active
+// generation.
 //
 // What does not load, and an offer that the audit log cannot take, changes nothing, is logged as an
 // error once for each reason, and is tried again until it works: a list may arrive after the file
@@ -22,6 +23,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "approval/generations_postgres.h"
@@ -62,6 +64,10 @@ class RuleWatcher {
   Status read_again();
   Status read_files();
   Status offer(const RuleSet& own);
+  // Lets what lists of `own` restrict take effect, where `own` itself has to wait. True: another
+  // generation is active now.
+  Result<bool> tighten(const RuleSet& own, const Generations::Standing& standing);
+  void note_difference(const RuleSet& own, const Generations::Standing& standing);
   // Whether there is nothing to offer.
   bool is_known(const RuleSet& own, const Generations::Standing& standing) const;
   Result<Generation> load(std::int64_t number);
@@ -85,6 +91,8 @@ class RuleWatcher {
   std::string seen_;                      // What the files looked like before the load.
   std::string failure_ = "not read yet";  // Empty: the last load worked.
   std::string follow_failure_;
+  // Between the own files and what is in force: their generation, its state, the active one.
+  std::tuple<std::int64_t, std::string, std::int64_t> difference_;
   Generations::InForce followed_;
   SteadyTime look_at_;
   std::set<std::string> stale_;

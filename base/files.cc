@@ -1,6 +1,7 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace {
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr mode_t kPrivate = 0600;
 constexpr mode_t kOthers = 0077;
+constexpr mode_t kGroupReads = 0640;
 
 Error system_error(const std::string& path, const char* step, int code = errno) {
   return {ErrorCode::kInvalid,
@@ -106,6 +108,26 @@ Status replace_file(const std::string& path, std::string_view bytes) {
   return sync_directory_of(path);
 }
 
+Status publish_file(const std::string& path, std::string_view bytes, WallTime modified) {
+  using std::chrono::nanoseconds;
+  const auto since_epoch = modified.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  const timespec time = {.tv_sec = seconds.count(),
+                         .tv_nsec = nanoseconds(since_epoch - seconds).count()};
+  const std::array<timespec, 2> times = {time, time};
+  const std::string draft = path + ".new";
+  {
+    const File file(draft, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.ok()) return system_error(draft, "open");
+    if (Status written = write_all(file, bytes, draft); !written.ok()) return written;
+    if (::fchmod(file.get(), kGroupReads) != 0) return system_error(draft, "set the mode of");
+    if (::futimens(file.get(), times.data()) != 0) return system_error(draft, "set the time of");
+    if (::fsync(file.get()) != 0) return system_error(draft, "sync");
+  }
+  if (::rename(draft.c_str(), path.c_str()) != 0) return system_error(path, "replace");
+  return sync_directory_of(path);
+}
+
 Status write_file(const std::string& path, std::string_view bytes) {
   const std::string draft = path + ".new";
   {
@@ -130,6 +152,19 @@ Status create_private_file(const std::string& path, std::string_view bytes) {
     }
   }
   return sync_directory_of(path);
+}
+
+Result<FileLock> FileLock::take(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kPrivate);
+  if (descriptor < 0) return system_error(path, "open");
+  FileLock lock(descriptor);
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return system_error(path, "lock");
+  return Error{ErrorCode::kRefused, path + ": another process has it locked"};
+}
+
+FileLock::~FileLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 }  // namespace holdfast

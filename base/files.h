@@ -6,7 +6,9 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace holdfast {
@@ -23,6 +25,10 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Re
 // the old or the new one. Mode 0600.
 Status replace_file(const std::string& path, std::string_view bytes);
 
+// The same for a file that others read and judge by its age: mode 0640, and last modified at
+// `modified`, to the microsecond.
+Status publish_file(const std::string& path, std::string_view bytes, WallTime modified);
+
 // Replaces the file as a whole, as anyone who reads it sees it; after a crash of the machine it may
 // be gone. Mode 0600. For what can be fetched again.
 Status write_file(const std::string& path, std::string_view bytes);
@@ -30,5 +36,22 @@ Status write_file(const std::string& path, std::string_view bytes);
 // Makes the file, mode 0600, and syncs it and its directory. kRefused: there is one already, which
 // is left alone.
 Status create_private_file(const std::string& path, std::string_view bytes);
+
+// Keeps other processes, and other locks of this one, from what the lock file stands for. It ends
+// with its owner, however that ends; the file, mode 0600, stays.
+class FileLock {
+ public:
+  // Makes the file where there is none. kRefused: somebody has it locked.
+  static Result<FileLock> take(const std::string& path);
+
+  FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  FileLock& operator=(FileLock&&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int descriptor) : descriptor_(descriptor) {}
+
+  int descriptor_;
+};
 
 }  // namespace holdfast

@@ -15,18 +15,16 @@ http::ClientOptions graph_client(const config::Config& config, const std::string
           .connect_timeout = config.upstream.connect_timeout};
 }
 
-// Null: Graph is not asked about unknown outcomes.
-std::unique_ptr<identity::GraphCredential> graph_credential(const config::Config& config) {
-  const config::Reconcile& reconcile = config.audit.reconcile;
-  if (!reconcile.token_file.empty()) {
-    return std::make_unique<identity::TokenFile>(reconcile.token_file);
-  }
-  if (reconcile.tenant.empty()) return nullptr;
+// Null: Graph is not asked.
+std::unique_ptr<identity::GraphCredential> graph_credential(const config::Config& config,
+                                                            const config::GraphAccess& access) {
+  if (!access.is_given()) return nullptr;
+  if (!access.token_file.empty()) return std::make_unique<identity::TokenFile>(access.token_file);
   return std::make_unique<identity::ClientCredentials>(
-      graph_client(config, reconcile.authority),
-      identity::ClientCredentials::Application{.tenant = reconcile.tenant,
-                                               .client_id = reconcile.client_id,
-                                               .secret_file = reconcile.client_secret_file,
+      graph_client(config, access.authority),
+      identity::ClientCredentials::Application{.tenant = access.tenant,
+                                               .client_id = access.client_id,
+                                               .secret_file = access.client_secret_file,
                                                .scope = config.upstream.origin + "/.default"});
 }
 
@@ -58,9 +56,14 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.origin = audit.log.origin;
   options.signers = std::move(signers);
   options.checkpoint_file = audit.log.checkpoint_file;
-  options.credential = graph_credential(config);
+  options.credential = graph_credential(config, audit.reconcile.access);
   options.reconcile.graph = graph_client(config, config.upstream.origin);
   options.reconcile.after = audit.reconcile.after;
+  options.hold_credential = graph_credential(config, audit.hold_sync.access);
+  options.hold_sync = {.graph = graph_client(config, config.upstream.origin),
+                       .list_file = audit.hold_sync.list_file,
+                       .holds = audit.hold_sync.holds,
+                       .interval = audit.hold_sync.interval};
   options.anchors = audit.anchors;
   options.webhooks = audit.webhooks;
   options.notice_links = {.audit = audit.public_url, .proxy = config.proxy.public_origin};

@@ -229,18 +229,29 @@ Status check_all_or_none(const Config& config, const std::vector<KeyAndValue>& k
 }
 
 // Graph is asked with one credential or not at all.
-Status check_reconcile(const Config& config) {
-  const Reconcile& reconcile = config.audit.reconcile;
+Status check_graph_access(const Config& config, const std::string& section,
+                          const GraphAccess& access) {
   const std::vector<KeyAndValue> application = {
-      {"audit.reconcile.tenant", reconcile.tenant},
-      {"audit.reconcile.client_id", reconcile.client_id},
-      {"audit.reconcile.client_secret_file", reconcile.client_secret_file}};
+      {section + ".tenant", access.tenant},
+      {section + ".client_id", access.client_id},
+      {section + ".client_secret_file", access.client_secret_file}};
   for (const auto& [given, value] : application) {
-    if (!value.empty() && !reconcile.token_file.empty()) {
-      return invalid(config.where(given), "cannot stand beside audit.reconcile.token_file");
+    if (!value.empty() && !access.token_file.empty()) {
+      return invalid(config.where(given), "cannot stand beside " + section + ".token_file");
     }
   }
   return check_all_or_none(config, application);
+}
+
+Status check_hold_sync(const Config& config) {
+  const HoldSync& sync = config.audit.hold_sync;
+  Status access = check_graph_access(config, "audit.hold_sync", sync.access);
+  if (!access.ok()) return access;
+  return check_all_or_none(
+      config,
+      {{"audit.hold_sync.list_file", sync.list_file},
+       {sync.access.tenant.empty() ? "audit.hold_sync.token_file" : "audit.hold_sync.tenant",
+        sync.access.tenant.empty() ? sync.access.token_file : sync.access.tenant}});
 }
 
 Status check_sign_in(const Config& config) {
@@ -327,8 +338,12 @@ Status check_for(const Config& config, Role role) {
   if (role != Role::kAudit) return {};
   Status signing = check_signing(config);
   if (!signing.ok()) return signing;
-  Status reconciling = check_reconcile(config);
-  return reconciling.ok() ? check_sign_in(config) : reconciling;
+  for (const Status& status :
+       {check_graph_access(config, "audit.reconcile", config.audit.reconcile.access),
+        check_hold_sync(config), check_sign_in(config)}) {
+    if (!status.ok()) return status;
+  }
+  return {};
 }
 
 }  // namespace holdfast::config

@@ -139,15 +139,30 @@ struct LogTree {
   EntryReaders entries = EntryReaders::kOfficers;
 };
 
-// How operations whose outcome is unknown are settled: by asking Graph, with a token from a file or
-// with credentials of an application. Neither: nobody is asked.
-struct Reconcile {
+// What Graph is asked with: a token from a file, or credentials of an application. Neither: it is
+// not asked.
+struct GraphAccess {
   std::string token_file;
   std::string tenant;
   std::string client_id;
   std::string client_secret_file;
   std::string authority = "https://login.microsoftonline.com";  // Scheme, host and port only.
+
+  bool is_given() const { return !token_file.empty() || !tenant.empty(); }
+};
+
+// How operations whose outcome is unknown are settled.
+struct Reconcile {
+  GraphAccess access;
   milliseconds after{600'000};
+};
+
+// A list of the rules that follows eDiscovery's legal holds.
+struct HoldSync {
+  std::string list_file;           // Empty: none does.
+  std::vector<std::string> holds;  // CASE or CASE/HOLD, each checked; none: all there are.
+  milliseconds interval{300'000};
+  GraphAccess access;
 };
 
 // The identity provider that officers sign in with (OpenID Connect). No issuer: API tokens only.
@@ -193,6 +208,7 @@ struct Audit {
   Database database;
   LogTree log;
   Reconcile reconcile;
+  HoldSync hold_sync;
   Anchors anchors;
   Webhooks webhooks;
   milliseconds drain_timeout{10'000};

@@ -128,6 +128,19 @@ Status set(const CidrListKind& kind, Config& config, const json& value) {
   return {};
 }
 
+Status set(const HoldListKind& kind, Config& config, const json& value) {
+  const std::string wanted = "be a list of ids, each CASE or CASE/HOLD";
+  if (!value.is_array()) return must(wanted);
+  std::vector<std::string> holds;
+  for (const json& element : value) {
+    const std::string* text = text_of(element);
+    if (text == nullptr || !is_hold(*text)) return must(wanted + "; not one: " + element.dump());
+    holds.push_back(*text);
+  }
+  kind.at(config) = std::move(holds);
+  return {};
+}
+
 Status set(const CountKind& kind, Config& config, const json& value) {
   if (!value.is_number_integer() || value.get<std::int64_t>() < kind.min ||
       value.get<std::int64_t>() > kind.max) {
@@ -206,7 +219,8 @@ Status set_text(const Field& field, Config& config, const std::string& text) {
   } else if (std::holds_alternative<FlagKind>(field.kind)) {
     if (text == "true" || text == "false") value = text == "true";
   } else if (std::holds_alternative<CidrListKind>(field.kind) ||
-             std::holds_alternative<FileListKind>(field.kind)) {
+             std::holds_alternative<FileListKind>(field.kind) ||
+             std::holds_alternative<HoldListKind>(field.kind)) {
     value = json::array();
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
       const std::size_t end = std::min(text.find(',', begin), text.size());
@@ -243,6 +257,10 @@ ordered_json value_schema(const Field& field) {
           [](const DurationKind&) { return text_schema("^[0-9]+(ms|s|m|h|d)$"); },
           [](const CidrListKind&) {
             return ordered_json{{"type", "array"}, {"items", text_schema("^.+/[0-9]+$")}};
+          },
+          [](const HoldListKind&) {
+            return ordered_json{{"type", "array"},
+                                {"items", text_schema("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?$")}};
           },
           [](const FileListKind&) {
             return ordered_json{{"type", "array"},

@@ -325,35 +325,82 @@ void add_log_tree(std::vector<Field>& table) {
   table.insert(table.end(), rows.begin(), rows.end());
 }
 
-void add_reconcile(std::vector<Field>& table) {
+// What Graph is asked with, in one section of the file.
+struct GraphAccessMeaning {
+  std::string section;
+  std::string token_file;
+  std::string client_id;
+};
+
+template <GraphAccess& (*kAccess)(Config&)>
+void add_graph_access(std::vector<Field>& table, const GraphAccessMeaning& meaning) {
+  const std::string& section = meaning.section;
   const std::vector<Field> rows = {
-      {"audit.reconcile.token_file",
-       FileKind{[](Config& c) -> auto& { return c.audit.reconcile.token_file; }},
-       "File with a Graph access token that may read mailboxes, kept fresh by something else and "
-       "read anew each time. With it, or with the application below, Graph (upstream.origin) is "
-       "asked what became of operations whose outcome is unknown.",
-       "/run/holdfast/graph.token"},
-      {"audit.reconcile.tenant",
-       TextKind{[](Config& c) -> auto& { return c.audit.reconcile.tenant; }},
+      {section + ".token_file", FileKind{[](Config& c) -> auto& { return kAccess(c).token_file; }},
+       meaning.token_file, "/run/holdfast/graph.token"},
+      {section + ".tenant", TextKind{[](Config& c) -> auto& { return kAccess(c).tenant; }},
        "Tenant of the application to ask Graph as (client credentials).",
        "d3b07384-0000-4000-8000-000000000005"},
-      {"audit.reconcile.client_id",
-       TextKind{[](Config& c) -> auto& { return c.audit.reconcile.client_id; }},
-       "Its id. It needs to read mail, calendars, contacts and tasks, and nothing else.",
-       "6a1e55aa-0000-4000-8000-000000000006"},
-      {"audit.reconcile.client_secret_file",
-       FileKind{[](Config& c) -> auto& { return c.audit.reconcile.client_secret_file; }},
+      {section + ".client_id", TextKind{[](Config& c) -> auto& { return kAccess(c).client_id; }},
+       meaning.client_id, "6a1e55aa-0000-4000-8000-000000000006"},
+      {section + ".client_secret_file",
+       FileKind{[](Config& c) -> auto& { return kAccess(c).client_secret_file; }},
        "File that holds its secret.", "/etc/holdfast/graph.secret"},
-      {"audit.reconcile.authority",
-       OriginKind{[](Config& c) -> auto& { return c.audit.reconcile.authority; }},
+      {section + ".authority", OriginKind{[](Config& c) -> auto& { return kAccess(c).authority; }},
        "Where its tokens are issued: scheme, host and port only."},
+  };
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
+GraphAccess& reconcile_access(Config& config) {
+  return config.audit.reconcile.access;
+}
+
+GraphAccess& hold_sync_access(Config& config) {
+  return config.audit.hold_sync.access;
+}
+
+void add_reconcile(std::vector<Field>& table) {
+  add_graph_access<reconcile_access>(
+      table,
+      {.section = "audit.reconcile",
+       .token_file =
+           "File with a Graph access token that may read mailboxes, kept fresh by something else "
+           "and read anew each time. With it, or with the application below, Graph "
+           "(upstream.origin) is asked what became of operations whose outcome is unknown.",
+       .client_id =
+           "Its id. It needs to read mail, calendars, contacts and tasks, and nothing else."});
+  table.push_back(
       {"audit.reconcile.after",
        DurationKind{[](Config& c) -> auto& { return c.audit.reconcile.after; }, 0ms, 24h},
        "How long after an outcome became unknown Graph is first asked: longer than a call can "
-       "still "
-       "be on its way."},
+       "still be on its way."});
+}
+
+void add_hold_sync(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"audit.hold_sync.list_file",
+       StateFileKind{[](Config& c) -> auto& { return c.audit.hold_sync.list_file; }},
+       "List file of the rules that is to name the mailboxes on hold in eDiscovery, written where "
+       "the proxies read it (docs/rules.md). Give the list a max_age in the rules: when Graph "
+       "does not answer, that is what restricts.",
+       "/var/lib/holdfast/lists/legal-hold.csv"},
+      {"audit.hold_sync.holds",
+       HoldListKind{[](Config& c) -> auto& { return c.audit.hold_sync.holds; }},
+       "Which holds, by their ids: CASE/HOLD, or CASE for all holds of a case. Without any: those "
+       "of all cases that are not closed."},
+      {"audit.hold_sync.interval",
+       DurationKind{[](Config& c) -> auto& { return c.audit.hold_sync.interval; }, 100ms, 24h},
+       "How often Graph (upstream.origin) is asked; a small part of the list's max_age."},
   };
   table.insert(table.end(), rows.begin(), rows.end());
+  add_graph_access<hold_sync_access>(
+      table,
+      {.section = "audit.hold_sync",
+       .token_file = "File with a Graph access token that may read eDiscovery, kept fresh by "
+                     "something else and read anew each time; or the application below.",
+       .client_id = "Its id. It needs eDiscovery.Read.All, nothing else, and to be an eDiscovery "
+                    "administrator in Purview to see all cases."});
 }
 
 void add_anchors(std::vector<Field>& table) {
@@ -482,6 +529,7 @@ std::vector<Field> make_fields() {
   add_audit(table);
   add_log_tree(table);
   add_reconcile(table);
+  add_hold_sync(table);
   add_anchors(table);
   add_webhooks(table);
   add_tools(table);

@@ -51,6 +51,10 @@ struct EndpointKind {
 struct CidrListKind {
   std::vector<std::string>& (*at)(Config&);
 };
+// Legal holds of eDiscovery by their ids in Graph: CASE/HOLD, or CASE for all of a case.
+struct HoldListKind {
+  std::vector<std::string>& (*at)(Config&);
+};
 struct CountKind {
   int& (*at)(Config&);
   int min;
@@ -78,9 +82,10 @@ struct ChoiceKind {
   std::vector<std::string> not_built;  // Words of the design that are refused by name.
 };
 
-using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
-                          DatabaseUrlKind, UrlKind, OriginKind, HttpProxyKind, EndpointKind,
-                          CidrListKind, CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
+using Kind =
+    std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind, DatabaseUrlKind,
+                 UrlKind, OriginKind, HttpProxyKind, EndpointKind, CidrListKind, HoldListKind,
+                 CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
 
 struct Field {
   std::string path;

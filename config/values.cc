@@ -128,6 +128,16 @@ bool is_cidr(std::string_view text) {
   return true;
 }
 
+bool is_hold(std::string_view text) {
+  constexpr std::string_view kId =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const auto is_id = [&](std::string_view id) {
+    return !id.empty() && id.find_first_not_of(kId) == std::string_view::npos;
+  };
+  return is_id(text.substr(0, slash)) && (slash == text.size() || is_id(text.substr(slash + 1)));
+}
+
 bool is_http_proxy(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
   if (!text.starts_with(kScheme)) return false;

@@ -31,6 +31,9 @@ bool is_cidr(std::string_view text);
 // bearer tokens to the network.
 bool is_origin(std::string_view text);
 
+// An id, or two with a slash between; ids are letters, digits, hyphens and underscores.
+bool is_hold(std::string_view text);
+
 // http://host:port, nothing else: no path, no user.
 bool is_http_proxy(std::string_view text);
 

@@ -32,13 +32,13 @@ Task<Result<GraphAnswer>> HttpGraphLookup::get(std::string target, const std::st
   answer.headers.remove_hop_by_hop();
   answer.headers.remove("content-length");
   if (!response.stream) {
-    if (response.content.size() > kAnswerBytesMax) {
+    if (response.content.size() > answer_bytes_max_) {
       co_return Error{ErrorCode::kLimit, "Graph's answer is too long"};
     }
     answer.body = std::move(response.content);
     co_return answer;
   }
-  Result<std::string> body = co_await http::read_all(*response.stream, kAnswerBytesMax);
+  Result<std::string> body = co_await http::read_all(*response.stream, answer_bytes_max_);
   if (!body.ok()) co_return body.error();
   answer.body = std::move(*body);
   co_return answer;

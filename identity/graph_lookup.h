@@ -22,7 +22,7 @@ inline constexpr std::size_t kAnswerBytesMax = 64 * 1024;
 struct GraphAnswer {
   int status = 0;
   http::Headers headers;  // Without hop-by-hop and framing headers.
-  std::string body;       // At most kAnswerBytesMax.
+  std::string body;       // At most as long as whoever asks takes.
 };
 
 // Used on one executor, like the client behind it.
@@ -42,8 +42,9 @@ class GraphLookup {
 // questions too.
 class HttpGraphLookup final : public GraphLookup {
  public:
-  HttpGraphLookup(http::Client& client, std::chrono::milliseconds timeout)
-      : client_(client), timeout_(timeout) {}
+  HttpGraphLookup(http::Client& client, std::chrono::milliseconds timeout,
+                  std::size_t answer_bytes_max = kAnswerBytesMax)
+      : client_(client), timeout_(timeout), answer_bytes_max_(answer_bytes_max) {}
 
   Task<Result<GraphAnswer>> get(std::string target, const std::string& bearer_token,
                                 http::Headers more = {}) override;
@@ -51,6 +52,7 @@ class HttpGraphLookup final : public GraphLookup {
  private:
   http::Client& client_;
   const std::chrono::milliseconds timeout_;  // For the answer to one question.
+  const std::size_t answer_bytes_max_;
 };
 
 }  // namespace holdfast::identity

@@ -57,7 +57,7 @@ void Reconciler::settle(const std::vector<audit::Unsettled>& found) {
         {.operation = &operation, .question = *std::move(question), .finding = {}, .asked_at = {}});
   }
   if (due.empty()) return;
-  run(ask(due));
+  runner_.run(ask(due));
   for (const Due& asked : due) {
     if (asked.finding && asked.finding->fate != Fate::kUnclear) record(asked);
   }
@@ -73,20 +73,6 @@ void Reconciler::put_off(const audit::Unsettled& operation, SteadyTime now) {
       retries_.try_emplace(operation.operation_id, Retry{.at = now, .pause = options_.retry_min});
   if (!first) retry->second.pause = std::min(2 * retry->second.pause, options_.retry_max);
   retry->second.at = now + retry->second.pause;
-}
-
-// Runs a task to its end, or until interrupt().
-void Reconciler::run(Task<void> task) {
-  boost::asio::io_context context;
-  boost::asio::co_spawn(context, std::move(task), boost::asio::detached);
-  {
-    MutexLock lock(mutex_);
-    if (interrupted_) return;
-    asking_ = &context;
-  }
-  context.run();
-  MutexLock lock(mutex_);
-  asking_ = nullptr;
 }
 
 Task<void> Reconciler::ask(std::vector<Due>& due) {
@@ -138,9 +124,7 @@ void Reconciler::record(const Due& due) {
 
 void Reconciler::interrupt() {
   source_->interrupt();
-  MutexLock lock(mutex_);
-  interrupted_ = true;
-  if (asking_ != nullptr) asking_->stop();
+  runner_.interrupt();
 }
 
 std::string Reconciler::problem() const {

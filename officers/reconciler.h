@@ -5,7 +5,6 @@
 // The loop's thread calls step(); the rest is for any thread.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -20,6 +19,7 @@
 #include "http/client.h"
 #include "identity/graph_credential.h"
 #include "officers/finding.h"
+#include "officers/task_runner.h"
 
 namespace holdfast::officers {
 
@@ -65,7 +65,6 @@ class Reconciler {
   void put_off(const audit::Unsettled& operation, SteadyTime now);
   Task<void> ask(std::vector<Due>& due);
   void record(const Due& due);
-  void run(Task<void> task);
   void note_problem(std::string why);
 
   const ReconcileOptions options_;
@@ -78,9 +77,8 @@ class Reconciler {
   std::int64_t next_ = 0;  // Where the next visit begins.
   std::map<Uuid, Retry> retries_;
 
+  TaskRunner runner_;
   mutable Mutex mutex_;
-  boost::asio::io_context* asking_ HOLDFAST_GUARDED_BY(mutex_) = nullptr;
-  bool interrupted_ HOLDFAST_GUARDED_BY(mutex_) = false;
   std::string problem_ HOLDFAST_GUARDED_BY(mutex_);
 };
 

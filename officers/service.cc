@@ -4,6 +4,7 @@
 
 #include <array>
 #include <limits>
+#include <tuple>
 
 #include "audit/log_metrics.h"
 #include "audit/settle_postgres.h"
@@ -66,6 +67,19 @@ std::unique_ptr<Loop> reconciling_loop(Reconciler& reconciler) {
                                          .interval = kReconcileInterval,
                                          .step = [&reconciler] { return reconciler.step(); },
                                          .interrupt = [&reconciler] { reconciler.interrupt(); }});
+}
+
+// Keeps a list of the rules as eDiscovery's holds are. What fails there is no reason to turn
+// officers away: the sync says so itself, and the list's age restricts.
+std::unique_ptr<Loop> hold_sync_loop(HoldSync& sync, milliseconds interval) {
+  auto step = [&sync]() -> Result<bool> {
+    std::ignore = sync.step();
+    return false;
+  };
+  return std::make_unique<Loop>(LoopWork{
+      .name = "hold_sync", .interval = interval, .step = std::move(step), .interrupt = [&sync] {
+        sync.interrupt();
+      }});
 }
 
 // Records which approvals have run out.
@@ -166,6 +180,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
   service->anchors_->expose(service->api_metrics_);
   audit::expose_health(*service->log_, service->metrics_);
   if (options.credential) service->start_reconciling(options);
+  if (options.hold_credential) service->start_hold_sync(options);
   const ApiServices services{
       .records = *service->records_,
       .tree = *service->tree_,
@@ -218,6 +233,13 @@ void Service::start_reconciling(ServiceOptions& options) {
   reconciler_ = std::make_unique<Reconciler>(std::move(options.reconcile), std::move(source),
                                              std::move(options.credential), *log_, system_clock());
   loops_.push_back(reconciling_loop(*reconciler_));
+}
+
+void Service::start_hold_sync(ServiceOptions& options) {
+  const milliseconds interval = options.hold_sync.interval;
+  hold_sync_ = std::make_unique<HoldSync>(
+      std::move(options.hold_sync), std::move(options.hold_credential), system_clock(), metrics_);
+  loops_.push_back(hold_sync_loop(*hold_sync_, interval));
 }
 
 ReconcileRole Service::reconcile_role() const {

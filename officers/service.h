@@ -19,6 +19,7 @@
 #include "http/server.h"
 #include "officers/anchors.h"
 #include "officers/api.h"
+#include "officers/hold_sync.h"
 #include "officers/holds_postgres.h"
 #include "officers/loops.h"
 #include "officers/reconciler.h"
@@ -47,6 +48,9 @@ struct ServiceOptions {
   // What Graph is asked with about operations whose outcome is unknown; null: it is not asked.
   std::unique_ptr<identity::GraphCredential> credential;
   ReconcileOptions reconcile;
+  // What Graph is asked with for eDiscovery's holds; null: no list follows them.
+  std::unique_ptr<identity::GraphCredential> hold_credential;
+  HoldSyncOptions hold_sync;
   approval::TokenApprovals token_approvals = approval::TokenApprovals::kRefused;
   std::vector<approval::Network> metrics_from;  // Who /metrics is for.
 };
@@ -75,6 +79,7 @@ class Service {
   void expose_loops();
   void start_loops(const ServiceOptions& options);
   void start_reconciling(ServiceOptions& options);
+  void start_hold_sync(ServiceOptions& options);
   std::vector<std::string> loop_problems() const;
   TreeRole tree_role() const;
   ReconcileRole reconcile_role() const;
@@ -97,6 +102,7 @@ class Service {
   std::unique_ptr<Webhooks> webhooks_;
   std::unique_ptr<audit::TreeKeeper> keeper_;  // Null: this process does not sign.
   std::unique_ptr<Reconciler> reconciler_;     // Null: it asks nobody.
+  std::unique_ptr<HoldSync> hold_sync_;        // Null: no list follows eDiscovery.
   std::vector<std::unique_ptr<Loop>> loops_;   // Complete before the server starts.
   std::unique_ptr<http::Server> server_;
 };

@@ -1,5 +1,6 @@
 // Generations of rules on a real database: who offers what, when it takes effect, and that all
 // replicas have the same.
+#include "approval/rule_model.h"
 #include "tests/integration/generation_fixture.h"
 
 namespace holdfast::testing {
@@ -49,6 +50,74 @@ TEST_F(GenerationTest, what_loosens_waits_and_what_does_not_takes_effect) {
   EXPECT_EQ(states(), "1 superseded, 2 active, 3 rejected");
   EXPECT_FALSE(decide(3, "approved").ok());
   EXPECT_EQ(proxy.number(), 2);
+}
+
+TEST_F(GenerationTest, names_that_a_list_gained_do_not_wait_for_those_it_lost) {
+  Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  const auto holds = [&](const std::string& name) {
+    const auto generation = proxy.store().current();
+    const auto& names = generation->rules.data().lists[0].content->names;
+    return std::ranges::find(names, name) != names.end();
+  };
+  proxy.list("other@contoso.com\n");
+  ASSERT_TRUE(become("1 superseded, 2 active, 3 pending"));
+  ASSERT_TRUE(eventually([&] { return proxy.number() == 2; }));
+  EXPECT_TRUE(holds("held@contoso.com") && holds("other@contoso.com"));
+  EXPECT_EQ(events(), "activated,activated,offered");
+  // What waits is offered anew, against what is in force now.
+  proxy.list("third@contoso.com\n");
+  ASSERT_TRUE(become("1 superseded, 2 superseded, 3 superseded, 4 active, 5 pending"));
+  ASSERT_TRUE(eventually([&] { return proxy.number() == 4; }));
+  EXPECT_TRUE(holds("held@contoso.com") && holds("third@contoso.com"));
+  EXPECT_FALSE(decide(3, "approved").ok());
+  EXPECT_TRUE(decide(5, "approved").ok());
+  ASSERT_TRUE(eventually([&] { return proxy.number() == 5; }));
+  EXPECT_TRUE(holds("third@contoso.com"));
+  EXPECT_FALSE(holds("held@contoso.com") || holds("other@contoso.com"));
+  // The rest of what is new waits whole, and a list with it that gained a name does not.
+  proxy.list("third@contoso.com\nfourth@contoso.com\n");
+  proxy.write(rules_text(
+      "b", kAllow + "  - { id: more, effect: allow }\n" + kHold.substr(kAllow.size()), kHolds));
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
+  ASSERT_TRUE(eventually([&] { return holds("fourth@contoso.com"); }));
+  EXPECT_EQ(proxy.revision(), "a");
+}
+
+TEST_F(GenerationTest, a_list_in_force_is_as_new_as_the_one_that_waits) {
+  Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(become("1 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  proxy.list("# nobody\n");
+  ASSERT_TRUE(become("1 active, 2 pending"));
+  EXPECT_TRUE(proxy.watcher().reload().get().ok());
+  for (const char* state : {"pending", "rejected"}) {
+    if (std::string(state) == "rejected") {
+      EXPECT_TRUE(decide(2, state).ok());
+    }
+    // As if that much time had passed: the bytes were kept as of yesterday.
+    sql("postgres", "UPDATE holdfast.rule_files SET modified = modified - interval '2 days'");
+    const WallTime now = system_clock().now();
+    ASSERT_TRUE(eventually(
+        [&] { return !approval::stale_lists(proxy.store().current()->rules, now).empty(); }));
+    proxy.list("# nobody\n");
+    EXPECT_TRUE(eventually(
+        [&] { return approval::stale_lists(proxy.store().current()->rules, now).empty(); }));
+    EXPECT_EQ(states(), std::string("1 active, 2 ") + state);
+  }
+}
+
+TEST_F(GenerationTest, a_list_of_old_restricts_nobody_again) {
+  Replica& one = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(become("1 active"));
+  one.list("other@contoso.com\n");
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  Replica& two = second(rules_text("a", kHold, kHolds), kTwo);
+  EXPECT_TRUE(two.watcher().reload().get().ok());
+  EXPECT_EQ(states(), "1 superseded, 2 active");
 }
 
 TEST_F(GenerationTest, what_takes_effect_ends_what_waited_before_it_and_no_more) {

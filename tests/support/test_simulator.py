@@ -414,5 +414,63 @@ class FaultsStrike(Case):
                 simulator.control("POST", "faults", fault)
 
 
+class Ediscovery(Case):
+    """Legal holds, as whoever may read eDiscovery sees them."""
+    CASES = "/v1.0/security/cases/ediscoveryCases"
+
+    def setUp(self):
+        super().setUp()
+        self.case, self.closed = simulator.control("GET", "ediscovery")
+        self.hold = self.case["holds"][0]
+        self.holds = f"{self.CASES}/{self.case['case']}/legalHolds"
+
+    def page(self, target):
+        status, _, body = self.call("GET", target, self.app)
+        self.assertEqual(status, 200, body)
+        return json.loads(body)
+
+    def test_holds_are_found_from_the_cases_down(self):
+        self.assertEqual([(case["id"], case["status"]) for case in self.page(self.CASES)["value"]],
+                         [(self.case["case"], "active"), (self.closed["case"], "closed")])
+        self.assertEqual([hold["id"] for hold in self.page(self.holds)["value"]],
+                         [hold["hold"] for hold in self.case["holds"]])
+        one = self.page(f"/beta/security/cases/ediscoverycases('{self.case['case']}')/legalholds/"
+                        + self.hold["hold"])
+        self.assertEqual((one["id"], one["isEnabled"], one["status"]),
+                         (self.hold["hold"], True, "success"))
+
+    def test_user_sources_come_in_pages(self):
+        first = self.page(f"{self.holds}/{self.hold['hold']}/userSources")
+        self.assertEqual(set(first["value"][0]),
+                         {"id", "displayName", "createdDateTime", "createdBy", "email",
+                          "holdStatus", "includedSources", "siteWebUrl"})
+        self.assertTrue(first["@odata.nextLink"].startswith(simulator.origin + self.holds))
+        rest = self.page(first["@odata.nextLink"].removeprefix(simulator.origin))
+        self.assertNotIn("@odata.nextLink", rest)
+        self.assertEqual([source["email"] for source in first["value"] + rest["value"]],
+                         self.hold["emails"])
+
+    def test_it_takes_the_permission_and_an_id_that_is_there(self):
+        self.error(self.call("GET", self.CASES), 403, "Forbidden")
+        other = simulator.token(app="6a1e55aa-0000-4000-8000-000000000009", roles=["Mail.Read"])
+        self.error(self.call("GET", self.CASES, other), 403, "Forbidden")
+        self.error(self.call("GET", self.CASES, "forged"), 401, "InvalidAuthenticationToken")
+        self.error(self.call("GET", f"{self.holds}/none/userSources", self.app), 404, "NotFound")
+        self.error(self.call("GET", f"{self.holds}/{self.hold['hold']}/mail", self.app), 400,
+                   "BadRequest")
+        self.error(self.call("POST", self.CASES, self.app, body={}), 400, "BadRequest")
+
+    def test_a_hold_changes_and_a_reset_brings_it_back(self):
+        changed = simulator.control("POST", "ediscovery", {
+            "case": self.case["case"], "hold": self.hold["hold"], "add": ["new@contoso.com"],
+            "remove": ["held@contoso.com"]})
+        emails = changed[0]["holds"][0]["emails"]
+        self.assertEqual(emails, self.hold["emails"][1:] + ["new@contoso.com"])
+        simulator.reset()
+        self.assertEqual(simulator.control("GET", "ediscovery"), [self.case, self.closed])
+        with self.assertRaises(RuntimeError):
+            simulator.control("POST", "ediscovery", {"case": "none"})
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -6,6 +6,9 @@ POST /_control/faults              arms a fault, see faults.py; GET lists, DELET
 POST /_control/reset               the seeded state again; no requests, no faults
 GET  /_control/mailboxes/{user}    what lies in a mailbox now (?ids=immutable)
 GET  /_control/mailboxes           the same for every user
+GET  /_control/ediscovery           the cases, their legal holds and whom they hold
+POST /_control/ediscovery          changes a hold: {"case", "hold", "add": [emails], "remove"}, or its
+                                   "sources" as they are to be, or the case's "status"
 POST /_control/tokens              mints a token: {"user": upn} or {"app": id, "roles": [...]},
                                    with "expires_in" seconds, "scopes" and "claims" if wanted
 GET  /_control/ready               200 once the simulator serves
@@ -13,6 +16,7 @@ GET  /_control/ready               200 once the simulator serves
 import json
 from urllib.parse import parse_qsl, unquote
 
+from . import ediscovery
 from .faults import BadFault
 from .http1 import Answer
 from .tenant import USER_APP_ID
@@ -77,6 +81,10 @@ class Control:
                 self.log.clear()
                 self.faults.clear()
                 return reply({"reset": True})
+            if name == "ediscovery" and request.method == "GET":
+                return reply(ediscovery.overview(self.tenant))
+            if name == "ediscovery" and request.method == "POST":
+                return reply(ediscovery.change(self.tenant, json.loads(request.body)))
             if name == "tokens" and request.method == "POST":
                 return self.mint(json.loads(request.body))
             if name == "ready" and request.method == "GET":

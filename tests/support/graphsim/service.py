@@ -3,7 +3,7 @@ import json
 import urllib.parse
 import uuid
 
-from . import actions, batch, harddelete, listing, odata
+from . import actions, batch, ediscovery, harddelete, listing, odata
 from .http1 import Answer, http_date
 from .navigation import FAMILY, walk
 from .problem import Problem, error_answer, malformed_id, no_segment
@@ -150,7 +150,7 @@ class Service:
                           did="service document")
         if names == ["$batch"]:
             return batch.execute(self, call)
-        special = harddelete.find(call, names)
+        special = harddelete.find(call, names) or ediscovery.find(call, names)
         if special:
             return special(self.tenant, call)
         return self.on_node(call)

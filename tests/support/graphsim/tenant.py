@@ -140,6 +140,7 @@ class Tenant:
         self.reset()
 
     def reset(self):
+        self.cases = None  # Of eDiscovery, see there; seeded when first asked for.
         self.users = [User(*row[:4]) for row in USERS]
         self.by_name = {name: user for user in self.users for name in user.names()}
         for row, user in zip(USERS, self.users):

@@ -16,7 +16,8 @@ USER_SCOPES = ("Calendars.ReadWrite Calendars.ReadWrite.Shared Contacts.ReadWrit
                "Contacts.ReadWrite.Shared Mail.ReadWrite Mail.ReadWrite.Shared Mail.Send "
                "Tasks.ReadWrite Tasks.ReadWrite.Shared User.Read User.ReadBasic.All openid profile")
 APP_ROLES = ["Calendars.ReadWrite", "Contacts.ReadWrite", "Mail.ReadWrite", "Mail.Send",
-             "Tasks.ReadWrite.All", "User.Read.All", "Group.Read.All", "Organization.Read.All"]
+             "Tasks.ReadWrite.All", "User.Read.All", "Group.Read.All", "Organization.Read.All",
+             "eDiscovery.Read.All"]
 
 
 def encode(data):

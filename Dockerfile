@@ -55,7 +55,7 @@ RUN apt-get update \
       libspdlog1.10 libssl3 libyaml-cpp0.7 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin holdfast \
- && install -d -o holdfast -g holdfast -m 0700 /var/lib/holdfast/spool /var/lib/holdfast/audit \
+ && install -d -o holdfast -g holdfast -m 0700 /var/lib/holdfast/spool /var/lib/holdfast/audit /var/lib/holdfast/lists \
  && install -d /etc/holdfast
 COPY docker/healthcheck.sh /usr/local/bin/holdfast-healthcheck
 COPY --from=build /src/build/release/holdfast /usr/local/bin/holdfast

@@ -9,23 +9,28 @@
 namespace holdfast::cli {
 namespace {
 
-http::ClientOptions graph_client(const config::Config& config, const std::string& origin) {
-  return {.origin = origin,
-          .ca_file = config.upstream.ca_file,
-          .connect_timeout = config.upstream.connect_timeout};
+// How this process gets to Graph.
+http::ClientOptions graph_client(const config::Upstream& upstream, const std::string& credentials) {
+  return {.origin = upstream.origin,
+          .ca_file = upstream.ca_file,
+          .egress_proxy = upstream.egress_proxy,
+          .egress_credentials = credentials,
+          .connect_timeout = upstream.connect_timeout};
 }
 
 // Null: Graph is not asked.
-std::unique_ptr<identity::GraphCredential> graph_credential(const config::Config& config,
-                                                            const config::GraphAccess& access) {
+std::unique_ptr<identity::GraphCredential> graph_credential(const config::GraphAccess& access,
+                                                            const http::ClientOptions& graph) {
   if (!access.is_given()) return nullptr;
   if (!access.token_file.empty()) return std::make_unique<identity::TokenFile>(access.token_file);
+  http::ClientOptions authority = graph;
+  authority.origin = access.authority;
   return std::make_unique<identity::ClientCredentials>(
-      graph_client(config, access.authority),
+      std::move(authority),
       identity::ClientCredentials::Application{.tenant = access.tenant,
                                                .client_id = access.client_id,
                                                .secret_file = access.client_secret_file,
-                                               .scope = config.upstream.origin + "/.default"});
+                                               .scope = graph.origin + "/.default"});
 }
 
 // Null: officers have API tokens only.
@@ -40,7 +45,8 @@ std::unique_ptr<identity::SignInVerifier> sign_in_verifier(const config::SignIn&
 
 officers::ServiceOptions service_options(const config::Config& config, audit::Database database,
                                          officers::Tokens tokens,
-                                         std::vector<audit::NoteSigner> signers) {
+                                         std::vector<audit::NoteSigner> signers,
+                                         const http::ClientOptions& graph) {
   const config::Audit& audit = config.audit;
   officers::ServiceOptions options;
   options.server.address = audit.listen.host;
@@ -56,11 +62,11 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.origin = audit.log.origin;
   options.signers = std::move(signers);
   options.checkpoint_file = audit.log.checkpoint_file;
-  options.credential = graph_credential(config, audit.reconcile.access);
-  options.reconcile.graph = graph_client(config, config.upstream.origin);
+  options.credential = graph_credential(audit.reconcile.access, graph);
+  options.reconcile.graph = graph;
   options.reconcile.after = audit.reconcile.after;
-  options.hold_credential = graph_credential(config, audit.hold_sync.access);
-  options.hold_sync = {.graph = graph_client(config, config.upstream.origin),
+  options.hold_credential = graph_credential(audit.hold_sync.access, graph);
+  options.hold_sync = {.graph = graph,
                        .list_file = audit.hold_sync.list_file,
                        .holds = audit.hold_sync.holds,
                        .interval = audit.hold_sync.interval};
@@ -96,9 +102,15 @@ int run_audit(const Invocation& invocation) {
     return kUsageError;
   }
   if (signers->empty()) log_warning("no audit.log.key_files: this process does not sign the log");
+  const bool asks_graph =
+      config->audit.reconcile.access.is_given() || config->audit.hold_sync.access.is_given();
+  std::optional<std::string> egress = std::string();
+  if (asks_graph) egress = load_egress_credentials(config->upstream);
+  if (!egress) return kUsageError;
   const sigset_t signals = block_role_signals();
-  auto service = officers::Service::start(
-      service_options(*config, *std::move(database), *std::move(tokens), *std::move(signers)));
+  auto service = officers::Service::start(service_options(*config, *std::move(database),
+                                                          *std::move(tokens), *std::move(signers),
+                                                          graph_client(config->upstream, *egress)));
   if (!service.ok()) {
     print_error(service.error().message);
     return kUsageError;

@@ -1,5 +1,6 @@
 #include "cli/load.h"
 
+#include <fstream>
 #include <iostream>
 #include <sstream>
 
@@ -35,6 +36,17 @@ std::optional<audit::Database> load_database(const config::Database& settings) {
   Result<audit::Database> database = audit::read_database(settings.url, settings.password_file);
   if (database.ok()) return *std::move(database);
   print_error(database.error().message);
+  return std::nullopt;
+}
+
+std::optional<std::string> load_egress_credentials(const config::Upstream& upstream) {
+  std::string credentials;
+  if (upstream.egress_credentials_file.empty()) return credentials;
+  std::ifstream file(upstream.egress_credentials_file);
+  if (std::getline(file, credentials) && credentials.find(':') != std::string::npos) {
+    return credentials;
+  }
+  print_error(upstream.egress_credentials_file + ": its first line must be user:password");
   return std::nullopt;
 }
 

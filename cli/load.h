@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "audit/conninfo.h"
 #include "cli/command.h"
@@ -18,6 +19,9 @@ std::optional<config::Config> load_config(const Invocation& invocation);
 
 // The database that a section of the configuration names, with its password. nullopt as above.
 std::optional<audit::Database> load_database(const config::Database& settings);
+
+// user:password for upstream.egress_proxy; empty where none are wanted. nullopt as above.
+std::optional<std::string> load_egress_credentials(const config::Upstream& upstream);
 
 // Prints "holdfast: <message>" on standard error, once for each line of the message.
 void print_error(const std::string& message);

@@ -124,18 +124,6 @@ approval::RuleWatcherOptions watcher_options(const config::Config& config, const
           .interval = config.rules.watch_interval};
 }
 
-// user:password; empty where none are wanted.
-Result<std::string> egress_credentials(const config::Upstream& upstream) {
-  std::string credentials;
-  if (upstream.egress_credentials_file.empty()) return credentials;
-  std::ifstream file(upstream.egress_credentials_file);
-  if (!std::getline(file, credentials) || credentials.find(':') == std::string::npos) {
-    return Error{ErrorCode::kInvalid,
-                 upstream.egress_credentials_file + ": its first line must be user:password"};
-  }
-  return credentials;
-}
-
 int serve(const config::Config& config) {
   approval::RuleStore rules;
   const sigset_t signals = block_role_signals();
@@ -149,11 +137,8 @@ int serve(const config::Config& config) {
   }
   Metrics metrics;
   audit::expose_health(**log, metrics);
-  Result<std::string> credentials = egress_credentials(config.upstream);
-  if (!credentials.ok()) {
-    print_error(credentials.error().message);
-    return kUsageError;
-  }
+  std::optional<std::string> credentials = load_egress_credentials(config.upstream);
+  if (!credentials) return kUsageError;
   proxy::ServiceOptions options = service_options(config);
   options.upstream.egress_credentials = *std::move(credentials);
   audit::QueryWorkers queries(approval_queries(config, *database));

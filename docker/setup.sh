@@ -63,6 +63,11 @@ make_tokens() {
   } | keep officer_tokens
 }
 
+# Of the application that asks Graph; the simulator's until you write yours into it.
+make_graph_secret() {
+  [ -e "$SECRETS/graph_secret" ] || echo simulator-app-secret | keep graph_secret
+}
+
 make_rules() {
   [ -e "$HOME_FOLDER/rules" ] && return
   mkdir -p "$HOME_FOLDER/rules.new/lists"
@@ -76,6 +81,7 @@ for role in postgres proxy audit; do make_password "${role}_password"; done
 make_authority
 for service in proxy audit simulator; do make_certificate "$service"; done
 make_tokens
+make_graph_secret
 make_rules
 
 cat <<TEXT

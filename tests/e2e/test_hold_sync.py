@@ -2,8 +2,10 @@
 import json
 import os
 import re
+import unittest
 
 from base import StackCase
+from egress import EgressProxy
 from holds import wait_until
 from service import fetch
 from stack import Stack
@@ -142,11 +144,13 @@ class HoldSync(StackCase):
         self.assertEqual(self.destroy("alex@contoso.com"), 403)
 
 
-class HoldSyncAsApplication(StackCase):
-    """With an application's id and secret, for one hold by its name; and what it may not see."""
+class HoldSyncAsApplication(unittest.TestCase):
+    """With an application's id and secret, by the way out that the proxy takes, for one hold."""
 
     def test_a_secret_serves_as_well(self):
-        with Stack() as stack:
+        egress = EgressProxy()
+        self.addCleanup(egress.stop)
+        with Stack(config={"upstream.egress_proxy": egress.origin}) as stack:
             case = stack.simulator.control("GET", "ediscovery")[0]
             list_file = stack.folder / "board.csv"
             stack.audit.stop()
@@ -159,3 +163,9 @@ class HoldSyncAsApplication(StackCase):
             stack.audit.start().wait_ready()
             wait_until(list_file.exists, "the list")
             self.assertEqual(list_file.read_text().splitlines()[2:], ["ceo@contoso.com"])
+            # The token and the list, and nothing else asked Graph here.
+            self.assertGreaterEqual(len(egress.asked), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

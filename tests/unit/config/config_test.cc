@@ -401,6 +401,37 @@ TEST_F(ConfigTest, GraphIsAskedWithOneWholeCredentialOrNone) {
   EXPECT_THAT(problem({secret}), HasSubstr("audit.reconcile.tenant is missing beside it"));
   EXPECT_THAT(problem({tenant, client, secret, token}),
               HasSubstr("cannot stand beside audit.reconcile.token_file"));
+
+  const std::string list = "audit.hold_sync.list_file=" + directory_ + "/hold.csv";
+  const std::string holds_token = "audit.hold_sync.token_file=" + file;
+  const std::vector<std::string> application = {"audit.hold_sync.tenant=t",
+                                                "audit.hold_sync.client_id=c",
+                                                "audit.hold_sync.client_secret_file=" + file};
+  std::vector<std::string> whole = application;
+  whole.push_back(list);
+  EXPECT_EQ(problem({list, holds_token}), "");
+  EXPECT_EQ(problem(whole), "");
+  EXPECT_THAT(problem({list}), HasSubstr("audit.hold_sync.token_file is missing beside it"));
+  EXPECT_THAT(problem({holds_token}), HasSubstr("audit.hold_sync.list_file is missing beside it"));
+  EXPECT_THAT(problem(application), HasSubstr("audit.hold_sync.list_file is missing beside it"));
+  whole.push_back(holds_token);
+  EXPECT_THAT(problem(whole), HasSubstr("cannot stand beside audit.hold_sync.token_file"));
+  EXPECT_THAT(problem({list, "audit.hold_sync.client_id=c"}), HasSubstr("is missing beside it"));
+}
+
+TEST_F(ConfigTest, HoldsAreNamedByTheirIds) {
+  const auto holds = [](const std::string& text) {
+    return load_config({.settings = {"audit.hold_sync.holds=" + text}});
+  };
+  const auto both = holds("b0073e4e-4184-41c6-9eb7-8c8cc3e2288b,case_1/0053a61a3b6c");
+  ASSERT_TRUE(both.ok()) << both.error().message;
+  EXPECT_EQ(
+      both->audit.hold_sync.holds,
+      (std::vector<std::string>{"b0073e4e-4184-41c6-9eb7-8c8cc3e2288b", "case_1/0053a61a3b6c"}));
+  EXPECT_TRUE(holds("")->audit.hold_sync.holds.empty());
+  for (const char* text : {"/", "a/", "/b", "a/b/c", "a b", "a,", "a('b')", "../a", "a%2Fb"}) {
+    EXPECT_FALSE(holds(text).ok()) << text;
+  }
 }
 
 TEST_F(ConfigTest, SigningInIsConfiguredWholeOrNotAtAll) {

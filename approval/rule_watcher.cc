@@ -215,12 +215,12 @@ Result<bool> RuleWatcher::tighten(const RuleSet& own, const Generations::Standin
   }
   if (loosenings(active->rules, own).empty()) return false;
   const RuleSet tighter = tightened(active->rules, own, clock_.now());
+  const bool is_same = tighter.sha256() == standing.active_sha256;
+  // Files that were in force once are no offer, and their lists are not either.
+  if (!is_same && standing.same_state == "superseded" && is_known(own, standing)) return false;
   // A list with nothing new in it is as new as this proxy's own, and is believed for as long.
   if (Status kept = generations_.keep(*tighter.data().sources); !kept.ok()) return kept.error();
-  if (tighter.sha256() == standing.active_sha256) return false;
-  // What is not an offer any more changes nothing.
-  const bool is_over = standing.same_state == "superseded" && is_known(own, standing);
-  if (is_over) return false;
+  if (is_same) return false;
   const GenerationName before = name_of(*active);
   const Status appended =
       append(generation_offer(standing.newest + 1, tighter, {}, options_.people, before));

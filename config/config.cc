@@ -247,6 +247,10 @@ Status check_hold_sync(const Config& config) {
   const HoldSync& sync = config.audit.hold_sync;
   Status access = check_graph_access(config, "audit.hold_sync", sync.access);
   if (!access.ok()) return access;
+  if (!sync.holds.empty() && sync.list_file.empty()) {
+    return invalid(config.where("audit.hold_sync.holds"),
+                   "not used without audit.hold_sync.list_file");
+  }
   return check_all_or_none(
       config,
       {{"audit.hold_sync.list_file", sync.list_file},

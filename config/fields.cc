@@ -391,7 +391,8 @@ void add_hold_sync(std::vector<Field>& table) {
        "of all cases that are not closed."},
       {"audit.hold_sync.interval",
        DurationKind{[](Config& c) -> auto& { return c.audit.hold_sync.interval; }, 100ms, 24h},
-       "How often Graph (upstream.origin) is asked; a small part of the list's max_age."},
+       "How often Graph (upstream.origin) is asked; a small part of the list's max_age. After a "
+       "failure it is asked again within half a minute."},
   };
   table.insert(table.end(), rows.begin(), rows.end());
   add_graph_access<hold_sync_access>(

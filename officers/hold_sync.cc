@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
@@ -55,14 +56,18 @@ HoldSync::HoldSync(HoldSyncOptions options, std::unique_ptr<identity::GraphCrede
       clock_(clock),
       began_(clock.now()),
       failures_(metrics.counter("holdfast_hold_sync_failures_total",
-                                "Tries to read eDiscovery's holds that failed.")) {
+                                "Tries to read eDiscovery's holds that failed.")),
+      due_(clock.steady_now()) {
   metrics.gauge_from("holdfast_hold_sync_age_seconds",
                      "Since Graph was asked for what the list of eDiscovery's holds says.", {},
                      [this] { return age_s(); });
 }
 
 Status HoldSync::step() {
+  if (clock_.steady_now() < due_) return {};
   Status done = sync();
+  due_ = clock_.steady_now() +
+         (done.ok() ? options_.interval : std::min(options_.interval, options_.retry));
   // What was broken off says nothing.
   if (!runner_.is_interrupted()) note(done);
   return done;

@@ -33,7 +33,8 @@ struct HoldSyncOptions {
   http::ClientOptions graph;
   std::string list_file;
   std::vector<std::string> holds;  // CASE or CASE/HOLD; none: of all cases that are not closed.
-  std::chrono::milliseconds interval{300'000};  // Between two steps, for who calls them.
+  std::chrono::milliseconds interval{300'000};
+  std::chrono::milliseconds retry{30'000};  // After a failure, where that is sooner.
   std::chrono::milliseconds question_timeout{30'000};
   std::size_t pages_max = 10'000;       // Of one step, all collections together.
   std::size_t mailboxes_max = 200'000;  // What a list of the rules has room for.
@@ -45,7 +46,8 @@ class HoldSync {
   HoldSync(HoldSyncOptions options, std::unique_ptr<identity::GraphCredential> credential,
            const Clock& clock, Metrics& metrics);
 
-  // Asks once and writes. An error is logged when it is another than last time, and counted.
+  // Asks and writes, where it is time again. An error is counted, and logged when it is another
+  // than last time.
   Status step();
 
   void interrupt() { runner_.interrupt(); }
@@ -78,7 +80,9 @@ class HoldSync {
   const WallTime began_;
   Counter& failures_;
   TaskRunner runner_;
-  std::string problem_;  // The loop's thread's own; of the last step, empty: there was none.
+  // The loop's thread's own.
+  SteadyTime due_;
+  std::string problem_;  // Of the last time; empty: there was none.
 };
 
 }  // namespace holdfast::officers

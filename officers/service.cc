@@ -22,7 +22,8 @@ constexpr milliseconds kPartitionInterval{10'000};
 constexpr milliseconds kSettleInterval{2'000};
 constexpr milliseconds kReconcileInterval{1'000};
 constexpr milliseconds kExpireInterval{2'000};
-constexpr milliseconds kTreeInterval{100};  // A checkpoint is at most a second late.
+constexpr milliseconds kHoldSyncInterval{100};  // It knows itself when it is due.
+constexpr milliseconds kTreeInterval{100};      // A checkpoint is at most a second late.
 constexpr milliseconds kLoopStatementTimeout{60'000};
 
 // A loop around one SQL statement, on a connection of its own. It goes on at once while the
@@ -71,15 +72,15 @@ std::unique_ptr<Loop> reconciling_loop(Reconciler& reconciler) {
 
 // Keeps a list of the rules as eDiscovery's holds are. What fails there is no reason to turn
 // officers away: the sync says so itself, and the list's age restricts.
-std::unique_ptr<Loop> hold_sync_loop(HoldSync& sync, milliseconds interval) {
+std::unique_ptr<Loop> hold_sync_loop(HoldSync& sync) {
   auto step = [&sync]() -> Result<bool> {
     std::ignore = sync.step();
     return false;
   };
-  return std::make_unique<Loop>(LoopWork{
-      .name = "hold_sync", .interval = interval, .step = std::move(step), .interrupt = [&sync] {
-        sync.interrupt();
-      }});
+  return std::make_unique<Loop>(LoopWork{.name = "hold_sync",
+                                         .interval = kHoldSyncInterval,
+                                         .step = std::move(step),
+                                         .interrupt = [&sync] { sync.interrupt(); }});
 }
 
 // Records which approvals have run out.
@@ -236,10 +237,9 @@ void Service::start_reconciling(ServiceOptions& options) {
 }
 
 void Service::start_hold_sync(ServiceOptions& options) {
-  const milliseconds interval = options.hold_sync.interval;
   hold_sync_ = std::make_unique<HoldSync>(
       std::move(options.hold_sync), std::move(options.hold_credential), system_clock(), metrics_);
-  loops_.push_back(hold_sync_loop(*hold_sync_, interval));
+  loops_.push_back(hold_sync_loop(*hold_sync_));
 }
 
 ReconcileRole Service::reconcile_role() const {

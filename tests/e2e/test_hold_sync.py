@@ -1,4 +1,4 @@
-"""A list of the rules that follows eDiscovery's legal holds, from Graph to the proxy's decisions."""
+"""A list of the rules that follows eDiscovery's legal holds, from Graph to the decisions."""
 import json
 import os
 import re
@@ -113,7 +113,7 @@ class HoldSync(StackCase):
         self.check_invariants()
 
     def fail_closed(self, change):
-        """Graph that does not say everything: the list stays, grows old and then holds everybody."""
+        """Graph does not say everything: the list stays, grows old and then holds everybody."""
         before = self.list_file.read_text()
         self.simulator.fault("status", 503, times=10**6, method="GET",
                              target_contains="userSources?")  # The second page alone.

@@ -88,7 +88,8 @@ TEST(Tightened, a_list_of_which_the_rules_own_tests_say_otherwise_is_left_alone)
   const std::string tested = kRules + R"(
 tests:
   - name: b is free
-    given: { action: recall, resource: message, mailbox: b@x.org, actor: { user: 11111111-0000-4000-8000-000000000001 } }
+    given: { action: recall, resource: message, mailbox: b@x.org,
+             actor: { user: 11111111-0000-4000-8000-000000000001 } }
     expect: { effect: allow }
 )";
   const RuleSet active = rules("a@x.org\n", kVip, kOld, tested);

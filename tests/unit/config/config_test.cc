@@ -417,6 +417,7 @@ TEST_F(ConfigTest, GraphIsAskedWithOneWholeCredentialOrNone) {
   whole.push_back(holds_token);
   EXPECT_THAT(problem(whole), HasSubstr("cannot stand beside audit.hold_sync.token_file"));
   EXPECT_THAT(problem({list, "audit.hold_sync.client_id=c"}), HasSubstr("is missing beside it"));
+  EXPECT_THAT(problem({"audit.hold_sync.holds=c"}), HasSubstr("not used without"));
 }
 
 TEST_F(ConfigTest, HoldsAreNamedByTheirIds) {

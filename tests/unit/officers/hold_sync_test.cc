@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 #include "base/files.h"
 #include "http/server.h"
@@ -27,6 +28,7 @@ struct Ediscovery {
   std::map<std::string, std::string> pages;
   std::atomic<int> status = 200;
   std::atomic<int> asked = 0;
+  testing::FakeClock* clock = nullptr;  // Where it is: each question takes ten seconds.
 };
 
 class EdiscoveryHandler final : public http::Handler {
@@ -34,6 +36,7 @@ class EdiscoveryHandler final : public http::Handler {
   explicit EdiscoveryHandler(Ediscovery& graph) : graph_(graph) {}
   Task<http::Response> handle(http::Request request) override {
     ++graph_.asked;
+    if (graph_.clock != nullptr) graph_.clock->advance(10s);
     if (graph_.status == -1) {
       boost::asio::steady_timer forever(co_await boost::asio::this_coro::executor);
       forever.expires_at(boost::asio::steady_timer::time_point::max());
@@ -166,6 +169,14 @@ TEST_F(HoldSyncTest, the_same_again_is_only_newer) {
   EXPECT_EQ(*read_file(file_, 10'000, Readers::kAnyone), *bytes);
 }
 
+TEST_F(HoldSyncTest, the_list_is_as_old_as_the_first_question) {
+  graph_.clock = &clock_;
+  const WallTime began = clock_.now();
+  ASSERT_EQ(problem(), "none");
+  EXPECT_EQ(modified(), began);
+  EXPECT_GT(clock_.now(), began);
+}
+
 // One row for each way in which Graph does not say everything.
 TEST_F(HoldSyncTest, fault_whatever_is_missing_leaves_the_list_as_it_was) {
   ASSERT_EQ(problem(), "none");
@@ -255,6 +266,26 @@ TEST_F(HoldSyncTest, one_process_at_a_time_writes_a_list) {
 TEST_F(HoldSyncTest, fault_a_folder_that_is_gone_is_said) {
   std::filesystem::remove_all(folder_.path());
   EXPECT_NE(problem().find(file_), std::string::npos);
+}
+
+TEST_F(HoldSyncTest, it_asks_every_interval_and_sooner_after_a_failure) {
+  HoldSync sync({.graph = {.origin = origin_}, .list_file = file_, .interval = 5min, .retry = 30s},
+                std::make_unique<Credential>(no_credential_), clock_, metrics_);
+  const auto asks_after = [&](std::chrono::seconds time) {
+    clock_.advance(time);
+    const int before = graph_.asked;
+    std::ignore = sync.step();
+    return graph_.asked > before;
+  };
+  EXPECT_TRUE(asks_after(0s));
+  EXPECT_FALSE(asks_after(299s));
+  graph_.status = 503;
+  EXPECT_TRUE(asks_after(1s));
+  EXPECT_FALSE(asks_after(29s));
+  EXPECT_TRUE(asks_after(1s));
+  graph_.status = 200;
+  EXPECT_TRUE(asks_after(30s));
+  EXPECT_FALSE(asks_after(30s));
 }
 
 TEST_F(HoldSyncTest, its_age_is_that_of_the_file_whoever_wrote_it) {

@@ -19,6 +19,12 @@ using std::chrono::milliseconds;
 constexpr std::string_view kInDoubtReason =
     "the commit of the intent was in doubt, so the request was not sent";
 constexpr std::string_view kLeftoverReason = "the process ended before the outcome was known";
+// A batch that takes this long, and more than its records do, waits for the disk or the network.
+// Then the next one is waited for by a part of that time, up to a limit.
+constexpr std::chrono::microseconds kGatherFrom{1'500};
+constexpr std::chrono::microseconds kGatherFromPerRecord{80};
+constexpr int kGatherPart = 4;
+constexpr SteadyTime::duration kGatherMax = std::chrono::milliseconds(1);
 
 Error log_unavailable(std::string why) {
   return {ErrorCode::kUnavailable, "audit log: " + std::move(why)};
@@ -155,7 +161,7 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
       queue_.push_back({.entry = *std::move(entry),
                         .deadline = clock_.steady_now() + options_.append_timeout,
                         .done = std::move(done)});
-      changed_.notify_one();
+      if (queue_.size() == wanted_) changed_.notify_one();
       return;
     }
   }
@@ -292,11 +298,25 @@ LogPostgres::Batch LogPostgres::next_batch() {
     }
     changed_.wait_for(mutex_, std::clamp(wait, milliseconds(1), options_.retry_interval));
   }
+  if (!queue_.empty() && patience_ > patience_.zero()) gather();
   while (!queue_.empty() && batch.size() < options_.batch_max) {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
   return batch;
+}
+
+// Callers that come at the same pace would else share in two batches forever, half of them in each,
+// and each would wait for both: those of the last batch come again while the next is on its way.
+void LogPostgres::gather() {
+  const SteadyTime end = clock_.steady_now() + patience_;
+  wanted_ = expected_;
+  while (queue_.size() < wanted_ && !stopping_) {
+    const SteadyTime::duration left = end - clock_.steady_now();
+    if (left <= left.zero()) break;
+    changed_.wait_for(mutex_, left);
+  }
+  wanted_ = 1;
 }
 
 void LogPostgres::append_batch(Batch batch) {
@@ -318,6 +338,13 @@ void LogPostgres::append_batch(Batch batch) {
     entries.push_back(&pending.entry);
   }
   const Result<std::vector<Placed>> placed = connection_->append(entries);
+  const SteadyTime::duration took = clock_.steady_now() - now;
+  {
+    MutexLock lock(mutex_);
+    const bool waited = took >= kGatherFrom && took >= kGatherFromPerRecord * batch.size();
+    patience_ = waited ? std::min(took / kGatherPart, kGatherMax) : SteadyTime::duration::zero();
+    expected_ = std::min(batch.size() + queue_.size(), options_.batch_max);
+  }
   if (placed.ok()) {
     for (std::size_t i = 0; i < batch.size(); ++i) accept(std::move(batch[i]), (*placed)[i]);
     return;

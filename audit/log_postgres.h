@@ -86,6 +86,7 @@ class LogPostgres final : public AuditLog {
   Status settle_leftovers();
   Status append_own(std::vector<Entry> entries);
   Batch next_batch();
+  void gather() HOLDFAST_REQUIRES(mutex_);
   void append_batch(Batch batch);
   void append_one_by_one(Batch batch);
   void accept(Pending pending, const Placed& placed);
@@ -116,6 +117,11 @@ class LogPostgres final : public AuditLog {
   mutable Mutex mutex_;
   Condition changed_;
   std::deque<Pending> queue_ HOLDFAST_GUARDED_BY(mutex_);
+  std::size_t wanted_ HOLDFAST_GUARDED_BY(mutex_) = 1;  // So many waiting wake the thread.
+  // As many may wait soon: whom the last batch answered, and who came meanwhile. And how long they
+  // are waited for.
+  std::size_t expected_ HOLDFAST_GUARDED_BY(mutex_) = 0;
+  SteadyTime::duration patience_ HOLDFAST_GUARDED_BY(mutex_){};
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
   bool online_ HOLDFAST_GUARDED_BY(mutex_) = false;     // Connected, and nothing in the spool.
   SteadyTime lease_until_ HOLDFAST_GUARDED_BY(mutex_);  // At least until then, by this clock.

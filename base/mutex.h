@@ -51,7 +51,7 @@ class Condition {
  public:
   void wait(Mutex& mutex) HOLDFAST_REQUIRES(mutex) { condition_.wait(mutex); }
   // Returns false when `timeout` passed first.
-  bool wait_for(Mutex& mutex, std::chrono::milliseconds timeout) HOLDFAST_REQUIRES(mutex) {
+  bool wait_for(Mutex& mutex, std::chrono::nanoseconds timeout) HOLDFAST_REQUIRES(mutex) {
     return condition_.wait_for(mutex, timeout) == std::cv_status::no_timeout;
   }
   void notify_one() { condition_.notify_one(); }

@@ -35,8 +35,13 @@ def content_hash(batch: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
+def place(path: pathlib.Path, build: pathlib.Path) -> pathlib.Path:
+    """In the build directory, or, for a source that no batch has, in the project."""
+    return path.relative_to(build if path.is_relative_to(build) else ROOT)
+
+
 def check(batch: pathlib.Path, build: pathlib.Path) -> str:
-    stamp = build / "tidy" / (batch.relative_to(build).as_posix().replace("/", "_") + ".stamp")
+    stamp = build / "tidy" / (place(batch, build).as_posix().replace("/", "_") + ".stamp")
     wanted = content_hash(batch)
     if stamp.exists() and stamp.read_text() == wanted:
         return ""
@@ -53,10 +58,10 @@ def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
     commands = json.loads((build / "compile_commands.json").read_text())
     files = {pathlib.Path(entry["file"]) for entry in commands}
-    batches = sorted(path for path in files if path.is_relative_to(build) and
-                     path.relative_to(build).parts[0] in FOLDERS)
+    batches = sorted(path for path in files if path.is_relative_to(ROOT) and
+                     place(path, build).parts[0] in FOLDERS)
     if not batches:
-        print("no batches of sources found; is the preset's CMAKE_UNITY_BUILD on?")
+        print("no sources found")
         return 1
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         findings = [text for text in pool.map(lambda path: check(path, build), batches) if text]

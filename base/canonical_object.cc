@@ -9,8 +9,6 @@
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kIntegerMax = 9007199254740991;
-
 void append_text(std::string& out, std::string_view value) {
   if (is_utf8(value)) {
     append_json_string(out, value);
@@ -53,7 +51,7 @@ CanonicalObject& CanonicalObject::texts(std::string_view name,
 }
 
 CanonicalObject& CanonicalObject::integer(std::string_view name, std::int64_t value) {
-  assert(value >= -kIntegerMax && value <= kIntegerMax);
+  assert(value >= -kJsonIntegerMax && value <= kJsonIntegerMax);
   begin(name);
   text_ += std::to_string(value);
   return *this;

@@ -10,9 +10,7 @@
 namespace holdfast {
 namespace {
 
-constexpr int kScannedDepthMax = 64;
 constexpr std::size_t kIntegerDigitsMax = 16;
-constexpr std::uint64_t kScannedIntegerMax = 9007199254740991;  // 2^53 - 1
 constexpr std::uint64_t kOnes = 0x0101010101010101;
 constexpr std::uint64_t kHighs = 0x8080808080808080;
 
@@ -106,7 +104,7 @@ class Scanner {
 
   // `parent` is the name of the member whose value this is, of the top-level object.
   bool object(int depth, std::string_view parent) {
-    if (depth > kScannedDepthMax) return fail("too deep");
+    if (depth > kJsonDepthMax) return fail("too deep");
     ++at_;
     if (take('}')) return true;
     std::string_view before;
@@ -127,7 +125,7 @@ class Scanner {
   }
 
   bool array(int depth) {
-    if (depth > kScannedDepthMax) return fail("too deep");
+    if (depth > kJsonDepthMax) return fail("too deep");
     ++at_;
     if (take(']')) return true;
     while (true) {
@@ -176,7 +174,7 @@ class Scanner {
     const std::size_t digits = at_ - begin;
     if (digits == 0) return fail("no value");
     const bool padded = text_[begin] == '0' && (digits > 1 || negative);
-    if (padded || number > kScannedIntegerMax)
+    if (padded || number > std::uint64_t{kJsonIntegerMax})
       return fail("an integer in another than its one form");
     return true;
   }

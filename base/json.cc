@@ -13,10 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kDepthMax = 64;
-constexpr std::int64_t kExactIntegerMax =
-    9007199254740991;  // 2^53 - 1, the last one every reader keeps.
-
 // Builds nothing: only looks for what the DOM parser would silently accept.
 class StrictnessCheck final : public nlohmann::json_sax<json> {
  public:
@@ -58,8 +54,8 @@ class StrictnessCheck final : public nlohmann::json_sax<json> {
 
  private:
   bool depth_allowed() {
-    if (keys_.size() <= kDepthMax) return true;
-    problem_ = "nested deeper than " + std::to_string(kDepthMax) + " levels";
+    if (keys_.size() <= kJsonDepthMax) return true;
+    problem_ = "nested deeper than " + std::to_string(kJsonDepthMax) + " levels";
     return false;
   }
 
@@ -146,9 +142,9 @@ class CanonicalWriter {
   bool write_integer(const json& value) {
     const bool too_large =
         value.is_number_unsigned()
-            ? value.get<std::uint64_t>() > static_cast<std::uint64_t>(kExactIntegerMax)
-            : value.get<std::int64_t>() > kExactIntegerMax ||
-                  value.get<std::int64_t>() < -kExactIntegerMax;
+            ? value.get<std::uint64_t>() > static_cast<std::uint64_t>(kJsonIntegerMax)
+            : value.get<std::int64_t>() > kJsonIntegerMax ||
+                  value.get<std::int64_t>() < -kJsonIntegerMax;
     if (too_large) return fail("is an integer beyond 2^53-1");
     text_ += std::to_string(value.get<std::int64_t>());
     return true;

@@ -3,6 +3,7 @@
 // Pure functions over nlohmann::json; nothing throws across this header.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -10,6 +11,11 @@
 #include "base/result.h"
 
 namespace holdfast {
+
+// The last whole number that every reader keeps (RFC 8259, 6): 2^53 - 1.
+inline constexpr std::int64_t kJsonIntegerMax = 9007199254740991;
+// Values in values, no deeper.
+inline constexpr int kJsonDepthMax = 64;
 
 // Parses one JSON text. Refuses what nlohmann alone would let pass: duplicate keys, invalid UTF-8,
 // nesting over 64 levels, anything after the value. The message says at which byte.

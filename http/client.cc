@@ -333,7 +333,7 @@ Task<Attempt> try_once(ClientPool& pool, const Outgoing& outgoing, BodyPlan plan
   Result<Lease> lease = co_await pool.lease(outgoing.traffic, pick);
   if (!lease.ok()) co_return Attempt{{Progress::kNothingSent, lease.error()}};
   // As late as can be: connecting takes time, and a process may be stopped meanwhile.
-  if (outgoing.send_before && std::chrono::steady_clock::now() >= *outgoing.send_before) {
+  if (outgoing.send_before && steady_now() >= *outgoing.send_before) {
     lease->give_back();
     co_return Attempt{
         {Progress::kNothingSent, Error{ErrorCode::kTimeout, "it was too late to send"}}};

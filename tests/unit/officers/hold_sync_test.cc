@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "http/server.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fake_credential.h"
 #include "tests/support/temporary_directory.h"
 
 namespace holdfast::officers {
@@ -58,18 +59,6 @@ class EdiscoveryHandler final : public http::Handler {
   Ediscovery& graph_;
 };
 
-class Credential final : public identity::GraphCredential {
- public:
-  explicit Credential(std::optional<Error>& error) : error_(error) {}
-  Task<Result<identity::BearerToken>> token() override {
-    if (error_) co_return *error_;
-    co_return identity::BearerToken{"a.b.c"};
-  }
-
- private:
-  const std::optional<Error>& error_;
-};
-
 class HoldSyncTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -111,7 +100,7 @@ class HoldSyncTest : public ::testing::Test {
                    .holds = std::move(named),
                    .pages_max = pages_max,
                    .mailboxes_max = mailboxes_max},
-                  std::make_unique<Credential>(no_credential_), clock_, metrics_);
+                  std::make_unique<testing::FakeCredential>(no_credential_), clock_, metrics_);
     return sync.step();
   }
   std::string problem(std::vector<std::string> named = {}) {
@@ -270,7 +259,7 @@ TEST_F(HoldSyncTest, fault_a_folder_that_is_gone_is_said) {
 
 TEST_F(HoldSyncTest, it_asks_every_interval_and_sooner_after_a_failure) {
   HoldSync sync({.graph = {.origin = origin_}, .list_file = file_, .interval = 5min, .retry = 30s},
-                std::make_unique<Credential>(no_credential_), clock_, metrics_);
+                std::make_unique<testing::FakeCredential>(no_credential_), clock_, metrics_);
   const auto asks_after = [&](std::chrono::seconds time) {
     clock_.advance(time);
     const int before = graph_.asked;
@@ -290,7 +279,7 @@ TEST_F(HoldSyncTest, it_asks_every_interval_and_sooner_after_a_failure) {
 
 TEST_F(HoldSyncTest, its_age_is_that_of_the_file_whoever_wrote_it) {
   HoldSync sync({.graph = {.origin = origin_}, .list_file = file_},
-                std::make_unique<Credential>(no_credential_), clock_, metrics_);
+                std::make_unique<testing::FakeCredential>(no_credential_), clock_, metrics_);
   clock_.advance(30s);
   EXPECT_EQ(sync.age_s(), 30);
   ASSERT_EQ(problem(), "none");
@@ -301,7 +290,7 @@ TEST_F(HoldSyncTest, its_age_is_that_of_the_file_whoever_wrote_it) {
 TEST_F(HoldSyncTest, an_interrupted_step_ends_and_writes_nothing) {
   graph_.status = -1;
   HoldSync sync({.graph = {.origin = origin_}, .list_file = file_},
-                std::make_unique<Credential>(no_credential_), clock_, metrics_);
+                std::make_unique<testing::FakeCredential>(no_credential_), clock_, metrics_);
   std::thread loop([&] { EXPECT_FALSE(sync.step().ok()); });
   while (graph_.asked == 0) std::this_thread::yield();
   sync.interrupt();

@@ -8,6 +8,7 @@
 #include "http/server.h"
 #include "tests/support/fake_audit_log.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/fake_credential.h"
 
 namespace holdfast::officers {
 namespace {
@@ -65,18 +66,6 @@ class FakeUnsettled final : public audit::UnsettledSource {
   const std::vector<audit::Unsettled>& all_;
 };
 
-class FakeCredential final : public identity::GraphCredential {
- public:
-  explicit FakeCredential(std::optional<Error>& error) : error_(error) {}
-  Task<Result<identity::BearerToken>> token() override {
-    if (error_) co_return *error_;
-    co_return identity::BearerToken{"a.b.c"};
-  }
-
- private:
-  const std::optional<Error>& error_;
-};
-
 class ReconcilerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -89,8 +78,8 @@ class ReconcilerTest : public ::testing::Test {
         ReconcileOptions{.graph = {.origin = "http://127.0.0.1:" + std::to_string(server_->port())},
                          .retry_min = 1min,
                          .retry_max = 3min},
-        std::make_unique<FakeUnsettled>(all_), std::make_unique<FakeCredential>(no_credential_),
-        log_, clock_);
+        std::make_unique<FakeUnsettled>(all_),
+        std::make_unique<testing::FakeCredential>(no_credential_), log_, clock_);
   }
 
   void add(int count) {

@@ -14,6 +14,9 @@ using boost::asio::ip::tcp;
 // How far just_used_max_ may fall: no server closes a connection this soon, but for an accident.
 constexpr SteadyTime::duration kJustUsedLeast = std::chrono::milliseconds(2);
 
+// How many connections must outlast their idle time before guarded traffic trusts them longer.
+constexpr int kSurvivorsMin = 16;
+
 Error closed_here() {
   return {ErrorCode::kUnavailable, "the client is closing"};
 }
@@ -149,6 +152,14 @@ void ClientPool::distrust(SteadyTime::duration idle) {
   // What was in use a moment ago was not closed for being idle.
   if (idle < kJustUsedLeast) return;
   just_used_max_ = std::max(std::min(just_used_max_, idle / 4), kJustUsedLeast);
+  survivors_ = 0;
+}
+
+void ClientPool::trust(SteadyTime::duration idle) {
+  if (just_used_max_ >= options_.just_used_max || idle / 4 < just_used_max_) return;
+  if (++survivors_ < kSurvivorsMin) return;
+  survivors_ = 0;
+  just_used_max_ = std::min<SteadyTime::duration>(2 * just_used_max_, options_.just_used_max);
 }
 
 // Idle connections never keep a new one from being made.
@@ -168,7 +179,8 @@ Task<Result<std::unique_ptr<UpstreamConnection>>> ClientPool::connect(SteadyTime
   const Status shaken = co_await stream->handshake(deadline);
   if (!shaken.ok()) co_return shaken.error();
   auto connection = std::make_unique<UpstreamConnection>(
-      std::move(stream), [this](const UpstreamConnection* old) { drop_idle(old); }, metrics_.open);
+      std::move(stream), [this](const UpstreamConnection* old) { drop_too_old(old); },
+      metrics_.open);
   co_return std::move(connection);
 }
 
@@ -179,6 +191,11 @@ void ClientPool::keep(std::unique_ptr<UpstreamConnection> connection) {
   watchdog_.arm(connection->idle_watch, connection->last_used + options_.pool_idle_max);
   idle_.push_back(std::move(connection));
   if (idle_.size() > options_.idle_connections_max) drop_idle(idle_.front().get());
+}
+
+void ClientPool::drop_too_old(const UpstreamConnection* connection) {
+  if (connection->stream->is_quiet()) trust(steady_now() - connection->last_used);
+  drop_idle(connection);
 }
 
 void ClientPool::drop_idle(const UpstreamConnection* connection) {
@@ -216,6 +233,7 @@ Lease::~Lease() {
 }
 
 void Lease::give_back() {
+  if (reused_) pool_->trust(idle_);
   pool_->keep(std::move(connection_));
   release();
 }

@@ -60,6 +60,12 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   // A connection that had been idle for this long turned out to have been closed by the upstream:
   // guarded traffic takes none from now on that is nearly as old.
   void distrust(SteadyTime::duration idle);
+  // One that had been idle for this long was found to be open. Enough of them, that were idle for
+  // four times as long as guarded traffic accepts and none closed between them, double what it
+  // accepts, up to what the options say.
+  void trust(SteadyTime::duration idle);
+  // How long a connection may have been idle for guarded traffic to take it.
+  SteadyTime::duration just_used_max() const { return just_used_max_; }
   // As close(), and what is leased fails at its next wait.
   void abandon();
 
@@ -83,6 +89,7 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   void make_room();
   Task<Result<std::unique_ptr<UpstreamConnection>>> connect(SteadyTime deadline);
   void keep(std::unique_ptr<UpstreamConnection> connection);
+  void drop_too_old(const UpstreamConnection* connection);
   void drop_idle(const UpstreamConnection* connection);
 
   const boost::asio::any_io_executor executor_;
@@ -97,8 +104,9 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   std::optional<Dialer> dialer_;  // Empty only where the options cannot work.
   // How long a connection may have been idle for a request that must not meet a close under way:
   // as the options say, or a quarter of the shortest idle time after which the upstream was found
-  // to have closed one.
+  // to have closed one, since others proved that it does so no more.
   SteadyTime::duration just_used_max_;
+  int survivors_ = 0;  // What trust() counted since the last change.
   bool closed_ = false;
   // Leases, with those whose connections are being made.
   std::size_t ordinary_in_use_ = 0;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "http/client_pool.h"
 #include "tests/unit/http/client_fixtures.h"
 
 namespace holdfast::http::test {
@@ -260,6 +261,63 @@ TEST(ClientPool, TrustsIdleConnectionsLessOnceARequestWasLostOnOne) {
     EXPECT_EQ(loop.run(outcome(client, kPost, "", Traffic::kGuarded)), "some_sent 200 ok");
     EXPECT_EQ(server.connections(), 3);
   }
+}
+
+// One connection after the other is idle for at least `idle` and then found open.
+void outlast(Loop& loop, ClientPool& pool, int connections, std::chrono::milliseconds idle) {
+  const auto take = [&](Pick pick) -> Task<Result<Lease>> {
+    return pool.lease(Traffic::kOrdinary, pick);
+  };
+  {
+    Result<Lease> lease = loop.run(take(Pick::kNew));
+    ASSERT_TRUE(lease.ok());
+    lease->give_back();
+  }
+  for (int each = 0; each < connections; ++each) {
+    loop.pass(idle);
+    Result<Lease> lease = loop.run(take(Pick::kKept));
+    ASSERT_TRUE(lease.ok());
+    ASSERT_TRUE(lease->is_reused());
+    lease->give_back();
+  }
+}
+
+TEST(ClientPool, TrustsIdleConnectionsAgainOnceEnoughHaveLasted) {
+  RawServer server([](Raw& raw, int) { raw.read_all(); }, Serving::kAtOnce);
+  Loop loop;
+  const auto pool = std::make_shared<ClientPool>(
+      loop.executor(), ClientOptions{.origin = server.origin(), .just_used_max = 5ms});
+  pool->distrust(8ms);
+  EXPECT_EQ(pool->just_used_max(), 2ms);
+  outlast(loop, *pool, 15, 10ms);
+  EXPECT_EQ(pool->just_used_max(), 2ms) << "not enough";
+  pool->distrust(1h);
+  outlast(loop, *pool, 15, 10ms);
+  EXPECT_EQ(pool->just_used_max(), 2ms) << "none may be closed between them";
+  outlast(loop, *pool, 1, 10ms);
+  EXPECT_EQ(pool->just_used_max(), 4ms);
+  for (int each = 0; each < 100; ++each) pool->trust(15ms);
+  EXPECT_EQ(pool->just_used_max(), 4ms) << "too young to prove anything";
+  for (int each = 0; each < 100; ++each) pool->trust(1h);
+  EXPECT_EQ(pool->just_used_max(), 5ms) << "never more than the options say";
+  pool->close();
+}
+
+TEST(ClientPool, TrustsIdleConnectionsAgainWhenTheyGrowTooOldUnused) {
+  RawServer server([](Raw& raw, int) { raw.read_all(); }, Serving::kAtOnce);
+  Loop loop;
+  const auto pool = std::make_shared<ClientPool>(
+      loop.executor(),
+      ClientOptions{.origin = server.origin(), .pool_idle_max = 10ms, .just_used_max = 50ms});
+  pool->distrust(8ms);
+  for (int each = 0; each < 16; ++each) {
+    Result<Lease> lease = loop.run(pool->lease(Traffic::kOrdinary, Pick::kNew));
+    ASSERT_TRUE(lease.ok());
+    lease->give_back();
+  }
+  while (pool->just_used_max() == 2ms) loop.pass(2ms);
+  EXPECT_EQ(pool->just_used_max(), 4ms);
+  pool->close();
 }
 
 // Answers at /slow… with a head and the start of a body, and ends the body once `released`.

@@ -52,6 +52,10 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.server.address = audit.listen.host;
   options.server.port = audit.listen.port;
   options.server.threads = audit.threads;
+  options.server.connections_max = static_cast<std::size_t>(audit.limits.connections);
+  options.server.connections_per_address_max =
+      static_cast<std::size_t>(audit.limits.connections_per_address);
+  options.server.requests_in_flight_max = static_cast<std::size_t>(audit.limits.requests_in_flight);
   options.server.tls.certificate_file = audit.tls.certificate_file;
   options.server.tls.key_file = audit.tls.key_file;
   options.database = std::move(database);

@@ -196,6 +196,12 @@ struct Webhooks {
   milliseconds warn_before{1'800'000};
 };
 
+struct AuditLimits {
+  int connections = 2'000;
+  int connections_per_address = 400;
+  int requests_in_flight = 512;
+};
+
 struct Audit {
   Endpoint listen{"127.0.0.1", 8444};
   std::string public_url;  // Scheme, host and port only.
@@ -205,6 +211,7 @@ struct Audit {
   SignIn sign_in;
   bool allow_token_approvals = false;
   std::vector<std::string> metrics_from{"127.0.0.0/8", "::1/128"};
+  AuditLimits limits;
   Database database;
   LogTree log;
   Reconcile reconcile;

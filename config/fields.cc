@@ -298,6 +298,22 @@ void add_audit(std::vector<Field>& table) {
   table.insert(table.end(), rows.begin(), rows.end());
 }
 
+void add_audit_limits(std::vector<Field>& table) {
+  const std::vector<Field> rows = {
+      {"audit.limits.connections",
+       CountKind{[](Config& c) -> auto& { return c.audit.limits.connections; }, 1, 1'000'000},
+       "Connections at once; further ones are closed as they come."},
+      {"audit.limits.connections_per_address",
+       CountKind{[](Config& c) -> auto& { return c.audit.limits.connections_per_address; }, 1,
+                 1'000'000},
+       "Of one address, or one IPv6 /64; further ones are closed."},
+      {"audit.limits.requests_in_flight",
+       CountKind{[](Config& c) -> auto& { return c.audit.limits.requests_in_flight; }, 1,
+                 1'000'000},
+       "Requests being answered at once; over it 503."}};
+  table.insert(table.end(), rows.begin(), rows.end());
+}
+
 void add_log_tree(std::vector<Field>& table) {
   const std::vector<Field> rows = {
       {"audit.log.origin", TextKind{[](Config& c) -> auto& { return c.audit.log.origin; }},
@@ -528,6 +544,7 @@ std::vector<Field> make_fields() {
   add_proxy_limits(table);
   add_upstream(table);
   add_audit(table);
+  add_audit_limits(table);
   add_log_tree(table);
   add_reconcile(table);
   add_hold_sync(table);

@@ -1,6 +1,10 @@
 """Metrics as an operator gets them, and the page that describes them."""
+import contextlib
+import http.client
 import pathlib
 import re
+import socket
+import time
 import unittest
 
 from base import StackCase
@@ -12,6 +16,8 @@ SAMPLE = re.compile(r'^(\w+?)(?:_bucket|_sum|_count)?(?:\{([^}]*)\})? [-+0-9.e]+
 
 
 class Metrics(StackCase):
+    options = {"config": {"audit.limits.connections_per_address": 8}}
+
     def page(self, role):
         url = {"proxy": self.stack.proxy_url + "/holdfast/metrics",
                "audit": self.stack.audit_url + "/metrics"}[role]
@@ -64,6 +70,22 @@ class Metrics(StackCase):
         self.assertEqual(self.value("proxy", "holdfast_spool_bytes"), 0)
         self.assertEqual(self.value("audit", 'holdfast_loop_ok{loop="search"}'), 1)
         self.assertGreaterEqual(self.value("audit", "holdfast_log_records"), 2)
+
+    def test_the_audit_service_has_limits_of_its_own(self):
+        held = [socket.create_connection(("127.0.0.1", self.stack.audit_port)) for _ in range(12)]
+        for connection in held[8:]:
+            connection.settimeout(30)
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(connection.recv(1), b"")
+        for connection in held:
+            connection.close()
+        sample = 'holdfast_limit_refusals_total{limit="connections_per_address"}'
+        deadline = time.monotonic() + 30
+        seen = None
+        while seen is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                seen = self.value("audit", sample)  # Once there is room again.
+        self.assertGreaterEqual(seen, 4)
 
     def test_nobody_behind_a_balancer_that_is_not_known_sees_them(self):
         for name in ("X-Forwarded-For", "Forwarded", "Via"):

@@ -120,6 +120,8 @@ struct LogState {
   std::int64_t unsettled = 0;
   std::optional<WallTime> unsettled_since{};
   std::vector<DroppedRange> dropped{};  // By index.
+  // Since when the oldest intent has had no terminal record, by its writer's clock.
+  std::optional<WallTime> open_since{};
 };
 
 // The range that the index is in; null: none.

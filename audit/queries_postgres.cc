@@ -66,6 +66,12 @@ std::vector<DroppedRange> dropped_in(const char* text) {
   return dropped;
 }
 
+// Of microseconds since 1970; nullopt for NULL.
+std::optional<WallTime> time_in(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return WallTime(std::chrono::microseconds(field.as<std::int64_t>()));
+}
+
 Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question) {
   LogState state;
   const Status status = session.run([&](pqxx::connection& connection) {
@@ -75,10 +81,9 @@ Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question)
              .derived = row[1].as<std::int64_t>(),
              .partitions = row[2].as<std::int64_t>(),
              .unsettled = row[3].as<std::int64_t>()};
-    if (!row[4].is_null()) {
-      state.unsettled_since = WallTime(std::chrono::microseconds(row[4].as<std::int64_t>()));
-    }
+    state.unsettled_since = time_in(row[4]);
     state.dropped = dropped_in(row[5].c_str());
+    state.open_since = time_in(row[6]);
   });
   if (!status.ok()) return status.error();
   return state;

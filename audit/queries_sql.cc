@@ -134,7 +134,8 @@ SqlQuestion state_question() {
               "SELECT h.next_index, s.derived, h.partitions_end, u.count, u.oldest,"
               " (SELECT coalesce(json_agg(json_build_array(d.first, d.until, d.record_index,"
               " holdfast.record_time(d.dropped_at)) ORDER BY d.first), '[]')"
-              " FROM holdfast.dropped_ranges d)"
+              " FROM holdfast.dropped_ranges d),"
+              " (extract(epoch FROM holdfast.oldest_open_operation()) * 1000000)::bigint"
               " FROM holdfast.search_state s, holdfast.log_head h,"
               " (SELECT count(*), (extract(epoch FROM min(since)) * 1000000)::bigint AS oldest"
               " FROM holdfast.unsettled) u",

@@ -101,7 +101,7 @@ class Api final : public http::Handler {
 
   Task<http::Response> metrics() {
     const Result<audit::LogState> state = co_await services_.records.state();
-    if (state.ok()) services_.metrics.observe(*state);
+    if (state.ok()) services_.metrics.observe(*state, services_.clock.now());
     http::Response answer;
     answer.headers = {{"Content-Type", kMetricsContentType}};
     answer.content = services_.metrics.all().text();

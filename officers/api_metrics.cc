@@ -26,6 +26,9 @@ ApiMetrics::ApiMetrics(Metrics& metrics) : metrics_(metrics) {
   metrics.gauge_from("holdfast_log_capacity_records",
                      "Records that the log's partitions can still take.", {},
                      [this] { return static_cast<double>(partitions_ - log_size_); });
+  metrics.gauge_from("holdfast_oldest_open_operation_seconds",
+                     "Age of the oldest intent of any proxy without a terminal record; 0: none.",
+                     {}, [this] { return oldest_open_seconds_.load(); });
 }
 
 void ApiMetrics::answered(bool is_api, int status) const {
@@ -34,10 +37,12 @@ void ApiMetrics::answered(bool is_api, int status) const {
   requests_[is_api ? 1 : 0][status_class]->add();
 }
 
-void ApiMetrics::observe(const audit::LogState& state) {
+void ApiMetrics::observe(const audit::LogState& state, WallTime now) {
   log_size_ = state.log_size;
   derived_ = state.derived;
   partitions_ = state.partitions;
+  const WallTime::duration open = now - state.open_since.value_or(now);
+  oldest_open_seconds_ = std::max(0.0, std::chrono::duration<double>(open).count());
 }
 
 void ApiMetrics::add_anchor(std::function<audit::AnchorStatus()> status, const Clock& clock) {

@@ -19,8 +19,8 @@ class ApiMetrics {
   explicit ApiMetrics(Metrics& metrics);
 
   void answered(bool is_api, int status) const;
-  // What the database said last, for the next text().
-  void observe(const audit::LogState& state);
+  // What the database said last, as of `now`, for the next text().
+  void observe(const audit::LogState& state, WallTime now);
 
   // How far the anchor that `status` tells of is behind; asked on whatever thread asks for the
   // text.
@@ -34,6 +34,7 @@ class ApiMetrics {
   std::atomic<std::int64_t> log_size_{0};
   std::atomic<std::int64_t> derived_{0};
   std::atomic<std::int64_t> partitions_{0};
+  std::atomic<double> oldest_open_seconds_{0};
 };
 
 }  // namespace holdfast::officers

@@ -321,10 +321,32 @@ TEST_F(QueryTest, state_is_told_and_a_lost_connection_is_replaced) {
   EXPECT_EQ(state->log_size, 4);
   EXPECT_EQ(state->derived, 0);
   EXPECT_EQ(state->partitions, 2 * 4'194'304);
+  EXPECT_FALSE(state->open_since.has_value());
   sql("postgres",
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'holdfast_audit' "
       "AND datname = current_database()");
   for (int i = 0; i < 8; ++i) EXPECT_EQ(indexes(ask({})), "3 2 1 0 ");
+}
+
+TEST_F(QueryTest, state_tells_since_when_an_operation_is_open) {
+  append_sample();
+  const Uuid first = new_operation();
+  append(Kind::kIntent, alices_call(), first);
+  append(Kind::kIntent, others_call());
+  const std::string oldest = value(
+      "SELECT convert_from(entry, 'UTF8')::json ->> 'time' FROM holdfast.log WHERE index = 4");
+  auto state = runner_.run(source_->state());
+  ASSERT_TRUE(state.ok()) << state.error().message;
+  ASSERT_TRUE(state->open_since.has_value());
+  EXPECT_EQ(to_rfc3339(*state->open_since), oldest);
+  json outcome = alices_call();
+  outcome["outcome"] = {{"result", "executed"}};
+  append(Kind::kOutcome, outcome, first);
+  state = runner_.run(source_->state());
+  ASSERT_TRUE(state.ok() && state->open_since.has_value());
+  EXPECT_GT(to_rfc3339(*state->open_since), oldest);
+  EXPECT_THAT(refusal("holdfast_proxy", "SELECT holdfast.oldest_open_operation()"),
+              ::testing::HasSubstr("permission denied"));
 }
 
 TEST_F(QueryTest, fault_a_database_that_is_away_or_hangs_is_unavailable) {

@@ -160,6 +160,20 @@ TEST_F(ApiTest, MetricsAreForTheirNetworksOnly) {
   EXPECT_EQ(elsewhere.content, get("/metricz", "").content);
 }
 
+TEST_F(ApiTest, MetricsTellHowLongAnOperationHasBeenOpen) {
+  const auto shows = [this](const std::string& line) {
+    return get("/metrics", "")
+               .content.find("\nholdfast_oldest_open_operation_seconds " + line + "\n") !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(shows("0"));
+  records_.log_state.open_since = clock_.now() - std::chrono::seconds(90);
+  EXPECT_TRUE(shows("90"));
+  // A writer whose clock is ahead.
+  records_.log_state.open_since = clock_.now() + std::chrono::seconds(5);
+  EXPECT_TRUE(shows("0"));
+}
+
 TEST_F(ApiTest, MetricsAreNotForWhoeverIsBehindABalancer) {
   for (const char* name : {"X-Forwarded-For", "Forwarded", "Via"}) {
     http::RequestHead head{.method = "GET", .target = "/metrics"};

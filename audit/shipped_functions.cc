@@ -48,7 +48,7 @@ std::vector<ShippedFunction> shipped_functions(std::span<const Migration> migrat
 }
 
 std::string temporary_search_functions(std::span<const ShippedFunction> functions) {
-  constexpr std::array<std::string_view, 3> kNeeded = {"search_name", "search_names", "search_row"};
+  constexpr std::array<std::string_view, 3> kNeeded = {"search_name", "search_rows", "search_row"};
   constexpr std::string_view kPermanent = "holdfast.search_";
   constexpr std::string_view kTemporary = "pg_temp.search_";
   std::string sql;

@@ -31,13 +31,13 @@ TEST(ShippedFunctions, the_last_definition_of_search_is_made_temporary) {
       {"1",
        "CREATE FUNCTION holdfast.search_row(x int) AS $$ outdated $$;\n"
        "CREATE FUNCTION holdfast.search_name(x int)\nRETURN 1;\n"
-       "CREATE FUNCTION holdfast.search_names(x int)\nRETURN holdfast.search_name(x);"},
+       "CREATE FUNCTION holdfast.search_rows(x int)\nRETURN holdfast.search_name(x);"},
       {"2",
        "CREATE OR REPLACE FUNCTION holdfast.search_row(x int) RETURNS holdfast.record_search "
-       "AS $$ holdfast.search_names(x) $$;"}};
+       "AS $$ holdfast.search_rows(x) $$;"}};
   const std::string sql = temporary_search_functions(shipped_functions(migrations));
   EXPECT_THAT(sql, HasSubstr("FUNCTION pg_temp.search_row(x int) RETURNS holdfast.record_search AS "
-                             "$$ pg_temp.search_names(x) $$;"));
+                             "$$ pg_temp.search_rows(x) $$;"));
   EXPECT_THAT(sql, HasSubstr("RETURN pg_temp.search_name(x);"));
   EXPECT_THAT(sql, Not(HasSubstr("outdated")));
 }

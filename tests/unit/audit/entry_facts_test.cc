@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 namespace holdfast::audit {
 namespace {
 
@@ -52,6 +54,10 @@ struct Change {
   std::string to;
   std::string why;
 };
+
+void PrintTo(const Change& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class EntryFactsTable : public ::testing::TestWithParam<Change> {};
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "base/json.h"
 
 namespace holdfast::audit {
@@ -54,6 +56,10 @@ struct BadContent {
   const char* name;
   nlohmann::json content;
 };
+
+void PrintTo(const BadContent& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class BadContentTest : public ::testing::TestWithParam<BadContent> {};
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <vector>
 
 #include "base/json.h"
@@ -40,6 +41,10 @@ struct Text {
   std::string text;
   bool canonical;
 };
+
+void PrintTo(const Text& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class CanonicalScanTable : public ::testing::TestWithParam<Text> {};
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 #include <sstream>
 
 #include "config/fields.h"
@@ -121,6 +122,10 @@ struct FileCase {
   const char* text;
   const char* message;  // What follows the file's path.
 };
+
+void PrintTo(const FileCase& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class BadFile : public ConfigTest, public testing::WithParamInterface<FileCase> {};
 
@@ -261,6 +266,10 @@ struct OverrideCase {
   const char* message;
 };
 
+void PrintTo(const OverrideCase& row, std::ostream* out) {
+  *out << row.name;
+}
+
 class BadOverride : public testing::TestWithParam<OverrideCase> {};
 
 TEST_P(BadOverride, IsRefusedByName) {
@@ -324,6 +333,10 @@ struct RoleCase {
   Role role;
   std::vector<std::string> keys;  // Needed, in the order they are asked for.
 };
+
+void PrintTo(const RoleCase& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class RoleNeeds : public ConfigTest, public testing::WithParamInterface<RoleCase> {};
 

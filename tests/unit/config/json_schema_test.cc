@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "config/yaml.h"
 
 namespace holdfast::config {
@@ -46,6 +48,10 @@ struct Case {
   const char* text;
   const char* message;  // Empty: valid.
 };
+
+void PrintTo(const Case& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class JsonSchema : public testing::TestWithParam<Case> {};
 

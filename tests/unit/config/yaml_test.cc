@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <ostream>
 
 namespace holdfast::config {
 namespace {
@@ -17,6 +18,10 @@ struct ScalarCase {
   const char* text;
   json value;
 };
+
+void PrintTo(const ScalarCase& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class YamlScalar : public testing::TestWithParam<ScalarCase> {};
 
@@ -60,6 +65,10 @@ struct RefusedCase {
   std::string text;
   const char* message;
 };
+
+void PrintTo(const RefusedCase& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class YamlRefused : public testing::TestWithParam<RefusedCase> {};
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
@@ -29,8 +30,14 @@ class ApprovalSource {
   virtual Task<Result<std::optional<Approval>>> find(Uuid code) = 0;
   virtual Task<Result<std::optional<Approval>>> newest(Sha256 binding) = 0;
 
-  // Newest first. For officers: the data plane's database role may not.
+  // The rest is for officers: the data plane's database role may not.
+  // Newest first.
   virtual Task<Result<std::vector<Approval>>> list(ApprovalFilter filter) = 0;
+
+  // What else there is to know for deciding on one, as schema/openapi.yaml describes it: `holds` on
+  // the mailbox, `limits` with what is used of them, `preimage`, `similar` calls. Empty: there is
+  // no such approval.
+  virtual Task<Result<nlohmann::json>> context(Uuid code) = 0;
 };
 
 }  // namespace holdfast::approval

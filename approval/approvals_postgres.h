@@ -20,6 +20,7 @@ class PostgresApprovalSource final : public ApprovalSource {
   Task<Result<std::optional<Approval>>> find(Uuid code) override;
   Task<Result<std::optional<Approval>>> newest(Sha256 binding) override;
   Task<Result<std::vector<Approval>>> list(ApprovalFilter filter) override;
+  Task<Result<nlohmann::json>> context(Uuid code) override;
 
  private:
   audit::QueryWorkers& workers_;

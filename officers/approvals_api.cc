@@ -72,6 +72,7 @@ json approval_json(const Approval& approval, const Officer& officer,
     const std::string text = text_at(filing, (std::string("/request/") + name).c_str());
     if (!text.empty()) shown[name] = text;
   }
+  if (filing.contains("why")) shown["why"] = filing.at("why");
   if (!approval.use_by.empty()) shown["use_by"] = approval.use_by;
   if (!approval.closing_reason.empty()) shown["reason"] = approval.closing_reason;
   if (approval.claim_record) shown["record"] = to_string(*approval.claim_record);
@@ -128,7 +129,12 @@ Task<http::Response> show_approval(const ApiServices& services, const Asked& ask
   const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
   if (!found.ok()) co_return failure(found.error());
   std::optional<json> shown;
-  if (*found) shown = approval_json(**found, asked.officer, services.token_approvals);
+  if (*found) {
+    Result<json> context = co_await services.approvals.context(code);
+    if (!context.ok()) co_return failure(context.error());
+    shown = approval_json(**found, asked.officer, services.token_approvals);
+    shown->update(*context);
+  }
   json query = {{"code", to_string(code)}};
   co_return co_await answer_one(services.log, asked, kOneApproval, std::move(query),
                                 std::move(shown), kNoApproval);

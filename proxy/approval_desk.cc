@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/encoding.h"
+#include "base/json.h"
+
 namespace holdfast::proxy {
 namespace {
 
@@ -29,6 +32,23 @@ Permit refused(Refusal refusal) {
   return {.refusal = std::move(refusal), .claim = std::nullopt};
 }
 
+// What an officer is told of the decision: the rules, as their titles say it, and what the call
+// would take of limits.
+void add_reasons(const Subject& subject, const approval::Decision& decision, json& content) {
+  json why = json::array();
+  for (const approval::RuleMatch& match : decision.by) {
+    json reason = {{"rule", match.id}};
+    if (!match.title.empty()) reason["title"] = to_text(match.title);
+    if (!match.unknown_facts.empty()) reason["unknown_facts"] = match.unknown_facts;
+    why.push_back(std::move(reason));
+  }
+  content["why"] = std::move(why);
+  for (const std::string& limit : limits_content(subject, decision.limits)) {
+    Result<json> read = parse_json(limit);
+    if (read.ok()) content["limits"].push_back(*std::move(read));
+  }
+}
+
 // A new request for approval, in place of one that the rules have outgrown where there is one.
 Permit filed(const approval::Binding& asked, const Subject& subject, const DecisionBasis& basis,
              const Approval* outgrown) {
@@ -40,6 +60,7 @@ Permit filed(const approval::Binding& asked, const Subject& subject, const Decis
   Refusal refusal = approval_required(basis.decision, to_string(code));
   json content =
       approval::filing(code, asked, approval::requester_of(*subject.actor), basis.decision.approve);
+  add_reasons(subject, basis.decision, content);
   if (outgrown != nullptr) content["replaces"] = to_string(outgrown->code);
   refusal.approval = {.step = audit::ApprovalStep::kFile, .content = std::move(content)};
   return refused(std::move(refusal));

@@ -253,12 +253,7 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
   if (basis != nullptr) {
     content.written("facts", facts_content(basis->facts));
     if (note == nullptr && !basis->decision.limits.empty()) {
-      std::vector<std::string> limits;
-      limits.reserve(basis->decision.limits.size());
-      for (const approval::TakenLimit& taken : basis->decision.limits) {
-        limits.push_back(limit_content(taken, subject));
-      }
-      content.written("limits", limits);
+      content.written("limits", limits_content(subject, basis->decision.limits));
     }
     content.written("matched", match_content(basis->decision.matched));
     if (!basis->decision.monitored.empty()) {
@@ -341,6 +336,16 @@ std::string outcome_content(const Subject& subject, const ForwardResult& result,
 }
 
 }  // namespace
+
+std::vector<std::string> limits_content(const Subject& subject,
+                                        const std::vector<approval::TakenLimit>& limits) {
+  std::vector<std::string> written;
+  written.reserve(limits.size());
+  for (const approval::TakenLimit& taken : limits) {
+    written.push_back(limit_content(taken, subject));
+  }
+  return written;
+}
 
 CallMembers call_members(const Subject& subject) {
   CallMembers members;

@@ -52,6 +52,11 @@ struct RefusalNote {
 using CallMembers = std::vector<audit::WrittenMember>;
 CallMembers call_members(const Subject& subject);
 
+// The limits that a call takes: what each counts together, on which mailbox, and how many.
+// Canonical JSON.
+std::vector<std::string> limits_content(const Subject& subject,
+                                        const std::vector<approval::TakenLimit>& limits);
+
 audit::Record intent_record(const Subject& subject, CallMembers members,
                             const DecisionBasis& basis);
 audit::Record outcome_record(const Subject& subject, CallMembers members,

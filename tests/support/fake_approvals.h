@@ -50,7 +50,14 @@ class FakeApprovals final : public ApprovalSource {
     co_return found;
   }
 
-  std::vector<Approval> all;  // In the order of filing.
+  Task<Result<nlohmann::json>> context(Uuid) override {
+    if (context_away) co_return Error{ErrorCode::kUnavailable, "database away"};
+    co_return known;
+  }
+
+  std::vector<Approval> all;                        // In the order of filing.
+  nlohmann::json known = nlohmann::json::object();  // What context() says.
+  bool context_away = false;
   bool away = false;
   int asked = 0;
 

@@ -43,6 +43,18 @@ TEST_F(ApprovalsApiTest, the_queue_is_listed_newest_first_and_recorded) {
   EXPECT_EQ(body(get(next.substr(next.find("/api"))))["value"][0]["state"], "PENDING");
 }
 
+TEST_F(ApprovalsApiTest, one_is_shown_with_what_there_is_to_know_for_deciding) {
+  approvals_.known = {{"holds", nlohmann::json::array({{{"reason", "CASE-7"}}})},
+                      {"preimage", {{"size_bytes", 7}}}};
+  const nlohmann::json shown = body(get("/api/v1/approvals/" + code_));
+  EXPECT_EQ(shown["holds"][0]["reason"], "CASE-7");
+  EXPECT_EQ(shown["preimage"]["size_bytes"], 7);
+  EXPECT_EQ(shown["state"], "PENDING");
+  approvals_.context_away = true;
+  EXPECT_EQ(get("/api/v1/approvals/" + code_).status, 503) << "nobody decides on half of it";
+  EXPECT_EQ(get("/api/v1/approvals").status, 200);
+}
+
 TEST_F(ApprovalsApiTest, bad_questions_are_400_and_unknown_codes_404) {
   for (const std::string query :
        {"state=NONE", "limit=0", "limit=1001", "cursor=x", "colour=red"}) {

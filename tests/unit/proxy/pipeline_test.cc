@@ -521,6 +521,10 @@ TEST_F(PipelineTest, BeyondALimitThatSaysSoCallsNeedApproval) {
   EXPECT_EQ(response.status, 412);
   EXPECT_EQ(content(0)["decision"]["effect"], "require_approval");
   EXPECT_EQ(content(0)["decision"]["rules"], json{"fewer"});
+  // For whoever decides: why, and what else the call would take. It takes it only once approved.
+  EXPECT_EQ(content(0)["approval"]["why"][0]["rule"], "fewer");
+  EXPECT_EQ(content(0)["approval"]["limits"][0]["rule"], "few");
+  EXPECT_FALSE(content(0)["decision"].contains("limits"));
 }
 
 TEST_F(PipelineTest, ALimitNobodyTookIsNoReason) {
@@ -602,6 +606,9 @@ TEST_F(PipelineTest, ApprovalNeededFilesAPendingRequest) {
   EXPECT_EQ(response.headers.get("Location"), "/holdfast/approvals/" + code);
   EXPECT_EQ(content(0)["approval"]["code"], code);
   EXPECT_EQ(content(0)["approval"]["state"], "PENDING");
+  EXPECT_EQ(
+      content(0)["approval"]["why"],
+      json::array({{{"rule", "contacts-need-approval"}, {"title", "Contacts need approval"}}}));
   EXPECT_EQ(content(0)["request"]["ticket"], "CASE-7");
   EXPECT_EQ(content(0)["request"]["justification"], "clean up");
   EXPECT_TRUE(upstream_->forwarded.empty());

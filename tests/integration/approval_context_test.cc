@@ -1,0 +1,124 @@
+// What an officer is shown beside an approval, out of the log, the limits and the legal holds.
+#include "tests/integration/approval_fixture.h"
+
+namespace holdfast::approval {
+namespace {
+
+using audit::ApprovalStep;
+using audit::Kind;
+using nlohmann::json;
+using testing::ApprovalTest;
+
+constexpr const char* kAsker = "Bot-App";
+
+class ApprovalContextTest : public ApprovalTest {
+ protected:
+  static json operation(const std::string& item) {
+    return {{"action", "permanentDelete"},
+            {"resource", "message"},
+            {"mailbox", {{"kind", "user"}, {"key", "id-1"}, {"names", {"CEO@contoso.com"}}}},
+            {"item", item}};
+  }
+  // A call of an app, let through: one is open then.
+  void let_through(const std::string& item, const std::string& app, const std::string& action) {
+    audit::Record made = testing::record(Kind::kIntent, testing::new_operation());
+    made.content["operation"] = operation(item);
+    made.content["operation"]["action"] = action;
+    made.content["actor"] = {{"app", app}};
+    made.content["decision"]["limits"] = json::array({limit()});
+    made.is_limited = true;
+    const auto receipt = runner_.run(replica_->append_intent(std::move(made), request("")));
+    EXPECT_TRUE(receipt.ok()) << receipt.error().message;
+  }
+  static json limit() {
+    return {{"rule", "few"}, {"key", "few|k"}, {"count", 99}, {"per_s", 3600}, {"mailbox", "id-1"}};
+  }
+  Uuid file_call() {
+    const Uuid code = make_uuid_v4();
+    audit::Record record = file_record(code, "item");
+    record.content["operation"] = operation("m1");
+    record.content["actor"] = {{"app", kAsker}};
+    record.content["preimage"] = {{"size_bytes", 7}, {"sent", nullptr}};
+    record.content["approval"]["limits"] = json::array({limit()});
+    const auto filed = runner_.run(replica_->append(std::move(record)));
+    EXPECT_TRUE(filed.ok()) << filed.error().message;
+    return code;
+  }
+  void change_hold(const Uuid& hold, const std::string& event, const std::string& who) {
+    audit::Record record = testing::record(Kind::kSystem, Uuid());
+    record.content["system"] = {
+        {"event", event},
+        {"by", {{"person", who}}},
+        {"hold",
+         {{"id", to_string(hold)}, {"mailboxes", {"ceo@contoso.com"}}, {"reason", "CASE-7"}}}};
+    const auto placed = runner_.run(officers_->append(std::move(record)));
+    EXPECT_TRUE(placed.ok()) << placed.error().message;
+  }
+  json context(const Uuid& code) {
+    const Result<json> found = runner_.run(source_->context(code));
+    EXPECT_TRUE(found.ok()) << found.error().message;
+    return found.ok() ? *found : json();
+  }
+  void derive() const { sql("holdfast_audit", "SELECT holdfast.derive_search(1000)"); }
+};
+
+TEST_F(ApprovalContextTest, limits_are_shown_with_what_is_used_now) {
+  EXPECT_FALSE(context(file("without")).contains("limits"));
+  const Uuid code = file_call();
+  EXPECT_EQ(context(code)["limits"][0]["used"], 0);
+  let_through("m2", kAsker, "permanentDelete");
+  const json used = context(code)["limits"];
+  EXPECT_EQ(
+      used,
+      json::array(
+          {{{"rule", "few"}, {"count", 99}, {"per_s", 3600}, {"used", 1}, {"used_mailboxes", 1}}}));
+  sql("postgres", "UPDATE holdfast.limit_uses SET at = at - interval '2 hours'");
+  EXPECT_EQ(context(code)["limits"][0]["used"], 0) << "no longer";
+}
+
+TEST_F(ApprovalContextTest, holds_in_force_on_the_mailbox_are_shown) {
+  const Uuid code = file_call();
+  EXPECT_EQ(context(code)["holds"], json::array());
+  const Uuid hold = make_uuid_v4();
+  change_hold(hold, "hold_placed", "t/alice");
+  EXPECT_EQ(context(code)["holds"],
+            json::array({{{"id", to_string(hold)}, {"state", "placed"}, {"reason", "CASE-7"}}}));
+  change_hold(hold, "hold_lift_asked", "t/alice");
+  EXPECT_EQ(context(code)["holds"][0]["state"], "lifting");
+  change_hold(hold, "hold_lifted", "t/bob");
+  EXPECT_EQ(context(code)["holds"], json::array());
+  EXPECT_EQ(context(file("another mailbox"))["holds"], json::array());
+}
+
+TEST_F(ApprovalContextTest, the_item_is_shown_as_it_was_read_also_before_search_has_it) {
+  const Uuid code = file_call();
+  EXPECT_EQ(context(code)["preimage"], json({{"size_bytes", 7}}));
+  derive();
+  EXPECT_EQ(context(code)["preimage"], json({{"size_bytes", 7}}));
+  EXPECT_FALSE(context(file("not read")).contains("preimage"));
+}
+
+TEST_F(ApprovalContextTest, similar_calls_are_those_of_the_same_caller_and_kind) {
+  let_through("m2", kAsker, "permanentDelete");
+  let_through("m3", "other-app", "permanentDelete");
+  let_through("m4", kAsker, "recall");
+  for (int i = 0; i < 10; ++i) let_through("n" + std::to_string(i), kAsker, "permanentDelete");
+  const Uuid code = file_call();
+  derive();
+  const json similar = context(code)["similar"];
+  EXPECT_EQ(similar["count"], 11);
+  ASSERT_EQ(similar["newest"].size(), 10U);
+  EXPECT_EQ(similar["newest"][0]["item"], "n9");
+  EXPECT_EQ(similar["newest"][0]["mailbox"], "id-1");
+  EXPECT_EQ(similar["newest"][9]["item"], "n0");
+}
+
+TEST_F(ApprovalContextTest, only_officers_may_ask) {
+  const std::string asked = "SELECT holdfast.approval_context('" + to_string(file_call()) + "')";
+  EXPECT_EQ(refusal("holdfast_audit", asked), "");
+  EXPECT_THAT(refusal("holdfast_proxy", asked), ::testing::HasSubstr("permission denied"));
+  EXPECT_EQ(context(make_uuid_v4()), json::object()) << "there is no such approval";
+}
+
+}  // namespace
+}  // namespace holdfast::approval

@@ -48,7 +48,7 @@ class StackCase(unittest.TestCase):
         before = len(result.failures) + len(result.errors)
         super().run(result)
         if len(result.failures) + len(result.errors) > before and hasattr(self, "stack"):
-            for service in (self.stack.proxy, self.stack.audit):
+            for service in (*self.stack.proxies, self.stack.audit):
                 print(f"--- {service.name}\n{service.log_tail()}", file=sys.stderr)
         return result
 
@@ -60,14 +60,14 @@ class StackCase(unittest.TestCase):
         collection = "outlook/tasks" if kind == "tasks" else kind
         return f"/{version}/{owner}/{collection}/{self.ids(kind, user)[index]}/permanentDelete"
 
-    def call(self, method, target, token=None, body=None, headers=None):
-        """One request to the proxy as (status, headers, body); remembered for the invariants."""
+    def call(self, method, target, token=None, body=None, headers=None, proxy=0):
+        """One request to a proxy as (status, headers, body); remembered for the invariants."""
         headers = dict(headers or {})
         headers.setdefault("client-request-id", str(uuid.uuid4()))
         token = self.stack.requester if token is None else token
         known = Answered(headers["client-request-id"])
         self.answered.append(known)
-        answer = self.stack.request(method, target, token, body, headers)
+        answer = self.stack.request(method, target, token, body, headers, proxy=proxy)
         known.status, known.code = answer[0], self.code_of(answer)
         known.record = answer[1].get("Holdfast-Record")
         return answer

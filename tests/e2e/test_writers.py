@@ -6,7 +6,6 @@ are random and whose seed is printed.
 """
 import http.client
 import os
-import pathlib
 import random
 import ssl
 import threading
@@ -18,7 +17,7 @@ import tlog
 from holds import wait_until
 from invariants import Answered, check_invariants
 from service import fetch
-from stack import Stack, free_ports
+from stack import Stack
 
 FULL = bool(os.environ.get("FULL_TESTS"))
 SECONDS = 60 if FULL else 6
@@ -69,27 +68,13 @@ class Writers(unittest.TestCase):
     def setUp(self):
         print(f"seed {SEED}")
         self.chance = random.Random(SEED)
-        self.stack = Stack(settings={"track_commit_timestamp": "on"},
+        self.stack = Stack(settings={"track_commit_timestamp": "on"}, proxies=WRITERS,
                            config={"proxy.threads": 1, "audit_log.lease": "3s",
                                    "audit_log.append_timeout": "1s",
                                    "upstream.connect_timeout": "3s"})
         self.addCleanup(self.stack.stop)
         self.stack.start()
-        self.proxies = {self.stack.proxy_port: self.stack.proxy}
-        for port in free_ports(WRITERS - 1):
-            self.proxies[port] = self.another_proxy(port)
-        for proxy in self.proxies.values():
-            proxy.wait_ready(60)
-
-    def another_proxy(self, port):
-        spool = self.stack.folder / f"spool-{port}"
-        spool.mkdir(mode=0o700)
-        proxy = self.stack.service("proxy", f"https://localhost:{port}/holdfast/readyz")
-        proxy.command += ["--set", f"proxy.listen=127.0.0.1:{port}",
-                          "--set", f"proxy.spool_dir={spool}"]
-        proxy.log_path = pathlib.Path(self.stack.folder / f"proxy-{port}.log")
-        self.addCleanup(proxy.stop)
-        return proxy.start()
+        self.proxies = dict(zip(self.stack.proxy_ports, self.stack.proxies))
 
     def strike(self, begun):
         """Two proxies die and the database goes twice, each at a moment of its own."""

@@ -37,15 +37,9 @@ class ApprovalTest : public LogTest {
  protected:
   void SetUp() override {
     LogTest::SetUp();
-    audit::LogOptions audit = log_options();
-    audit.database = database("holdfast_audit");
-    audit.role = audit::WriterRole::kAudit;
-    audit.spool_dir.clear();
-    officers_ = open_log(audit);
-    replica_ = open_log();
-    audit::LogOptions second = log_options();
-    second.spool_dir = other_spool_.path();
-    other_replica_ = open_log(second);
+    officers_ = open_service();
+    replica_ = open_replica(spool_);
+    other_replica_ = open_replica(other_spool_);
     workers_ = std::make_unique<audit::QueryWorkers>(audit::RecordSourceOptions{
         .access = {.database = database("holdfast_audit")}, .connections = 1});
     source_ = std::make_unique<approval::PostgresApprovalSource>(*workers_);
@@ -56,6 +50,22 @@ class ApprovalTest : public LogTest {
     replica_.reset();
     other_replica_.reset();
     LogTest::TearDown();
+  }
+
+  // The log of a `holdfast audit`, and of a proxy. Nobody gives up on a slow machine.
+  std::unique_ptr<audit::LogPostgres> open_service() {
+    audit::LogOptions options = log_options();
+    options.database = database("holdfast_audit");
+    options.role = audit::WriterRole::kAudit;
+    options.spool_dir.clear();
+    options.append_timeout = kPatience;
+    return open_log(options);
+  }
+  std::unique_ptr<audit::LogPostgres> open_replica(const TemporaryDirectory& spool) {
+    audit::LogOptions options = log_options();
+    options.spool_dir = spool.path();
+    options.append_timeout = kPatience;
+    return open_log(options);
   }
 
   static approval::Binding binding(const std::string& item) {

@@ -37,6 +37,11 @@ inline std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// How often a race is run: each time it can come out otherwise.
+inline int race_rounds() {
+  return environment("FULL_TESTS").empty() ? 10 : 500;
+}
+
 class DatabaseTest : public ::testing::Test {
  protected:
   void SetUp() override {

@@ -20,6 +20,15 @@ inline const std::string kHold =
     "  - { id: any, effect: allow }\n"
     "  - { id: hold, effect: deny, when: { mailbox: { in: hold } } }\n";
 
+// How many intents are in the log behind the record that ended the generation they were decided by.
+inline const std::string kLateIntents = R"(
+SELECT count(*) FROM (
+  SELECT kind, convert_from(entry, 'UTF8')::json #>> '{decision,rules_generation}' AS used,
+         max((convert_from(entry, 'UTF8')::json #>> '{rules,generation}')::bigint)
+           OVER (ORDER BY index) AS active
+    FROM holdfast.log) l
+  WHERE kind = 'intent' AND used::bigint IS DISTINCT FROM active)";
+
 class Replica {
  public:
   Replica(std::unique_ptr<audit::LogPostgres> log, const audit::Database& database)

@@ -1,4 +1,7 @@
-// Limits are exact whatever the number of replicas. Few calls by default, many with FULL_TESTS=1.
+// Limits are exact whatever the number of replicas.
+#include <array>
+
+#include "tests/integration/held_lock.h"
 #include "tests/integration/log_fixture.h"
 
 namespace holdfast::audit {
@@ -88,33 +91,137 @@ TEST_F(LimitTest, OnlyWhatWasNotSentIsGivenBack) {
   EXPECT_EQ(take(*log, {limit("a", 1)}), "over a");
 }
 
-TEST_F(LimitTest, race_of_four_writers_never_exceeds_a_limit) {
-  const int count = testing::environment("FULL_TESTS") == "1" ? 1000 : 40;
-  std::vector<std::unique_ptr<testing::TemporaryDirectory>> spools;
-  std::vector<std::unique_ptr<LogPostgres>> writers;
-  for (int i = 0; i < 4; ++i) {
-    spools.push_back(std::make_unique<testing::TemporaryDirectory>());
-    LogOptions options = log_options();
-    options.spool_dir = spools.back()->path();
-    options.batch_max = 7;
-    writers.push_back(open_log(options));
-  }
-  std::vector<std::future<Result<Receipt>>> calls;
-  for (int i = 0; i < 2 * count; ++i) {
-    for (const auto& writer : writers) {
-      // In either order, so that two batches would wait for each other if they locked as written.
-      std::vector<json> both = {limit("a", count), limit("b", 4 * count, std::to_string(i % 9), 5)};
-      if (i % 2 == 0) std::swap(both[0], both[1]);
-      calls.push_back(runner_.start(writer->append_intent(intent(both), request(""))));
+// Four writers, whose batches are small enough to take turns.
+class LimitRace : public LimitTest {
+ protected:
+  void SetUp() override {
+    LimitTest::SetUp();
+    for (const testing::TemporaryDirectory& spool : spools_) {
+      LogOptions options = log_options();
+      options.spool_dir = spool.path();
+      options.append_timeout = testing::kPatience;
+      options.batch_max = 7;
+      writers_.push_back(open_log(options));
     }
   }
-  int taken = 0;
-  for (auto& call : calls) taken += verdict(call.get()) == "taken" ? 1 : 0;
-  EXPECT_EQ(taken, count);
-  EXPECT_EQ(uses("a"), std::to_string(count));
-  EXPECT_LE(std::stoi(value("SELECT count(DISTINCT mailbox) FROM holdfast.limit_uses "
-                            "WHERE key = 'b|k'")),
-            5);
+  void TearDown() override {
+    writers_.clear();
+    LimitTest::TearDown();
+  }
+
+  // A whole call: how it ended, "over" its limit, or "failed" as there was no database.
+  static Task<std::string> call(LogPostgres& log, std::vector<json> limits, CallResult result) {
+    Record made = intent(limits);
+    Record outcome = testing::record(Kind::kOutcome, made.operation_id);
+    outcome.content["outcome"] = {{"result", to_string(result)}};
+    outcome.is_limited = result == CallResult::kNotSent;
+    OutboundRequest sent = request("");
+    const Result<Receipt> receipt = co_await log.append_intent(std::move(made), std::move(sent));
+    if (!receipt.ok()) co_return receipt.error().code == ErrorCode::kLimit ? "over" : "failed";
+    const Result<RecordRef> ended = co_await log.append_outcome(std::move(outcome));
+    EXPECT_TRUE(ended.ok()) << ended.error().message;
+    co_return std::string(to_string(result));
+  }
+  // In every other round the first batches of all writers meet before they write, and then
+  // `strike` is done.
+  void race(int round, const std::function<void()>& start, const std::function<void()>& strike) {
+    if (round % 2 == 1) {
+      start();
+      return strike();
+    }
+    testing::HeldLock head(database("postgres").url, testing::kLogHead);
+    start();
+    EXPECT_TRUE(head.is_met_by(4));
+    strike();
+    head.release();
+  }
+
+  std::array<testing::TemporaryDirectory, 4> spools_;
+  std::vector<std::unique_ptr<LogPostgres>> writers_;
+};
+
+TEST_F(LimitRace, race_of_four_writers_takes_what_a_limit_gives_and_no_more) {
+  for (int round = 0; round < testing::race_rounds(); ++round) {
+    const std::string key = "a" + std::to_string(round);
+    const std::string other = "b" + std::to_string(round);
+    const int count = round % 2 == 0 ? 3 : 20;  // Three: fewer than the batches that meet.
+    std::vector<std::future<Result<Receipt>>> calls;
+    const auto start = [&] {
+      for (int i = 0; i < 10; ++i) {
+        for (const auto& writer : writers_) {
+          // In either order, so that two batches would wait for each other if they locked as
+          // written.
+          std::vector<json> both = {limit(key, count),
+                                    limit(other, 4 * count, std::to_string(i % 9), 5)};
+          if (i % 2 == 0) std::swap(both[0], both[1]);
+          calls.push_back(runner_.start(writer->append_intent(intent(both), request(""))));
+        }
+      }
+    };
+    race(round, start, [] {});
+    int taken = 0;
+    for (auto& call : calls) taken += verdict(call.get()) == "taken" ? 1 : 0;
+    EXPECT_EQ(taken, count);
+    EXPECT_EQ(uses(key), std::to_string(count));
+    EXPECT_LE(std::stoi(value("SELECT count(DISTINCT mailbox) FROM holdfast.limit_uses "
+                              "WHERE key = '" +
+                              other + "|k'")),
+              5);
+  }
+}
+
+TEST_F(LimitRace, race_of_four_writers_is_short_by_no_more_than_what_failed) {
+  constexpr int kCount = 12;
+  for (int round = 0; round < testing::race_rounds(); ++round) {
+    const std::string key = "a" + std::to_string(round);
+    std::vector<std::future<std::string>> calls;
+    const auto start = [&] {
+      for (int i = 0; i < 6; ++i) {
+        for (const auto& writer : writers_) {
+          calls.push_back(
+              runner_.start(call(*writer, {limit(key, kCount)},
+                                 i % 3 == 1 ? CallResult::kNotSent : CallResult::kExecuted)));
+        }
+      }
+    };
+    // One of the writers loses its connection.
+    race(round, start, [&] {
+      sql("postgres",
+          "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+          "WHERE usename = 'holdfast_proxy' AND datname = current_database() "
+          "ORDER BY backend_start LIMIT 1");
+    });
+    int executed = 0;
+    int failed = 0;
+    for (auto& ended : calls) {
+      const std::string how = ended.get();
+      executed += how == "executed" ? 1 : 0;
+      failed += how == "not_sent" || how == "failed" ? 1 : 0;
+    }
+    for (const auto& writer : writers_) {
+      ASSERT_TRUE(testing::eventually([&] { return writer->health().ready; }));
+    }
+    ASSERT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "0");
+    EXPECT_EQ(uses(key), std::to_string(executed));
+    EXPECT_LE(executed, kCount);
+    EXPECT_GE(executed, kCount - failed);
+    // What is left can be taken, to the last.
+    for (int left = kCount - executed; left > 0; --left) {
+      EXPECT_EQ(take(*writers_[static_cast<std::size_t>(left) % 4], {limit(key, kCount)}), "taken");
+    }
+    EXPECT_EQ(take(*writers_[0], {limit(key, kCount)}), "over " + key);
+  }
+  // Nor was it ever exceeded in between, in the order of the log.
+  EXPECT_EQ(value(R"(
+WITH entries AS (SELECT index, kind, convert_from(entry, 'UTF8')::json AS e FROM holdfast.log),
+begun AS (SELECT e ->> 'operation_id' AS operation, e #>> '{decision,limits,0,key}' AS key
+            FROM entries WHERE kind = 'intent')
+SELECT max(held) FROM (
+  SELECT sum(CASE kind WHEN 'intent' THEN 1 ELSE -1 END) OVER (PARTITION BY key ORDER BY index)
+      AS held
+    FROM entries JOIN begun ON operation = e ->> 'operation_id'
+    WHERE kind = 'intent' OR e #>> '{outcome,result}' = 'not_sent') t)"),
+            std::to_string(kCount));
 }
 
 }  // namespace

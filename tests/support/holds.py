@@ -274,8 +274,9 @@ class LogLock:
     def waiting(self):
         return waiting_appends(self.cluster, "wait_event_type = 'Lock'")
 
-    def wait_for_append(self):
-        wait_until(self.waiting, "an append at the log's head")
+    def wait_for_append(self, count=1):
+        """Until so many wait, for the head or for others who wait for it."""
+        wait_until(lambda: len(self.waiting()) >= count, f"{count} appends at the log's head")
 
     def cut_waiting(self):
         """Ends the sessions that wait; nothing of their appends is committed."""

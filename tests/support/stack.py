@@ -6,6 +6,7 @@
     stack.proxy.kill(); stack.proxy.start().wait_ready()
     stack.stop()
 
+Stack(proxies=4) has four proxies over one database: stack.proxies; stack.proxy is the first.
 Everything listens on free ports of 127.0.0.1 and lives in a folder of its own, removed by stop().
 Where KEEP_LOGS names a folder, logs of a stack are copied there. The binary is the one
 that BINARY_UNDER_TEST names.
@@ -90,14 +91,14 @@ def to_yaml(settings):
 
 
 class Stack:
-    """What is public: folder, cluster, simulator, proxy, audit (Service), proxy_url, audit_url,
-    ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens),
+    """What is public: folder, cluster, simulator, proxy, audit (Service), proxies, proxy_url,
+    proxy_ports, audit_url, ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens),
     verifier_key (of the log's checkpoints), relay, between Holdfast and the simulator, where `relayed` asks for
     one, and issuer, of officers' tokens, where `sign_in` does."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
                  config_file=None, ports=None, durable=False, settings=None, relayed=False,
-                 plain=False, reconcile=None, cuttable=False, sign_in=False):
+                 plain=False, reconcile=None, cuttable=False, sign_in=False, proxies=1):
         self.binary = pathlib.Path(binary or os.environ["BINARY_UNDER_TEST"])
         self.owns_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="holdfast-stack-"))
@@ -107,7 +108,9 @@ class Stack:
             self.rules_file.write_text(rules)
         self.changes = dict(config or {})
         self.given_config = config_file
-        self.proxy_port, self.audit_port, self.simulator_port = ports or (*free_ports(2), 0)
+        free = free_ports(1 + proxies)
+        self.proxy_port, self.audit_port, self.simulator_port = ports or (*free[:2], 0)
+        self.proxy_ports = [self.proxy_port, *free[2:]]
         self.durable = durable
         self.database_settings = settings
         self.relayed = relayed
@@ -117,7 +120,8 @@ class Stack:
         self.has_sign_in = sign_in  # Officers may sign in with an identity provider.
         self.network = self.issuer = None
         self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
-        self.proxy_url = f"http{'' if plain else 's'}://localhost:{self.proxy_port}"
+        self.proxies = []
+        self.proxy_url = self.proxy_url_of(0)
         self.audit_url = f"https://localhost:{self.audit_port}"
         self.config_file = self.folder / "holdfast.yaml"
 
@@ -125,10 +129,9 @@ class Stack:
         try:
             self.prepare()
             self.migrate()
-            for role in roles:
-                getattr(self, role).start()
-            for role in roles:
-                getattr(self, role).wait_ready()
+            started = [service.start() for role in roles for service in self.services(role)]
+            for service in started:
+                service.wait_ready()
         except BaseException:
             self.stop()
             raise
@@ -163,7 +166,8 @@ class Stack:
             self.config_file = pathlib.Path(self.given_config).resolve()
         else:
             self.config_file.write_text(to_yaml({**self.settings(), **self.changes}))
-        self.proxy = self.service("proxy", f"{self.proxy_url}/holdfast/readyz")
+        self.proxies = [self.proxy_service(number) for number in range(len(self.proxy_ports))]
+        self.proxy = self.proxies[0]
         self.audit = self.service("audit", f"{self.audit_url}/readyz")
 
     def write_officers(self):
@@ -176,6 +180,15 @@ class Stack:
         write_secret(self.folder / "tokens.yaml", json.dumps({"tokens": entries}, indent=1) + "\n")
         for name, token in self.officers.items():
             write_secret(self.folder / f"{name}.token", token + "\n")
+
+    def add_officer(self, name, roles, person):
+        """A token in the operator's file, which the audit service reads when it starts."""
+        token = self.officers[name] = "hfa_" + secrets.token_urlsafe(32)
+        path = self.folder / "tokens.yaml"
+        tokens = json.loads(path.read_text())
+        tokens["tokens"].append({"name": name, "roles": roles, "person": person,
+                                 "sha256": hashlib.sha256(token.encode()).hexdigest()})
+        write_secret(path, json.dumps(tokens, indent=1) + "\n")
 
     def person(self, officer):
         """Whom an officer's token stands for."""
@@ -266,13 +279,30 @@ class Stack:
     def migrate(self):
         self.run("migrate")
 
+    def services(self, role):
+        return self.proxies if role == "proxy" else [self.audit]
+
+    def proxy_service(self, number):
+        """One of several proxies; all but the first listen and spool elsewhere than the file says."""
+        service = self.service("proxy", f"{self.proxy_url_of(number)}/holdfast/readyz")
+        if number > 0:
+            spool = self.folder / f"spool-{number}"
+            spool.mkdir(mode=0o700, exist_ok=True)
+            service.command += ["--set", f"proxy.listen=127.0.0.1:{self.proxy_ports[number]}",
+                                "--set", f"proxy.spool_dir={spool}"]
+            service.log_path = self.folder / f"proxy-{number}.log"
+        return service
+
+    def proxy_url_of(self, number):
+        return f"http{'' if self.plain else 's'}://localhost:{self.proxy_ports[number]}"
+
     def service(self, role, ready_url):
         return Service(f"holdfast {role}", self.command(role), ready_url, self.ca_file,
                        self.folder / f"{role}.log", self.environment())
 
-    def request(self, method, target, token=None, body=None, headers=None, timeout=60):
-        """One request to the proxy on a connection of its own: (status, headers, body)."""
-        return fetch(self.proxy_url + target, self.ca_file, token, timeout, method, body, headers)
+    def request(self, method, target, token=None, body=None, headers=None, timeout=60, proxy=0):
+        """One request to a proxy on a connection of its own: (status, headers, body)."""
+        return fetch(self.proxy_url_of(proxy) + target, self.ca_file, token, timeout, method, body, headers)
 
     def records(self, *filters):
         """Audit records as the shell sees them, in the log's order."""
@@ -293,7 +323,7 @@ class Stack:
         return found
 
     def stop(self):
-        for service in (self.proxy, self.audit):
+        for service in (*self.proxies, self.audit):
             if service:
                 service.stop()
         if self.relay:

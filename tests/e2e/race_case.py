@@ -1,0 +1,205 @@
+"""What the race tests share: four proxies over one database, and calls through all of them at once."""
+import collections
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import signal
+import ssl
+import uuid
+
+from base import EXECUTIVE, StackCase
+from holds import LogLock, wait_until
+from invariants import Answered
+from service import fetch
+
+FULL = bool(os.environ.get("FULL_TESTS"))
+ROUNDS, APPS = (500, 50) if FULL else (10, 1)
+PROXIES = 4
+MOVED = "megan@contoso.com"  # Whose messages move.
+REQUIRED, DENIED = (412, "HoldfastApprovalRequired"), (403, "HoldfastDenied")
+RULES = """
+schema: 1
+revision: "races"
+rules:
+  - id: kept
+    effect: deny
+    when: {{ mailbox: megan@contoso.com }}
+    unless: {{ folder: {folders} }}
+  - id: moved
+    effect: require_approval
+    when: {{ mailbox: megan@contoso.com }}
+  - id: executives
+    effect: require_approval
+    when: {{ mailbox: ceo@contoso.com }}
+  - id: own-events
+    effect: require_approval
+    when: {{ resource: event, mailbox: {{ own: true }} }}
+  - id: own-contacts
+    effect: allow
+    when: {{ resource: contact, mailbox: {{ own: true }} }}
+    limit: {{ count: 8, per: 1h, by: actor, over: deny }}
+{more}"""
+
+
+def rules(more="", folders=("nowhere",)):
+    """The rules of these tests, and more of them; `folders`: those that messages may go from of who
+    has a rule about that."""
+    return RULES.format(more=more, folders=json.dumps(folders))
+
+
+HOLD = """  - id: new-hold
+    effect: deny
+    when: { mailbox: ceo@contoso.com }
+"""
+
+
+class RaceCase(StackCase):
+    # A lease and a deadline that no slow machine lets run out.
+    options = {"proxies": PROXIES, "relayed": True,
+               "rules": rules(),
+               "config": {"proxy.threads": 1, "audit_log.lease": "60s",
+                          "audit_log.append_timeout": "30s", "rules.watch_interval": "100ms",
+                          "upstream.response_timeout": "60s"}}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.pool = concurrent.futures.ThreadPoolExecutor(2 * PROXIES)
+        cls.addClassCleanup(cls.pool.shutdown)
+        cls.tls = ssl.create_default_context(cafile=str(cls.stack.ca_file))
+
+        cls.apps = [cls.simulator.token(app=str(uuid.uuid4())) for _ in range(APPS)]
+
+    def setUp(self):
+        # Graph is not reset: new messages would get the ids of old ones.
+        self.answered = []
+        self.app = self.stack.app
+        self.requests_before = self.simulator.control("GET", "count")["count"]
+        self.addCleanup(self.stack.relay.release_all)
+
+    def rounds(self):
+        """The numbers of the rounds; several apps, as each may be refused so often a second only."""
+        for number in range(ROUNDS):
+            self.app = self.apps[number % APPS]
+            yield number
+
+    # The calls.
+
+    def item(self, user=EXECUTIVE):
+        """The id of a new message."""
+        status, _, body = self.simulator.request(
+            "POST", f"/v1.0/users/{user}/messages", self.stack.app, b"{}",
+            {"Content-Type": "application/json"})
+        self.assertEqual(status, 201, body)
+        return json.loads(body)["id"]
+
+    def send(self, item, proxy=0, user=EXECUTIVE, headers=None):
+        return self.call("POST", f"/v1.0/users/{user}/messages/{item}/permanentDelete", self.app,
+                         headers=headers, proxy=proxy)
+
+    def told(self, answer):
+        return answer[0], self.code_of(answer)
+
+    def everywhere(self, work, proxies=range(PROXIES)):
+        """What `work(proxy)` returns, done at all of these proxies at once."""
+        return list(self.pool.map(work, proxies))
+
+    def resend(self, item, proxies=range(PROXIES), **more):
+        """(status, code) of the call sent to all of these proxies at once, sorted."""
+        answers = self.everywhere(lambda proxy: self.send(item, proxy, **more), proxies)
+        return sorted((self.told(answer) for answer in answers), key=str)
+
+    def begin(self, item, proxy, user=EXECUTIVE):
+        """The call on a connection that can be dropped; nobody has read its answer yet."""
+        known = Answered(str(uuid.uuid4()))
+        self.answered.append(known)
+        connection = http.client.HTTPSConnection("localhost", self.stack.proxy_ports[proxy],
+                                                 context=self.tls, timeout=60)
+        connection.request("POST", f"/v1.0/users/{user}/messages/{item}/permanentDelete",
+                           headers={"Authorization": f"Bearer {self.app}",
+                                    "client-request-id": known.client_request_id})
+        return connection
+
+    # Their approvals.
+
+    def file(self, item, proxy=0, **more):
+        """Asks for approval; its code."""
+        status, headers, body = self.send(item, proxy, **more)
+        self.assertEqual((status, json.loads(body)["error"]["code"]), REQUIRED, body)
+        return headers["x-msft-approval-code"]
+
+    def decide(self, verb, code, officer="officer1"):
+        """An officer's word, through the API."""
+        body = b"{}" if verb == "approve" else b'{"reason":"-"}'
+        return fetch(f"{self.stack.audit_url}/api/v1/approvals/{code}/{verb}", self.stack.ca_file,
+                     self.stack.officers[officer], 60, "POST", body,
+                     {"Content-Type": "application/json"})
+
+    def approved(self, item, **more):
+        """Files and approves; the code."""
+        code = self.file(item, **more)
+        status, _, body = self.decide("approve", code)
+        self.assertEqual(status, 200, body)
+        return code
+
+    def approved_item(self):
+        """A new message that may be destroyed once: (its id, the approval's code)."""
+        item = self.item()
+        return item, self.approved(item)
+
+    def sql(self, text):
+        return self.stack.cluster.sql(text)
+
+    def state(self, code):
+        return self.sql(f"SELECT state FROM holdfast.approvals WHERE code = '{code}'")
+
+    def steps(self, code):
+        return self.sql("SELECT string_agg(name, ',' ORDER BY step) FROM holdfast.approval_history "
+                        f"WHERE code = '{code}'")
+
+    # What happens meanwhile.
+
+    def met(self, start, appends=PROXIES):
+        """What start() returns. It is begun while nothing can be written to the log, until so many
+        appends stand there."""
+        lock = LogLock(self.stack.cluster)
+        try:
+            begun = self.pool.submit(start)
+            lock.wait_for_append(appends)
+        finally:
+            lock.release()
+        return begun.result()
+
+    def race(self, number, start, appends=PROXIES):
+        """What start() returns; its appends meet in every other round."""
+        return self.met(start, appends) if number % 2 == 0 else start()
+
+    def write_rules(self, more="", proxies=range(PROXIES), **options):
+        """Other rules, of which these proxies are told; the others come to know."""
+        fresh = self.stack.folder / "rules.new"
+        fresh.write_text(rules(more, **options))
+        os.replace(fresh, self.stack.rules_file)
+        for proxy in proxies:
+            self.stack.proxies[proxy].signal(signal.SIGHUP)
+
+    def wait_until_told(self, told, item=None, **more):
+        """Until that is what every proxy makes of the call; by default of one never seen before."""
+        wait_until(lambda: self.resend(item or uuid.uuid4(), **more) == PROXIES * [told],
+                   f"rules that say {told}")
+
+    # What must have come of it all.
+
+    def seen(self, text=""):
+        requests = self.simulator.control("GET", f"requests?since={self.requests_before}")
+        return [request for request in requests if text in (request["target"] or "")]
+
+    def deliveries(self):
+        """How often Graph got the call for each item, and how often it acted; of this test."""
+        got, acted = collections.Counter(), collections.Counter()
+        for request in self.seen("permanentDelete"):
+            item = re.search(r"/([^/]+)/permanentDelete", request["target"])[1]
+            got[item] += 1
+            acted[item] += bool(request["acted"])
+        return dict(got), dict(acted)

@@ -43,6 +43,7 @@ Placement parse_refusal(std::string_view text) {
   if (text == "not_expired") return Placement::kNotExpired;
   if (text == "generation") return Placement::kOutdated;
   if (text == "approval") return Placement::kApproval;
+  if (text == "token") return Placement::kToken;
   if (text.starts_with(kLimitRefusal)) return Placement::kLimit;
   return Placement::kClosed;
 }

@@ -390,6 +390,8 @@ void LogPostgres::accept(Pending pending, const Placed& placed) {
       return pending.done(Error{ErrorCode::kRefused, "the operation's writer is alive"});
     case Placement::kApproval:
       return pending.done(Error{ErrorCode::kRefused, "the approval has changed"});
+    case Placement::kToken:
+      return pending.done(Error{ErrorCode::kNotFound, "the token was revoked or has expired"});
     case Placement::kOutdated:
       return pending.done(Error{ErrorCode::kNotFound, "other rules are in force"});
     case Placement::kLimit:

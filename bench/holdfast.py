@@ -79,14 +79,14 @@ def migrate(bed, cluster) -> None:
 
 @contextlib.contextmanager
 def proxy(bed, cluster, origin: str, certificate: nginx.Certificate | None = None,
-          trusted: nginx.Certificate | None = None, limits: dict | None = None):
+          trusted: nginx.Certificate | None = None, limits: dict | None = None, rules: str = RULES):
     """A migrated database and a proxy with its records in it; `certificate` is its own, `trusted`
     its upstream's, `limits` are other ones than its own. Yields (origin, process)."""
     root = bed.root / "holdfast"
     (root / "spool").mkdir(parents=True)
     migrate(bed, cluster)
     port = processes.free_port()
-    (root / "rules.yaml").write_text(RULES)
+    (root / "rules.yaml").write_text(rules)
     config = root / "holdfast.yaml"
     tls = TLS.format(certificate=certificate.certificate, key=certificate.key) if certificate else ""
     config.write_text(CONFIG.format(

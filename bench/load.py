@@ -19,7 +19,7 @@ class Measured:
 
 
 @functools.cache
-def _token() -> str:
+def token() -> str:
     return upstream.token(int(time.time()) + 86_400)
 
 
@@ -27,7 +27,7 @@ def run(origin: str, call: upstream.Call, connections: int, seconds: float) -> M
     """One call at a time on each of `connections`. Every answer must be a whole 2xx."""
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s",
-         "-s", SCRIPT, origin, "--", _token(), call.method, call.before, call.after,
+         "-s", SCRIPT, origin, "--", token(), call.method, call.before, call.after,
          str(call.body_bytes)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]

@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "support"))
 
 import append
+import approved
 import functions
 import guarded
 import holdfast
@@ -30,8 +31,9 @@ import report
 import save
 
 BENCHES = {"pass_through": plain.pass_through, "tls_in": plain.tls_in, "tls_out": plain.tls_out,
-           "guarded": guarded.run, "append": append.run, "append_full": append.run_full,
-           "memory": memory.run, "functions": functions.run}
+           "guarded": guarded.run, "approved": approved.run,
+           "append": append.run, "append_full": append.run_full, "memory": memory.run,
+           "functions": functions.run}
 
 
 class Bed:

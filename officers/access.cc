@@ -92,6 +92,7 @@ http::Response unrecorded(const Error& error) {
 }
 
 http::Response not_recorded(const std::string& what, const Error& error) {
+  if (error.code == ErrorCode::kNotFound) return unauthenticated(error.message);
   return problem(503,
                  what + " recorded, and the audit log cannot take the record: " + error.message);
 }

@@ -3,12 +3,15 @@
 In every other round the appends of all meet at the log's head, so that they are certain to be under
 way at once; in the others they go as they come. FULL_TESTS=1 plays 500 rounds instead of 10.
 """
+import http.client
+import json
 import unittest
 import uuid
 
 from base import REQUESTER
 from holds import wait_until
 from race_case import FULL, PROXIES, ROUNDS, RaceCase
+from service import fetch
 
 DONE, USED = (204, None), (409, "HoldfastApprovalUsed")
 DEATHS = 200 if FULL else 8  # Of proxies: each starts again.
@@ -91,6 +94,39 @@ class Officers(RaceCase):
             answers = self.approve_at_once(code, ["app", "officer2"])
             self.assertEqual([answer[0] for answer in answers], [403, 200])
             self.assertEqual(self.steps(code), "file,approve")
+        self.check_invariants()
+
+
+    def change_token(self, path, **body):
+        status, _, answer = fetch(f"{self.stack.audit_url}/api/v1/tokens{path}", self.stack.ca_file,
+                                  self.stack.officers["admin"], 60, "POST",
+                                  json.dumps(body).encode(), {"Content-Type": "application/json"})
+        self.assertIn(status, (200, 201), answer)
+        return json.loads(answer)
+
+    def begin_approving(self, code, token):
+        """A request that lacks the last byte of its body."""
+        connection = http.client.HTTPSConnection("localhost", self.stack.audit_port,
+                                                 context=self.tls, timeout=60)
+        connection.putrequest("POST", f"/api/v1/approvals/{code}/approve")
+        for name, value in (("Authorization", f"Bearer {token['token']}"), ("Content-Length", "2")):
+            connection.putheader(name, value)
+        connection.endheaders(b"{")
+        wait_until(lambda: self.sql(f"SELECT 1 FROM holdfast.token_uses WHERE id = '{token['id']}'"),
+                   "the token to be looked at")
+        return connection
+
+    def test_race_of_an_approver_whose_token_is_revoked_midway(self):
+        """The token was good when the request began, and is not when it has all been said."""
+        for _ in range(ROUNDS):
+            code = self.file(uuid.uuid4())
+            token = self.change_token("", name="midway", roles=["approver"], expires_in_s=600)
+            connection = self.begin_approving(code, token)
+            self.change_token(f"/{token['id']}/revoke")
+            connection.send(b"}")
+            self.assertEqual(connection.getresponse().status, 401)
+            connection.close()
+            self.assertEqual(self.steps(code), "file")
         self.check_invariants()
 
 

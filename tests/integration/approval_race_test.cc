@@ -1,4 +1,5 @@
 // Who comes first is settled by the database: every race has one winner, whatever the replicas.
+#include "officers/token_source.h"
 #include "tests/integration/race_fixture.h"
 
 namespace holdfast::approval {
@@ -10,10 +11,13 @@ using audit::Kind;
 using audit::Receipt;
 using audit::RecordRef;
 using testing::account;
+using testing::eventually;
 using testing::HeldLock;
 using testing::officer;
 using testing::race_rounds;
 using testing::terms;
+
+constexpr std::chrono::hours kHour{1};
 
 class ApprovalRace : public testing::RaceTest {
  protected:
@@ -250,6 +254,50 @@ TEST_F(ApprovalRace, race_of_who_asked_against_an_approver) {
     EXPECT_FALSE(one.get().ok());
     EXPECT_TRUE(two.get().ok());
     EXPECT_EQ(steps(code), "file,approve");
+  }
+}
+
+// Where the officer's token ends on another replica of the audit service. Behind the record of
+// that, there is no approval by it.
+TEST_F(ApprovalRace, race_of_an_approver_whose_token_is_revoked) {
+  const officers::Officer maker{.name = "root", .roles = {officers::OfficerRole::kApprover}};
+  for (int round = 0; round < race_rounds(); ++round) {
+    const Uuid code = file(std::to_string(round));
+    const Approval seen = approval_of(code);
+    const WallTime now = system_clock().now();
+    const officers::TokenGrant grant{
+        .id = make_uuid_v7(now), .name = "t", .roles = maker.roles, .expires_at = now + kHour};
+    audit::Record token{.kind = Kind::kSystem};
+    token.content["system"] = officers::token_creation(grant, officers::make_token_text(), maker);
+    ASSERT_TRUE(runner_.run(officers_->append(token)).ok());
+    token.content["system"] =
+        officers::token_revocation({.id = grant.id, .document = {{"name", grant.name}}}, maker, "");
+    audit::Record consent = step_record(Kind::kApproval, ApprovalStep::kApprove,
+                                        *approve(seen, officer(1), TokenApprovals::kRefused, ""));
+    consent.content["actor"]["token_id"] = to_string(grant.id);
+    Attempt approved;
+    Attempt revoked;
+    if (round % 2 == 0) {
+      HeldLock head(database("postgres").url, testing::kLogHead);
+      revoked = runner_.start(other_officers_->append(std::move(token)));
+      EXPECT_TRUE(head.is_met_by(1));
+      approved = runner_.start(officers_->append(std::move(consent)));
+      EXPECT_TRUE(head.is_met_by(2));
+      head.release();
+    } else {
+      approved = runner_.start(officers_->append(std::move(consent)));
+      revoked = runner_.start(other_officers_->append(std::move(token)));
+    }
+    const Result<RecordRef> first = approved.get();
+    const Result<RecordRef> second = revoked.get();
+    ASSERT_TRUE(second.ok());
+    if (first.ok()) {
+      EXPECT_LT(first->index, second->index);
+      EXPECT_EQ(round % 2, 1);
+    } else {
+      EXPECT_EQ(first.error().code, ErrorCode::kNotFound) << first.error().message;
+    }
+    EXPECT_EQ(state(code), first.ok() ? "APPROVED" : "PENDING");
   }
 }
 

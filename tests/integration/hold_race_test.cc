@@ -39,7 +39,7 @@ class HoldRace : public ApprovalTest {
   std::future<Result<Receipt>> claiming(Replica& proxy, const approval::Approval& seen) {
     audit::Record made = claim_record(seen);
     made.generation = proxy.number();
-    made.content["decision"] = {{"rules_generation", *made.generation}};
+    made.content["decision"] = {{"rules_generation", made.generation}};
     return runner_.start(proxy.log().append_intent(std::move(made), request("")));
   }
   // Whether it went on. One that did not was overtaken, by the hold or by another claim.

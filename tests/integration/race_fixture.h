@@ -47,7 +47,9 @@ class RaceTest : public ApprovalTest {
     for (auto& attempt : attempts) {
       const Result<T> result = attempt.get();
       count += result.ok() ? 1 : 0;
-      if (!result.ok()) EXPECT_EQ(result.error().code, ErrorCode::kRefused);
+      if (!result.ok()) {
+        EXPECT_EQ(result.error().code, ErrorCode::kRefused) << result.error().message;
+      }
     }
     return count;
   }

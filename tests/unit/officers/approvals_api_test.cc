@@ -155,6 +155,13 @@ TEST_F(ApprovalsApiTest, an_overtaken_decision_is_judged_again) {
   EXPECT_EQ(why(response), "You can't approve this because it was rejected.");
 }
 
+TEST_F(ApprovalsApiTest, a_token_that_ends_meanwhile_decides_nothing) {
+  log_.fail_nth(1, {ErrorCode::kNotFound, "the token was revoked or has expired"});
+  const http::Response response = post("approve", "bob");
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(why(response), "the token was revoked or has expired");
+}
+
 TEST_F(ApprovalsApiTest, what_cannot_be_recorded_is_not_decided) {
   log_.fail_nth(1, {ErrorCode::kUnavailable, "database away"});
   EXPECT_EQ(post("approve", "bob").status, 503);

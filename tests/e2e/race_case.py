@@ -39,7 +39,7 @@ rules:
   - id: own-contacts
     effect: allow
     when: {{ resource: contact, mailbox: {{ own: true }} }}
-    limit: {{ count: 8, per: 1h, by: actor, over: deny }}
+    limit: {{ count: 3, per: 1h, by: actor, over: deny }}
 {more}"""
 
 

@@ -67,10 +67,13 @@ class StackCase(unittest.TestCase):
         token = self.stack.requester if token is None else token
         known = Answered(headers["client-request-id"])
         self.answered.append(known)
-        answer = self.stack.request(method, target, token, body, headers, proxy=proxy)
+        answer = self.request(method, target, token, body, headers, proxy)
         known.status, known.code = answer[0], self.code_of(answer)
         known.record = answer[1].get("Holdfast-Record")
         return answer
+
+    def request(self, method, target, token, body, headers, proxy):
+        return self.stack.request(method, target, token, body, headers, proxy=proxy)
 
     @staticmethod
     def code_of(answer):

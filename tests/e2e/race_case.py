@@ -7,12 +7,14 @@ import os
 import re
 import signal
 import ssl
+import subprocess
+import threading
+import time
 import uuid
 
 from base import EXECUTIVE, StackCase
-from holds import LogLock, wait_until
+from holds import LogLock, finish, psql, wait_until
 from invariants import Answered
-from service import fetch
 
 FULL = bool(os.environ.get("FULL_TESTS"))
 ROUNDS, APPS = (500, 50) if FULL else (10, 1)
@@ -55,6 +57,64 @@ HOLD = """  - id: new-hold
 """
 
 
+class Questions:
+    """The database's administrator as a cluster is asked, for many short questions: one session."""
+
+    END = "that was all"
+
+    def __init__(self, cluster):
+        self.url = cluster.url
+        self.session = psql(cluster, stdout=subprocess.PIPE)
+
+    def sql(self, question):
+        self.session.stdin.write(f"{question};\n\\echo {self.END}\n")
+        self.session.stdin.flush()
+        answer = []
+        while (line := self.session.stdout.readline()) != self.END + "\n":
+            if not line:
+                raise RuntimeError(f"psql ended: {question}")
+            answer.append(line)
+        return "".join(answer).rstrip("\n")
+
+    def end(self):
+        finish(self.session, "")
+
+
+class Lines:
+    """Kept connections, of each thread to each port."""
+
+    IDLE_SECONDS_MAX = 5  # Long before anybody closes them.
+
+    def __init__(self, tls):
+        self.tls = tls
+        self.own = threading.local()
+        self.opened = []
+        self.severed = collections.Counter()  # By port: how often all of them were given up.
+
+    def request(self, port, method, target, body, headers):
+        """(status, headers, body); OSError when there is no answer. Nothing is sent twice."""
+        kept = self.own.__dict__.setdefault(port, [None, 0, 0])
+        connection, used, severed = kept
+        now = time.monotonic()
+        if connection is None or now - used > self.IDLE_SECONDS_MAX or \
+                severed != self.severed[port]:
+            if connection:
+                connection.close()
+            connection = http.client.HTTPSConnection("localhost", port, context=self.tls, timeout=60)
+            self.opened.append(connection)
+        self.own.__dict__[port] = [connection, now, self.severed[port]]
+        try:
+            connection.request(method, target, body=body, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        except http.client.HTTPException as problem:
+            raise OSError(str(problem) or type(problem).__name__) from problem
+
+    def end(self):
+        for connection in self.opened:
+            connection.close()
+
+
 class RaceCase(StackCase):
     # A lease and a deadline that no slow machine lets run out.
     options = {"proxies": PROXIES, "relayed": True,
@@ -69,6 +129,10 @@ class RaceCase(StackCase):
         cls.pool = concurrent.futures.ThreadPoolExecutor(2 * PROXIES)
         cls.addClassCleanup(cls.pool.shutdown)
         cls.tls = ssl.create_default_context(cafile=str(cls.stack.ca_file))
+        cls.lines = Lines(cls.tls)
+        cls.addClassCleanup(cls.lines.end)
+        cls.database = Questions(cls.stack.cluster)
+        cls.addClassCleanup(cls.database.end)
 
         cls.apps = [cls.simulator.token(app=str(uuid.uuid4())) for _ in range(APPS)]
 
@@ -87,17 +151,27 @@ class RaceCase(StackCase):
 
     # The calls.
 
+    def graph(self, target, body, headers=None):
+        """One POST to Graph itself, past the proxies: (status, what it says)."""
+        status, _, answer = self.lines.request(
+            self.simulator.port, "POST", target, json.dumps(body).encode(),
+            {"Authorization": f"Bearer {self.stack.app}", "Content-Type": "application/json",
+             **(headers or {})})
+        return status, json.loads(answer)
+
     def item(self, user=EXECUTIVE):
         """The id of a new message."""
-        status, _, body = self.simulator.request(
-            "POST", f"/v1.0/users/{user}/messages", self.stack.app, b"{}",
-            {"Content-Type": "application/json"})
-        self.assertEqual(status, 201, body)
-        return json.loads(body)["id"]
+        status, message = self.graph(f"/v1.0/users/{user}/messages", {})
+        self.assertEqual(status, 201, message)
+        return message["id"]
 
     def send(self, item, proxy=0, user=EXECUTIVE, headers=None):
         return self.call("POST", f"/v1.0/users/{user}/messages/{item}/permanentDelete", self.app,
                          headers=headers, proxy=proxy)
+
+    def request(self, method, target, token, body, headers, proxy):
+        return self.lines.request(self.stack.proxy_ports[proxy], method, target, body,
+                                  {**headers, "Authorization": f"Bearer {token}"})
 
     def told(self, answer):
         return answer[0], self.code_of(answer)
@@ -133,9 +207,9 @@ class RaceCase(StackCase):
     def decide(self, verb, code, officer="officer1"):
         """An officer's word, through the API."""
         body = b"{}" if verb == "approve" else b'{"reason":"-"}'
-        return fetch(f"{self.stack.audit_url}/api/v1/approvals/{code}/{verb}", self.stack.ca_file,
-                     self.stack.officers[officer], 60, "POST", body,
-                     {"Content-Type": "application/json"})
+        return self.lines.request(self.stack.audit_port, "POST", f"/api/v1/approvals/{code}/{verb}",
+                                  body, {"Authorization": f"Bearer {self.stack.officers[officer]}",
+                                         "Content-Type": "application/json"})
 
     def approved(self, item, **more):
         """Files and approves; the code."""
@@ -149,8 +223,8 @@ class RaceCase(StackCase):
         item = self.item()
         return item, self.approved(item)
 
-    def sql(self, text):
-        return self.stack.cluster.sql(text)
+    def sql(self, question):
+        return self.database.sql(question)
 
     def state(self, code):
         return self.sql(f"SELECT state FROM holdfast.approvals WHERE code = '{code}'")
@@ -164,7 +238,7 @@ class RaceCase(StackCase):
     def met(self, start, appends=PROXIES):
         """What start() returns. It is begun while nothing can be written to the log, until so many
         appends stand there."""
-        lock = LogLock(self.stack.cluster)
+        lock = LogLock(self.database)
         try:
             begun = self.pool.submit(start)
             lock.wait_for_append(appends)
@@ -186,8 +260,10 @@ class RaceCase(StackCase):
 
     def wait_until_told(self, told, item=None, **more):
         """Until that is what every proxy makes of the call; by default of one never seen before."""
+        asks, self.app = self.app, self.simulator.token(app=str(uuid.uuid4()))  # Not refused yet.
         wait_until(lambda: self.resend(item or uuid.uuid4(), **more) == PROXIES * [told],
                    f"rules that say {told}")
+        self.app = asks
 
     # What must have come of it all.
 

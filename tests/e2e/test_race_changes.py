@@ -1,7 +1,6 @@
 """What changes between the approval and the call, or during the call, with four real proxies over one
 database: rules, holds, limits, the item itself, the log. FULL_TESTS=1 plays 500 rounds instead of 10.
 """
-import json
 import unittest
 import uuid
 
@@ -45,7 +44,7 @@ class Rules(RaceCase):
         if number % 2 == 1:
             self.write_rules(HOLD, proxies=reader)
             return self.resend(item)
-        lock = LogLock(self.stack.cluster)
+        lock = LogLock(self.database)
         try:
             self.write_rules(HOLD, proxies=reader)
             lock.wait_for_append()
@@ -60,8 +59,9 @@ class Rules(RaceCase):
         for number in self.rounds():
             item, code = self.approved_item()
             told = self.resend_as_the_hold_comes(number, item)
-            # Unavailable: the rules changed, and a slow machine has not read them yet.
-            self.assertLessEqual(set(told), {DONE, USED, DENIED, UNAVAILABLE})
+            # Required anew by a proxy that does not know yet why another has ended the approval;
+            # unavailable where the new rules have not been read in time.
+            self.assertLessEqual(set(told), {DONE, USED, DENIED, REQUIRED, UNAVAILABLE})
             count = told.count(DONE)
             self.assertLessEqual(count, number % 2)
             if count:
@@ -86,9 +86,10 @@ class Stores(RaceCase):
 
     def test_race_of_an_insert_that_fails(self):
         """The log takes nothing: nothing is forwarded, and the approval is as good as before."""
-        self.sql("CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS "
-                 "$$ BEGIN RAISE EXCEPTION 'no room'; END $$")
-        self.addCleanup(self.sql, "DROP FUNCTION public.fail CASCADE")
+        self.stack.cluster.sql(
+            "CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'no room'; END $$")
+        self.addCleanup(self.stack.cluster.sql, "DROP FUNCTION public.fail CASCADE")
         items = []
         for _ in self.rounds():
             item, code = self.approved_item()
@@ -143,12 +144,10 @@ class Moves(RaceCase):
 
     def move(self, item, folder, headers=None):
         """Returns the id that the message has then; None: it is gone."""
-        status, _, body = self.simulator.request(
-            "POST", f"/v1.0/users/{MOVED}/messages/{item}/move", self.stack.app,
-            json.dumps({"destinationId": folder}).encode(),
-            {"Content-Type": "application/json", **(headers or {})})
-        self.assertIn(status, (201, 404), body)
-        return json.loads(body)["id"] if status == 201 else None
+        status, message = self.graph(f"/v1.0/users/{MOVED}/messages/{item}/move",
+                                     {"destinationId": folder}, headers)
+        self.assertIn(status, (201, 404), message)
+        return message["id"] if status == 201 else None
 
     def inbox_message(self, headers=None):
         return self.move(self.item(MOVED), "inbox", headers)

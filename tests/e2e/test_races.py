@@ -57,7 +57,7 @@ class Officers(RaceCase):
                                      ("app", {"apps": [cls.simulator.app_id]})):
             cls.stack.add_officer(name, ["approver"], {"tenant": tenant, "user": str(uuid.uuid4()),
                                                        "names": [], **what_is_theirs})
-        cls.stack.audit.stop()
+        cls.stack.audit.stop()  # Nobody has a connection to it yet.
         cls.stack.audit.start().wait_ready()
 
     def approve_at_once(self, code, names):
@@ -145,6 +145,7 @@ class Deaths(RaceCase):
         hold.wait()
         self.assertEqual(self.state(code), "CLAIMED")
         self.stack.proxies[victim].kill()
+        self.lines.severed[self.stack.proxy_ports[victim]] += 1
         connection.close()
         self.assertEqual(self.resend(item, others), len(others) * [USED])
         hold.release(action)

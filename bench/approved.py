@@ -1,7 +1,7 @@
 """Calls that people have approved against calls that a rule plainly allows, at one Holdfast.
 
-Both are guarded and record the same; an approved one looks its approval up besides, claims it in the
-statement that commits its intent, and ends it in the one that commits its outcome.
+Both are guarded and record the same; an approved one looks its approval up besides, claims it in
+the statement that commits its intent, and ends it in the one that commits its outcome.
 """
 import json
 import urllib.error
@@ -43,7 +43,8 @@ INSERT INTO holdfast.approvals (code, binding, state, step, filed_at, decide_by,
 INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
   SELECT code, step, name, state, now(), gen_random_uuid(), content
     FROM made, (VALUES (1, 'file', 'PENDING', '{{}}'::jsonb),
-                       (2, 'approve', 'APPROVED', '{consent}'::jsonb)) s (step, name, state, content);
+                       (2, 'approve', 'APPROVED', '{consent}'::jsonb))
+                 AS s (step, name, state, content);
 ANALYZE holdfast.approvals, holdfast.approval_history;
 """
 FIELDS = "{tenant,actor,method,version,path,item,query,prefer,body}"  # In the order of a binding.

@@ -38,8 +38,8 @@ bool is_blank(std::string_view text);
 // A record of what an officer changes: who asked, and how.
 audit::Record change_record(audit::Kind kind, const Asked& asked);
 
-// The answer where the log does not take that record; `what` is recorded: "decisions are". Where the
-// officer's token is over by now: 401.
+// The answer where the log does not take that record; `what` is recorded: "decisions are". Where
+// the officer's token is over by now: 401.
 http::Response not_recorded(const std::string& what, const Error& error);
 
 // Durable when it returns well; else nothing may be shown.

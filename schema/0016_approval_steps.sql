@@ -1,15 +1,15 @@
 -- Steps of approvals once more.
 --
--- An officer's step needs the API token that it was asked for with until it is in the log. A request
--- can take its time between the two, and a token that is revoked meanwhile opens nothing any more.
+-- An officer's step needs the API token that it was asked for with until it is in the log. A
+-- request can take its time between the two, and a token that is revoked meanwhile opens nothing.
 --
 -- What every approved call needs is planned once for a connection: a function in SQL that is not
 -- inlined is planned anew by each statement that calls it, which took longer than all the rest.
 
 SET LOCAL ROLE holdfast_owner;
 
--- Whether the step's token is over. One that ends does so behind the log's head, so the head is held
--- before it is looked at: no record of a step follows the record that ended its token.
+-- Whether the step's token is over. One that ends does so behind the log's head, so the head is
+-- held before it is looked at: no record of a step follows the record that ended its token.
 CREATE FUNCTION holdfast.taken_without_token(document jsonb) RETURNS boolean
   LANGUAGE plpgsql
 AS $$

@@ -1,4 +1,4 @@
-"""What the race tests share: four proxies over one database, and calls through all of them at once."""
+"""What the race tests share: four proxies over one database, and calls through all at once."""
 import collections
 import concurrent.futures
 import http.client
@@ -100,7 +100,8 @@ class Lines:
                 severed != self.severed[port]:
             if connection:
                 connection.close()
-            connection = http.client.HTTPSConnection("localhost", port, context=self.tls, timeout=60)
+            connection = http.client.HTTPSConnection("localhost", port, context=self.tls,
+                                                     timeout=60)
             self.opened.append(connection)
         self.own.__dict__[port] = [connection, now, self.severed[port]]
         try:
@@ -144,7 +145,7 @@ class RaceCase(StackCase):
         self.addCleanup(self.stack.relay.release_all)
 
     def rounds(self):
-        """The numbers of the rounds; several apps, as each may be refused so often a second only."""
+        """The numbers of the rounds. Several apps ask: each is refused a few times a second only."""
         for number in range(ROUNDS):
             self.app = self.apps[number % APPS]
             yield number

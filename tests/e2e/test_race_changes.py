@@ -1,5 +1,6 @@
-"""What changes between the approval and the call, or during the call, with four real proxies over one
-database: rules, holds, limits, the item itself, the log. FULL_TESTS=1 plays 500 rounds instead of 10.
+"""What changes between the approval and the call, or during the call, with four real proxies over
+one database: rules, holds, limits, the item itself, the log. FULL_TESTS=1 plays 500 rounds instead
+of 10.
 """
 import unittest
 import uuid
@@ -127,14 +128,15 @@ class Stores(RaceCase):
 
 
 class Moves(RaceCase):
-    """The item is moved to another folder after people have approved of its end. A rule lets messages
-    go from the inbox alone, and where a message lies is asked each time."""
+    """The item is moved to another folder after people have approved of its end. A rule lets
+    messages go from the inbox alone, and where a message lies is asked each time."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.inboxes = [cls.simulator.control("GET", f"mailboxes/{MOVED}{ids}")["folder_ids"]["Inbox"]
-                       for ids in ("", "?ids=immutable")]
+        boxes = [cls.simulator.control("GET", f"mailboxes/{MOVED}{ids}")
+                 for ids in ("", "?ids=immutable")]
+        cls.inboxes = [box["folder_ids"]["Inbox"] for box in boxes]
 
     def setUp(self):
         super().setUp()
@@ -182,7 +184,7 @@ class Moves(RaceCase):
         self.check_invariants()
 
     def test_race_of_a_move_mid_request(self):
-        """With ids that moving changes: after Graph said where the message lies, or after the claim."""
+        """With ids that moving changes: after Graph said where the message is, or after the claim."""
         items = []
         for number in self.rounds():
             item = self.inbox_message()

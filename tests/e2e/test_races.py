@@ -112,8 +112,8 @@ class Officers(RaceCase):
         for name, value in (("Authorization", f"Bearer {token['token']}"), ("Content-Length", "2")):
             connection.putheader(name, value)
         connection.endheaders(b"{")
-        wait_until(lambda: self.sql(f"SELECT 1 FROM holdfast.token_uses WHERE id = '{token['id']}'"),
-                   "the token to be looked at")
+        looked_at = f"SELECT 1 FROM holdfast.token_uses WHERE id = '{token['id']}'"
+        wait_until(lambda: self.sql(looked_at), "the token to be looked at")
         return connection
 
     def test_race_of_an_approver_whose_token_is_revoked_midway(self):

@@ -283,7 +283,7 @@ class Stack:
         return self.proxies if role == "proxy" else [self.audit]
 
     def proxy_service(self, number):
-        """One of several proxies; all but the first listen and spool elsewhere than the file says."""
+        """One of the proxies; all but the first listen and spool elsewhere than the file says."""
         service = self.service("proxy", f"{self.proxy_url_of(number)}/holdfast/readyz")
         if number > 0:
             spool = self.folder / f"spool-{number}"
@@ -302,7 +302,8 @@ class Stack:
 
     def request(self, method, target, token=None, body=None, headers=None, timeout=60, proxy=0):
         """One request to a proxy on a connection of its own: (status, headers, body)."""
-        return fetch(self.proxy_url_of(proxy) + target, self.ca_file, token, timeout, method, body, headers)
+        return fetch(self.proxy_url_of(proxy) + target, self.ca_file, token, timeout, method, body,
+                     headers)
 
     def records(self, *filters):
         """Audit records as the shell sees them, in the log's order."""

@@ -92,9 +92,9 @@ def to_yaml(settings):
 
 class Stack:
     """What is public: folder, cluster, simulator, proxy, audit (Service), proxies, proxy_url,
-    proxy_ports, audit_url, ca_file, config_file, rules_file, requester and app (Graph tokens), officers (API tokens),
-    verifier_key (of the log's checkpoints), relay, between Holdfast and the simulator, where `relayed` asks for
-    one, and issuer, of officers' tokens, where `sign_in` does."""
+    proxy_ports, audit_url, ca_file, config_file, rules_file, requester and app (Graph tokens),
+    officers (API tokens), verifier_key (of the log's checkpoints), relay, between Holdfast and the
+    simulator, where `relayed` asks for one, and issuer, of officers' tokens, where `sign_in` does."""
 
     def __init__(self, binary=None, folder=None, rules=None, rules_file=None, config=None,
                  config_file=None, ports=None, durable=False, settings=None, relayed=False,

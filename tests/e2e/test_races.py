@@ -139,7 +139,8 @@ class Deaths(RaceCase):
         victim = number % PROXIES
         others = [proxy for proxy in range(PROXIES) if proxy != victim]
         self.wait_until_ready()
-        item, code = self.approved_item()
+        item = self.item()
+        code = self.approved(item, proxy=victim)  # Which knows the caller and the mailbox by then.
         hold = self.stack.relay.hold(point, "" if point == "connect" else item)
         connection = self.begin(item, victim)
         hold.wait()

@@ -14,7 +14,7 @@ from race_case import FULL, PROXIES, ROUNDS, RaceCase
 from service import fetch
 
 DONE, USED = (204, None), (409, "HoldfastApprovalUsed")
-DEATHS = 200 if FULL else 8  # Of proxies: each starts again.
+DEATHS = 100 if FULL else 8  # Of proxies: each starts again.
 
 
 class Resends(RaceCase):

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
 #include <utility>
 
@@ -17,6 +18,7 @@ constexpr const char* kAppendSteps = "append_steps";
 constexpr const char* kAppendGenerations = "append_generations";
 constexpr const char* kAppendStepsGenerations = "append_steps_generations";
 constexpr const char* kAppendLimits = "append_limits";
+constexpr const char* kAppendSealed = "append_sealed";
 constexpr const char* kRenew = "renew";
 constexpr const char* kOpenOperations = "open_operations";
 
@@ -73,27 +75,82 @@ std::vector<Placed> placements(const pqxx::row& appended, std::size_t count) {
   return placed;
 }
 
-// Where none are, the database need not look at any.
-bool add_generations(std::span<const Entry* const> entries, BinaryArray& generations) {
-  bool has_any = false;
-  for (const Entry* entry : entries) {
-    if (entry->generation == 0) {
-      generations.add_null();
-    } else {
-      generations.add(entry->generation);
-      has_any = true;
+// What a batch's statement is given beside the writer and its epoch.
+struct BatchParameters {
+  using Element = BinaryArray::Element;
+
+  BatchParameters(std::span<const Entry* const> entries, bool takes_limits);
+
+  BinaryArray bytes{Element::kBytea};
+  BinaryArray hashes{Element::kBytea};
+  BinaryArray kinds{Element::kText};
+  BinaryArray operations{Element::kUuid};
+  BinaryArray steps{Element::kText};
+  BinaryArray limited{Element::kBool};
+  BinaryArray generations{Element::kInt8};
+  std::string sealed;  // JSON; empty: no entry has documents.
+  // What no entry has, the database need not look for.
+  bool has_steps = false;
+  bool has_limits = false;
+  bool has_generations = false;
+
+ private:
+  void add(const Entry& entry);
+  void add_steps(std::span<const Entry* const> entries);
+  void add_rare(const Entry& entry);
+};
+
+std::string sealed_documents(std::span<const Entry* const> entries) {
+  nlohmann::json sealed = nlohmann::json::array();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    for (const SealedDocument& document : entries[i]->documents) {
+      sealed.push_back({{"document", document.bytes}, {"entry", i + 1}, {"names", document.names}});
     }
   }
-  return has_any;
+  return sealed.dump();
 }
 
-void add_steps(std::span<const Entry* const> entries, BinaryArray& steps) {
+BatchParameters::BatchParameters(std::span<const Entry* const> entries, bool takes_limits) {
+  bool has_documents = false;
+  for (const Entry* entry : entries) {
+    add(*entry);
+    has_steps = has_steps || entry->approval_step != ApprovalStep::kNone;
+    has_limits = has_limits || (entry->is_limited && takes_limits);
+    has_generations = has_generations || entry->generation != 0;
+    has_documents = has_documents || !entry->documents.empty();
+  }
+  for (const Entry* entry : entries) add_rare(*entry);
+  if (has_steps || has_limits || has_documents) add_steps(entries);
+  if (has_documents) sealed = sealed_documents(entries);
+}
+
+void BatchParameters::add(const Entry& entry) {
+  bytes.add(entry.bytes);
+  hashes.add(bytes_of(leaf_hash(entry.bytes)));
+  kinds.add(to_string(entry.kind));
+  if (entry.operation_id == Uuid{}) {
+    operations.add_null();
+  } else {
+    operations.add(bytes_of(entry.operation_id));
+  }
+}
+
+void BatchParameters::add_steps(std::span<const Entry* const> entries) {
   for (const Entry* entry : entries) {
     if (entry->approval_step == ApprovalStep::kNone) {
       steps.add_null();
     } else {
       steps.add(to_string(entry->approval_step));
     }
+  }
+}
+
+void BatchParameters::add_rare(const Entry& entry) {
+  limited.add(entry.is_limited ? kTrue : kFalse);
+  if (entry.generation == 0) {
+    generations.add_null();
+  } else {
+    generations.add(entry.generation);
   }
 }
 
@@ -169,6 +226,8 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
       session.connection.prepare(kAppendStepsGenerations, append + ", $7, generations => $8)");
       session.connection.prepare(kAppendLimits, append + ", $7, $8, $9)");
     }
+    session.connection.prepare(kAppendSealed,
+                               append + (proxy ? ", $7, $8, $9, $10)" : ", $7, $8)"));
     session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
     session.connection.prepare(kOpenOperations,
                                "SELECT operation_id, intent FROM "
@@ -184,32 +243,8 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
 }
 
 Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* const> entries) {
-  using enum BinaryArray::Element;
-  BinaryArray bytes(kBytea);
-  BinaryArray hashes(kBytea);
-  BinaryArray kinds(kText);
-  BinaryArray operations(kUuid);
-  BinaryArray steps(kText);
-  BinaryArray limited(kBool);
-  bool has_steps = false;
-  bool has_limits = false;
-  for (const Entry* entry : entries) {
-    bytes.add(entry->bytes);
-    hashes.add(bytes_of(leaf_hash(entry->bytes)));
-    kinds.add(to_string(entry->kind));
-    if (entry->operation_id == Uuid{}) {
-      operations.add_null();
-    } else {
-      operations.add(bytes_of(entry->operation_id));
-    }
-    if (entry->approval_step != ApprovalStep::kNone) has_steps = true;
-    if (entry->is_limited && options_.writer.role == WriterRole::kProxy) has_limits = true;
-  }
-  // Steps are rare, and without any the database does nothing for them.
-  if (has_steps || has_limits) add_steps(entries, steps);
-  for (const Entry* entry : entries) limited.add(entry->is_limited ? kTrue : kFalse);
-  BinaryArray generations(kInt8);
-  const bool has_generations = add_generations(entries, generations);
+  const bool proxy = options_.writer.role == WriterRole::kProxy;
+  const BatchParameters batch(entries, proxy);
   Session& session = *session_;
   session.notices.reset();
   const auto in_doubt = [this](std::string_view why) {
@@ -220,17 +255,23 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
     pqxx::nontransaction transaction(session.connection);
     const auto execute = [&](const char* statement, const auto&... more) {
       return transaction.exec_prepared(statement, to_string(options_.writer.id), session.epoch,
-                                       binary(bytes.bytes()), binary(hashes.bytes()),
-                                       binary(kinds.bytes()), binary(operations.bytes()), more...);
+                                       binary(batch.bytes.bytes()), binary(batch.hashes.bytes()),
+                                       binary(batch.kinds.bytes()),
+                                       binary(batch.operations.bytes()), more...);
     };
+    const auto steps = [&batch] { return binary(batch.steps.bytes()); };
+    const auto limited = [&batch] { return binary(batch.limited.bytes()); };
+    const auto generations = [&batch] { return binary(batch.generations.bytes()); };
+    const bool sealed = !batch.sealed.empty();
     const pqxx::result rows =
-        has_limits ? execute(kAppendLimits, binary(steps.bytes()), binary(limited.bytes()),
-                             binary(generations.bytes()))
-        : has_steps && has_generations
-            ? execute(kAppendStepsGenerations, binary(steps.bytes()), binary(generations.bytes()))
-        : has_steps       ? execute(kAppendSteps, binary(steps.bytes()))
-        : has_generations ? execute(kAppendGenerations, binary(generations.bytes()))
-                          : execute(kAppend);
+        sealed && proxy    ? execute(kAppendSealed, steps(), limited(), generations(), batch.sealed)
+        : sealed           ? execute(kAppendSealed, steps(), batch.sealed)
+        : batch.has_limits ? execute(kAppendLimits, steps(), limited(), generations())
+        : batch.has_steps && batch.has_generations
+            ? execute(kAppendStepsGenerations, steps(), generations())
+        : batch.has_steps       ? execute(kAppendSteps, steps())
+        : batch.has_generations ? execute(kAppendGenerations, generations())
+                                : execute(kAppend);
     // A cancelled wait for a synchronous standby reports success, and a warning.
     if (session.notices.any()) return in_doubt(session.notices.first());
     return placements(rows.at(0), entries.size());

@@ -73,6 +73,35 @@ SELECT p.said #>> '{hold,id}' FROM told p
                         AND h.mailboxes = holdfast.search_names(p.said #> '{hold,mailboxes}'))
   ORDER BY 1)";
 
+// Subjects that are erased and whose erasure no record tells of just so, and the other way round.
+// Of a record that retention has dropped nothing can be said.
+constexpr const char* kUntoldErasures = R"(
+WITH told AS MATERIALIZED (
+  SELECT l.index, s.said, ARRAY(
+      SELECT value::uuid FROM jsonb_array_elements_text(s.said -> 'subjects') ORDER BY 1) AS subjects
+    FROM holdfast.log l,
+         LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb -> 'system' AS said) s
+    WHERE l.role = 'retention' AND s.said ->> 'event' = 'subject_erased' AND l.index IN (
+        SELECT r.index FROM holdfast.record_search r WHERE r.kind = 'system'
+        UNION SELECT e.record_index FROM holdfast.subjects e
+        UNION SELECT t.index FROM holdfast.log t, holdfast.search_state d
+          WHERE t.index >= d.derived AND t.kind = 'system'))
+SELECT s.id::text FROM holdfast.subjects s
+  WHERE s.record_index IS NOT NULL
+    AND NOT EXISTS (SELECT FROM told t WHERE t.index = s.record_index AND s.id = ANY (t.subjects))
+    AND NOT EXISTS (SELECT FROM holdfast.dropped_ranges d
+                      WHERE s.record_index >= d.first AND s.record_index < d.until)
+UNION ALL
+SELECT t.subjects[1]::text FROM told t
+  WHERE cardinality(t.subjects) <> (
+          SELECT count(*) FROM holdfast.subjects s
+            WHERE s.id = ANY (t.subjects) AND s.record_index = t.index)
+     OR t.said ->> 'documents_sha256' IS DISTINCT FROM (
+          SELECT encode(sha256(convert_to(coalesce(string_agg(
+              d.index || ' ' || d.place || E'\n', '' ORDER BY d.index, d.place), ''), 'UTF8')), 'hex')
+            FROM holdfast.sealed_documents d WHERE d.subject = ANY (t.subjects))
+  ORDER BY 1)";
+
 constexpr const char* kFunctions = R"(
 SELECT p.proname, p.prosrc FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
   WHERE p.pronamespace = 'holdfast'::regnamespace AND l.lanname IN ('plpgsql', 'sql')
@@ -100,6 +129,13 @@ void check_holds(pqxx::transaction_base& transaction, Faults& faults) {
   }
 }
 
+void check_erasures(pqxx::transaction_base& transaction, Faults& faults) {
+  for (const pqxx::row& row : transaction.exec(kUntoldErasures)) {
+    faults.add_general(std::string("the subject ") + row[0].c_str() +
+                       " is not erased as a record of it says");
+  }
+}
+
 void check_functions(pqxx::transaction_base& transaction, Faults& faults) {
   std::set<std::pair<std::string, std::string>> shipped;
   for (const ShippedFunction& function : shipped_functions(migrations())) {
@@ -122,6 +158,7 @@ Result<Faults> check_database_guards(const DatabaseAccess& access) {
     check_triggers(transaction, faults);
     check_rights(transaction, faults);
     check_holds(transaction, faults);
+    check_erasures(transaction, faults);
     check_functions(transaction, faults);
   });
   if (!status.ok()) return status.error();

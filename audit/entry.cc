@@ -65,10 +65,41 @@ std::optional<Kind> parse_kind(std::string_view text) {
   return std::nullopt;
 }
 
+// Seals what `record` says, the members that are written already included.
+Result<std::vector<SealedDocument>> seal_record(Record& record) {
+  for (const WrittenMember& member : record.written) {
+    Result<json> value = parse_json(member.value);
+    if (!value.ok()) return value.error();
+    record.content[member.name] = *std::move(value);
+  }
+  record.written.clear();
+  return seal(record.content);
+}
+
 bool was_not_sent(const json& entry) {
   const auto outcome = entry.find("outcome");
   return outcome != entry.end() && outcome->is_object() &&
          outcome->value("result", json()) == to_string(CallResult::kNotSent);
+}
+
+Result<Entry> read_entry(std::string bytes) {
+  const Error bad{ErrorCode::kInvalid, "not an entry"};
+  const Result<json> parsed = parse_json(bytes);
+  if (!parsed.ok() || !parsed->is_object()) return bad;
+  const auto text = [&parsed](const char* member) {
+    const auto found = parsed->find(member);
+    return found != parsed->end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const std::optional<Uuid> id = parse_uuid(text("id"));
+  const std::optional<Kind> kind = parse_kind(text("kind"));
+  if (!id || !kind) return bad;
+  const bool ends_claim = *kind == Kind::kOutcome && parsed->contains("approval");
+  return Entry{.id = *id,
+               .kind = *kind,
+               .operation_id = parse_uuid(text("operation_id")).value_or(Uuid{}),
+               .bytes = std::move(bytes),
+               .approval_step = ends_claim ? ApprovalStep::kEnd : ApprovalStep::kNone,
+               .is_limited = *kind == Kind::kOutcome && was_not_sent(*parsed)};
 }
 
 }  // namespace
@@ -179,6 +210,12 @@ void Entry::set_time(WallTime time) {
 }
 
 Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
+  std::vector<SealedDocument> documents;
+  if (record.personal_data == PersonalData::kSealed) {
+    Result<std::vector<SealedDocument>> sealed = seal_record(record);
+    if (!sealed.ok()) return sealed.error();
+    documents = *std::move(sealed);
+  }
   Result<std::vector<WrittenMember>> members =
       members_of(record.content, std::move(record.written));
   if (!members.ok()) return members.error();
@@ -203,10 +240,11 @@ Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
   by.text("id", to_string(writer.id)).text("role", to_string(writer.role));
   bytes.append(",").append(kTimeMember).append(kVersionMember);
   bytes.append(",\"writer\":").append(std::move(by).take()).append("}");
-  if (bytes.size() > kEntryBytesMax) {
-    return Error{ErrorCode::kLimit, "the entry has " + std::to_string(bytes.size()) +
-                                        " bytes, at most " + std::to_string(kEntryBytesMax) +
-                                        " fit"};
+  std::size_t size = bytes.size();
+  for (const SealedDocument& document : documents) size += document.bytes.size();
+  if (size > kEntryBytesMax) {
+    return Error{ErrorCode::kLimit, "the entry has " + std::to_string(size) + " bytes, at most " +
+                                        std::to_string(kEntryBytesMax) + " fit"};
   }
   return Entry{.id = id,
                .kind = record.kind,
@@ -214,39 +252,56 @@ Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {
                .bytes = std::move(bytes),
                .approval_step = record.approval_step,
                .is_limited = record.is_limited,
-               .generation = record.generation};
+               .generation = record.generation,
+               .documents = std::move(documents)};
 }
 
-Result<Entry> read_entry(std::string bytes) {
-  const Error bad{ErrorCode::kInvalid, "not an entry"};
+std::string spooled_form(const Entry& entry) {
+  if (entry.documents.empty()) return entry.bytes;
+  json documents = json::array();
+  for (const SealedDocument& document : entry.documents) {
+    documents.push_back({{"document", document.bytes}, {"names", document.names}});
+  }
+  return json{{"documents", std::move(documents)}, {"entry", entry.bytes}}.dump();
+}
+
+Result<Entry> read_spooled(std::string bytes) {
   const Result<json> parsed = parse_json(bytes);
-  if (!parsed.ok() || !parsed->is_object()) return bad;
-  const auto text = [&parsed](const char* member) {
-    const auto found = parsed->find(member);
-    return found != parsed->end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
-  const std::optional<Uuid> id = parse_uuid(text("id"));
-  const std::optional<Kind> kind = parse_kind(text("kind"));
-  if (!id || !kind) return bad;
-  const bool ends_claim = *kind == Kind::kOutcome && parsed->contains("approval");
-  return Entry{.id = *id,
-               .kind = *kind,
-               .operation_id = parse_uuid(text("operation_id")).value_or(Uuid{}),
-               .bytes = std::move(bytes),
-               .approval_step = ends_claim ? ApprovalStep::kEnd : ApprovalStep::kNone,
-               .is_limited = *kind == Kind::kOutcome && was_not_sent(*parsed)};
+  if (!parsed.ok() || !parsed->is_object() || !parsed->contains("documents")) {
+    return read_entry(std::move(bytes));
+  }
+  try {
+    Result<Entry> entry = read_entry(parsed->at("entry").get<std::string>());
+    if (!entry.ok()) return entry;
+    for (const json& document : parsed->at("documents")) {
+      entry->documents.push_back({.names = document.at("names").get<std::vector<std::string>>(),
+                                  .bytes = document.at("document").get<std::string>()});
+    }
+    return entry;
+  } catch (const json::exception&) {
+    return Error{ErrorCode::kInvalid, "not an entry with its documents"};
+  }
 }
 
 json content_of(const Entry& entry) {
   Result<json> parsed = parse_json(entry.bytes);
   if (!parsed.ok() || !parsed->is_object()) return json::object();
   for (const std::string_view member : kOwnMembers) parsed->erase(std::string(member));
+  for (std::size_t i = 0; i < entry.documents.size(); ++i) {
+    open_with(*parsed, i, entry.documents[i].bytes);
+  }
   return *std::move(parsed);
+}
+
+PersonalData personal_data_of(const json& content) {
+  return content.contains("sealed") ? PersonalData::kSealed : PersonalData::kClear;
 }
 
 Record settled_outcome(const Uuid& operation_id, const json& intent_content, CallResult result,
                        std::string_view reason) {
-  Record record{.kind = Kind::kOutcome, .operation_id = operation_id};
+  Record record{.kind = Kind::kOutcome,
+                .operation_id = operation_id,
+                .personal_data = personal_data_of(intent_content)};
   for (const char* member : {"actor", "operation", "request"}) {
     if (intent_content.contains(member)) record.content[member] = intent_content[member];
   }
@@ -262,8 +317,11 @@ Record settled_outcome(const Uuid& operation_id, const json& intent_content, Cal
 }
 
 Record late_outcome(const Uuid& operation_id, const json& outcome_content) {
-  Record record{
-      .kind = Kind::kReconciliation, .operation_id = operation_id, .content = outcome_content};
+  Record record{.kind = Kind::kReconciliation,
+                .operation_id = operation_id,
+                .content = outcome_content,
+                .personal_data = personal_data_of(outcome_content)};
+  record.content.erase("sealed");
   json& outcome = record.content["outcome"];
   if (!outcome.is_object()) outcome = json::object();
   const std::string reported = outcome.value("result", "unknown");

@@ -1,13 +1,14 @@
 // From record to entry: the exact bytes that are hashed, stored and exported, and never written
 // again in another form. docs/audit_format.md describes them.
 //
-// Pure functions and values.
+// Pure functions and values, but for the salts of sealed documents.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "audit/record.h"
+#include "audit/sealing.h"
 #include "base/clock.h"
 #include "base/result.h"
 
@@ -36,22 +37,32 @@ struct Entry {
   Uuid operation_id;  // All zero: the entry names none.
   std::string bytes;
   ApprovalStep approval_step = ApprovalStep::kNone;
-  bool is_limited = false;      // See Record.
-  std::int64_t generation = 0;  // See Record.
+  bool is_limited = false;                  // See Record.
+  std::int64_t generation = 0;              // See Record.
+  std::vector<SealedDocument> documents{};  // As its member `sealed` names them.
 
   void set_time(WallTime time);
 };
 
 // kInvalid: the content is no canonical JSON (a float, an integer too large, text that is not
-// UTF-8) or uses a member's name that the log gives out itself. kLimit: over kEntryBytesMax.
+// UTF-8) or uses a member's name that the log gives out itself. kLimit: over kEntryBytesMax, its
+// sealed documents included.
 Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer);
 
-// The entry in those bytes, such as come back from a spool: an outcome, which ends the claim of an
-// approval that it names, or a reconciliation. kInvalid: they are none.
-Result<Entry> read_entry(std::string bytes);
+// What a spool keeps of an entry: its bytes or, where it has sealed documents, an object with both.
+std::string spooled_form(const Entry& entry);
+inline constexpr std::size_t kSpooledBytesMax = 4 * kEntryBytesMax;
 
-// A record's content back from its entry. Empty when the bytes are no entry.
+// The entry that comes back from a spool: an outcome, which ends the claim of an approval that it
+// names, or a reconciliation. kInvalid: it is none.
+Result<Entry> read_spooled(std::string bytes);
+
+// A record's content back from its entry, with the values of the documents that the entry has here.
+// Empty when the bytes are no entry.
 nlohmann::json content_of(const Entry& entry);
+
+// Of a record that repeats what that content says. Its own `sealed` must not be repeated.
+PersonalData personal_data_of(const nlohmann::json& content);
 
 // The terminal record of an intent that this log, and not the caller, ends: it repeats what the
 // intent says of the call.

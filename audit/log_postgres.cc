@@ -56,7 +56,7 @@ LogPostgres::LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const
       spool_(std::move(spool)) {
   if (spool_) {
     for (std::string& bytes : spool_->take_found()) {
-      Result<Entry> entry = read_entry(std::move(bytes));
+      Result<Entry> entry = read_spooled(std::move(bytes));
       if (entry.ok()) backlog_.push_back(*std::move(entry));
     }
     spooled_ = backlog_.size();
@@ -130,6 +130,7 @@ Task<Result<RecordRef>> LogPostgres::submit(Record record) {
   if (!may_write(writer_.role, record.kind)) {
     co_return Error{ErrorCode::kInvalid, "this role does not write records of that kind"};
   }
+  if (options_.personal_data == PersonalData::kSealed) record.personal_data = PersonalData::kSealed;
   Result<Entry> entry = make_entry(std::move(record), make_uuid_v7(clock_.now()), writer_);
   const auto initiate = [this, &entry](auto handler) {
     // Resumes the coroutine where it runs, and keeps that place alive until then.
@@ -454,7 +455,7 @@ void LogPostgres::end_unsent(const Entry& intent) {
 // Makes an entry durable without the database, and remembers to bring it there.
 void LogPostgres::keep(Entry entry, const Done& done) {
   const RecordRef ref{.id = entry.id, .index = -1};
-  Status spooled = spool_ ? spool_->append(entry.bytes)
+  Status spooled = spool_ ? spool_->append(spooled_form(entry))
                           : Status(Error{ErrorCode::kUnavailable, "this role has no spool"});
   if (!spooled.ok()) {
     log_error("outcome is durable nowhere",

@@ -41,7 +41,8 @@ struct LogOptions {
   std::chrono::milliseconds retry_interval{
       500};  // Between two looks at an idle database, and two attempts to reach it.
   std::size_t batch_max = kBatchMax;
-  std::size_t queue_max = 10'000;  // Waiting records, outcomes not counted.
+  std::size_t queue_max = 10'000;                     // Waiting records, outcomes not counted.
+  PersonalData personal_data = PersonalData::kClear;  // Of all records.
 };
 
 class LogPostgres final : public AuditLog {

@@ -6,6 +6,8 @@
 #include "audit/bytea_postgres.h"
 #include "audit/evidence_store_postgres.h"
 #include "audit/queries_session_postgres.h"
+#include "audit/queries_sql.h"
+#include "audit/sealing.h"
 #include "audit/shipped_functions.h"
 #include "audit/tree_store_postgres.h"
 
@@ -89,6 +91,10 @@ void read_checkpoints(pqxx::transaction_base& transaction, std::span<const Verif
   }
 }
 
+std::vector<FoundDocument> documents_in(const pqxx::field& field) {
+  return field.is_null() ? std::vector<FoundDocument>() : found_documents(field.c_str());
+}
+
 class DatabaseSource final : public LogSource {
  public:
   explicit DatabaseSource(const DatabaseAccess& access)
@@ -144,18 +150,22 @@ class DatabaseSource final : public LogSource {
     const std::uint64_t begin = position.index * kTileWidth;
     const pqxx::result rows = transaction.exec_params(
         "SELECT l.index, l.entry, l.leaf_hash, l.kind, l.role, l.index >= s.derived OR " +
-            search_row_ +
-            "(l.index, l.entry) IS NOT DISTINCT FROM r FROM holdfast.search_state s, "
+            search_row_ + "(l.index, " + opened_entry_sql("l") + ") IS NOT DISTINCT FROM r, " +
+            documents_sql("l") +
+            " FROM holdfast.search_state s, "
             "holdfast.log l LEFT JOIN holdfast.record_search r ON r.index = l.index "
             "WHERE l.index >= $1::bigint AND l.index < $2::bigint ORDER BY l.index",
         begin, begin + position.width);
     for (const pqxx::row& row : rows) {
       const auto place = row[0].as<std::uint64_t>() - begin;
       while (batch.size() < place) batch.add_missing();
-      batch.add(bytes_in(row[1]), EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
-                                               .kind = row[3].c_str(),
-                                               .role = row[4].c_str(),
-                                               .search_agrees = row[5].as<bool>(false)});
+      const std::string entry = bytes_in(row[1]);
+      batch.add(entry,
+                EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
+                             .kind = row[3].c_str(),
+                             .role = row[4].c_str(),
+                             .search_agrees = row[5].as<bool>(false),
+                             .documents_fault = documents_fault(entry, documents_in(row[6]))});
     }
     while (batch.size() < position.width) batch.add_missing();
   }

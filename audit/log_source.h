@@ -20,7 +20,8 @@ struct EntryColumns {
   Sha256 leaf_hash{};
   std::string kind;
   std::string role;
-  bool search_agrees = true;  // The search table says what the entry says, or nothing yet.
+  bool search_agrees = true;    // The search table says what the entry says, or nothing yet.
+  std::string documents_fault;  // What is wrong with its sealed documents; empty: nothing.
 };
 
 // Entries that follow each other, of one tile.

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "audit/retention.h"
+#include "audit/sealing.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
@@ -91,8 +92,9 @@ std::string encode_cursor(const Cursor& cursor, const RecordQuery& query);
 
 struct FoundRecord {
   std::int64_t index = 0;
-  std::string entry;       // The bytes of the log.
-  bool malformed = false;  // The entry is no record; do not take it for JSON.
+  std::string entry;                       // The bytes of the log.
+  bool malformed = false;                  // The entry is no record; do not take it for JSON.
+  std::vector<FoundDocument> documents{};  // As the entry's member `sealed` names them.
 };
 
 struct RecordPage {

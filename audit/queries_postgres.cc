@@ -14,9 +14,11 @@ pqxx::result ask(pqxx::connection& connection, const SqlQuestion& question) {
 }
 
 FoundRecord found_record(const pqxx::row& row) {
-  return {.index = row["index"].as<std::int64_t>(),
-          .entry = pqxx::binarystring(row["entry"]).str(),
-          .malformed = row["malformed"].as<bool>()};
+  FoundRecord found{.index = row["index"].as<std::int64_t>(),
+                    .entry = pqxx::binarystring(row["entry"]).str(),
+                    .malformed = row["malformed"].as<bool>()};
+  if (!row["documents"].is_null()) found.documents = found_documents(row["documents"].c_str());
+  return found;
 }
 
 RecordPage page_of(const pqxx::result& rows) {

@@ -3,6 +3,10 @@
 namespace holdfast::audit {
 namespace {
 
+// Found out once for a statement: where nothing is sealed, no row is looked at for it.
+constexpr const char* kAnySealed =
+    "CASE WHEN (SELECT EXISTS (SELECT FROM holdfast.sealed_documents))";
+
 class QuestionWriter {
  public:
   // A new parameter's placeholder.
@@ -68,13 +72,24 @@ std::string state_sql(const std::string& pinned) {
 
 // The columns of record_search for what is not derived yet.
 std::string tail_sql(const std::string& keyset) {
-  return "(SELECT (x.r).* FROM (SELECT holdfast.search_row(l.index, l.entry) AS r"
+  return "(SELECT (x.r).* FROM (SELECT holdfast.search_row(l.index, " + opened_entry_sql("l") +
+         ") AS r"
          " FROM holdfast.log l, state WHERE l.index >= state.derived"
          " AND l.index < state.complete_to" +
          keyset + " OFFSET 0) x)";
 }
 
 }  // namespace
+
+std::string opened_entry_sql(const std::string& row) {
+  return std::string(kAnySealed) + " THEN holdfast.opened_entry(" + row + ".index, " + row +
+         ".entry) ELSE " + row + ".entry END";
+}
+
+std::string documents_sql(const std::string& row) {
+  return std::string(kAnySealed) + " THEN holdfast.open_documents(" + row +
+         ".index)::text END AS documents";
+}
 
 SqlQuestion search_question(const RecordQuery& query) {
   QuestionWriter writer;
@@ -106,15 +121,14 @@ SqlQuestion search_question(const RecordQuery& query) {
       ") SELECT state.next_index, state.complete_to, (SELECT coalesce(json_agg(json_build_array("
       "d.first, d.until) ORDER BY d.first), '[]')::text FROM holdfast.dropped_ranges d) AS dropped,"
       " (SELECT count(*) FROM page) > (SELECT count(*) FROM cut) AS more,"
-      " cut.index, cut.malformed, cut.entry FROM state LEFT JOIN cut ON true" +
-      order;
+      " cut.index, cut.malformed, cut.entry, " +
+      documents_sql("cut") + " FROM state LEFT JOIN cut ON true" + order;
   return {.text = sql, .values = writer.take_values()};
 }
 
 SqlQuestion index_question(std::int64_t index) {
-  return {.text =
-              "SELECT index, (holdfast.search_row(index, entry)).malformed, entry"
-              " FROM holdfast.log WHERE index = $1::bigint",
+  return {.text = "SELECT l.index, (holdfast.search_row(l.index, l.entry)).malformed, l.entry, " +
+                  documents_sql("l") + " FROM holdfast.log l WHERE l.index = $1::bigint",
           .values = {std::to_string(index)}};
 }
 
@@ -124,7 +138,9 @@ SqlQuestion id_question(const Uuid& id) {
                   " WHERE id = $1::uuid UNION ALL SELECT index, malformed FROM " +
                   tail_sql("") +
                   " tail WHERE id = $1::uuid)"
-                  " SELECT l.index, found.malformed, l.entry FROM found"
+                  " SELECT l.index, found.malformed, l.entry, " +
+                  documents_sql("l") +
+                  " FROM found"
                   " JOIN holdfast.log l ON l.index = found.index ORDER BY l.index LIMIT 1",
           .values = {to_string(id)}};
 }

@@ -61,6 +61,12 @@ struct WrittenMember {
   std::string value;
 };
 
+// How the personal values of a record are kept (audit/sealing.h).
+enum class PersonalData {
+  kClear,   // In the entry, for as long as that is there.
+  kSealed,  // In documents beside it, which can be erased.
+};
+
 struct Record {
   Kind kind = Kind::kSystem;
   Uuid operation_id;  // Ties decision or intent, outcome and reconciliation of one call together.
@@ -77,6 +83,7 @@ struct Record {
   // Of an intent: the generation of rules it was decided by. Refused where that is not in force
   // when it is committed; 0 fits only where none is.
   std::int64_t generation = 0;
+  PersonalData personal_data = PersonalData::kClear;
 };
 
 // Where a durable record stands.

@@ -78,6 +78,30 @@ Record partition_dropped(const PlannedPartition& partition, std::int64_t age_s,
   return record;
 }
 
+Result<PlannedErasure> read_planned_erasure(const json& document) {
+  try {
+    return PlannedErasure{.subjects = document.at("subjects").get<std::vector<std::string>>(),
+                          .names = document.at("names").get<std::vector<std::string>>(),
+                          .documents = document.at("documents").get<std::int64_t>(),
+                          .documents_sha256 = document.at("documents_sha256").get<std::string>(),
+                          .obstacle = text_at(document, "obstacle")};
+  } catch (const json::exception&) {
+    return Error{ErrorCode::kInternal, "the database's plan of an erasure is not as expected"};
+  }
+}
+
+Record subject_erased(const PlannedErasure& erasure, const std::string& reason,
+                      const std::string& by) {
+  Record record{.kind = Kind::kSystem};
+  record.content["system"] = {{"event", kSubjectErased},
+                              {"subjects", erasure.subjects},
+                              {"documents", erasure.documents},
+                              {"documents_sha256", erasure.documents_sha256},
+                              {"reason", reason},
+                              {"by", by}};
+  return record;
+}
+
 Record retention_policy(const RetentionPolicy& policy, const std::string& by) {
   Record record{.kind = Kind::kSystem};
   json& content = record.content["system"];

@@ -29,6 +29,7 @@ std::vector<IndexRange> outside_of(const IndexRange& range, std::vector<IndexRan
 
 inline constexpr std::string_view kPartitionDropped = "partition_dropped";
 inline constexpr std::string_view kRetentionPolicy = "retention_policy";
+inline constexpr std::string_view kSubjectErased = "subject_erased";
 
 // A partition of the log as the database plans its end: `first`, `until`, `newest`, `obstacle`,
 // `ranges` and `checkpoint` (schema/0012_retention.sql).
@@ -45,6 +46,22 @@ Result<PlannedPartition> read_planned_partition(const nlohmann::json& document);
 // The records' content; the database does what they say in the statement that appends them.
 Record partition_dropped(const PlannedPartition& partition, std::int64_t age_s,
                          const std::string& by);
+// Whom a name would erase, as the database plans it (schema/0017_erasure.sql).
+struct PlannedErasure {
+  std::vector<std::string> subjects;  // Empty: nothing is sealed under that name.
+  std::vector<std::string> names;     // All that they are known by.
+  std::int64_t documents = 0;
+  std::string documents_sha256;
+  std::string obstacle;  // Why it must not be; empty: nothing is against it.
+};
+
+// kInternal: the database says something else.
+Result<PlannedErasure> read_planned_erasure(const nlohmann::json& document);
+
+// The record's content. It names nobody: it stays.
+Record subject_erased(const PlannedErasure& erasure, const std::string& reason,
+                      const std::string& by);
+
 struct RetentionPolicy {
   std::optional<std::int64_t> floor_s;  // nullopt: nothing may be dropped.
   bool anchored = true;

@@ -85,13 +85,50 @@ Result<std::vector<PlannedPartition>> Retention::plan(std::chrono::seconds age) 
 Result<std::int64_t> Retention::drop(const PlannedPartition& partition, const Terms& terms) {
   const Result<Entry> entry =
       entry_of(partition_dropped(partition, terms.age.count(), terms.by), writer_, clock_);
+  return append_by("SELECT holdfast.drop_partition($1, $2)", entry);
+}
+
+Result<PlannedErasure> Retention::plan_erasure(const std::string& name) {
+  std::string text;
+  const Status asked = session_->run([&](pqxx::connection& connection) {
+    pqxx::nontransaction transaction(connection);
+    text = transaction.exec_params1("SELECT holdfast.erasure_plan($1)", name)[0].c_str();
+  });
+  if (!asked.ok()) return asked.error();
+  const Result<nlohmann::json> document = parse_json(text);
+  if (!document.ok()) return document.error();
+  return read_planned_erasure(*document);
+}
+
+Result<std::int64_t> Retention::erase(const PlannedErasure& erasure, const std::string& reason,
+                                      const std::string& by) {
+  return append_by("SELECT holdfast.erase_subjects($1, $2)",
+                   entry_of(subject_erased(erasure, reason, by), writer_, clock_));
+}
+
+Result<std::int64_t> Retention::forget() {
+  Result<std::int64_t> forgotten = Error{ErrorCode::kInternal, "not asked"};
+  const Status asked = session_->run([&](pqxx::connection& connection) {
+    pqxx::nontransaction transaction(connection);
+    try {
+      forgotten = transaction.exec1("SELECT holdfast.forget_subjects()")[0].as<std::int64_t>();
+    } catch (const pqxx::sql_error& failure) {
+      forgotten = refusal(failure, database_);
+    }
+  });
+  if (!asked.ok()) return asked.error();
+  return forgotten;
+}
+
+// In one transaction with what the record says.
+Result<std::int64_t> Retention::append_by(const char* statement, const Result<Entry>& entry) {
   if (!entry.ok()) return entry.error();
   Result<std::int64_t> placed = Error{ErrorCode::kInternal, "not asked"};
   const Status asked = session_->run([&](pqxx::connection& connection) {
     pqxx::nontransaction transaction(connection);
     transaction.exec("SET synchronous_commit = on");
     try {
-      placed = append(transaction, "SELECT holdfast.drop_partition($1, $2)", *entry);
+      placed = append(transaction, statement, *entry);
     } catch (const pqxx::sql_error& failure) {
       placed = refusal(failure, database_);
     }

@@ -17,6 +17,7 @@
 namespace holdfast::audit {
 
 class DatabaseSession;
+struct Entry;
 
 // As the role holdfast_retention, which can do nothing else. For one thread.
 class Retention {
@@ -40,7 +41,21 @@ class Retention {
   // again and see.
   Result<std::int64_t> drop(const PlannedPartition& partition, const Terms& terms);
 
+  // Whom that name would erase.
+  Result<PlannedErasure> plan_erasure(const std::string& name);
+
+  // Erases them and appends the record of it, both or neither; returns the record's index.
+  // kRefused: it must not be, and why. Where the connection breaks, it may have been done: plan
+  // again and see.
+  Result<std::int64_t> erase(const PlannedErasure& erasure, const std::string& reason,
+                             const std::string& by);
+
+  // Forgets people of whom nothing is left; returns how many.
+  Result<std::int64_t> forget();
+
  private:
+  Result<std::int64_t> append_by(const char* statement, const Result<Entry>& entry);
+
   const Database database_;
   const Clock& clock_;
   const Uuid writer_;  // Of this run.

@@ -141,7 +141,7 @@ Status Spool::load_entries() {
   std::string_view rest = *bytes;
   while (rest.size() >= kSpoolHeaderBytes) {
     const std::size_t length = length_in(rest);
-    if (length > kEntryBytesMax || rest.size() - kSpoolHeaderBytes < length) break;
+    if (length > kSpooledBytesMax || rest.size() - kSpoolHeaderBytes < length) break;
     const std::string_view entry = rest.substr(kSpoolHeaderBytes, length);
     if (header_of(entry) != rest.substr(0, kSpoolHeaderBytes)) break;
     found_.emplace_back(entry);
@@ -153,7 +153,7 @@ Status Spool::load_entries() {
   // it hides may be an outcome that a client was told of.
   const std::size_t claimed = rest.size() >= kSpoolHeaderBytes ? length_in(rest) : 0;
   if (rest.size() >= kSpoolHeaderBytes &&
-      (claimed > kEntryBytesMax || rest.size() - kSpoolHeaderBytes > claimed)) {
+      (claimed > kSpooledBytesMax || rest.size() - kSpoolHeaderBytes > claimed)) {
     return Error{ErrorCode::kInvalid, path + ": damaged at byte " + std::to_string(size_)};
   }
   log_warning("spool entry cut short", {{"file", path}, {"at", size_}, {"bytes", rest.size()}});

@@ -2,6 +2,7 @@
 
 #include "audit/entry.h"
 #include "audit/queries_session_postgres.h"
+#include "audit/queries_sql.h"
 
 namespace holdfast::audit {
 namespace {
@@ -9,10 +10,11 @@ namespace {
 std::vector<Unsettled> read_unsettled(pqxx::transaction_base& transaction,
                                       const UnsettledRange& range) {
   const pqxx::result rows = transaction.exec_params(
-      "SELECT u.operation_id, u.outcome_index, l.entry FROM holdfast.unsettled u "
-      "JOIN holdfast.log l ON l.index = u.outcome_index WHERE u.outcome_index >= $1::bigint "
-      "AND u.seen <= clock_timestamp() - $2::bigint * interval '1 millisecond' "
-      "ORDER BY u.outcome_index LIMIT $3::bigint",
+      "SELECT u.operation_id, u.outcome_index, " + opened_entry_sql("l") +
+          " FROM holdfast.unsettled u "
+          "JOIN holdfast.log l ON l.index = u.outcome_index WHERE u.outcome_index >= $1::bigint "
+          "AND u.seen <= clock_timestamp() - $2::bigint * interval '1 millisecond' "
+          "ORDER BY u.outcome_index LIMIT $3::bigint",
       range.from, range.age.count(), range.at_most);
   std::vector<Unsettled> found;
   for (const pqxx::row& row : rows) {

@@ -52,6 +52,7 @@ void check_columns(std::uint64_t index, const Sha256& leaf, const EntryFacts& fa
   if (!columns.search_agrees) {
     faults.add(index, "the search table does not say what the entry says");
   }
+  if (!columns.documents_fault.empty()) faults.add(index, columns.documents_fault);
 }
 
 // One entry, whose hash in the source's tile is known where the tile is. What was changed says

@@ -104,7 +104,10 @@ audit::LogOptions log_options(const config::Config& config, const audit::Databas
           .role = audit::WriterRole::kProxy,
           .spool_dir = config.proxy.spool_dir,
           .lease = config.audit_log.lease,
-          .append_timeout = config.audit_log.append_timeout};
+          .append_timeout = config.audit_log.append_timeout,
+          .personal_data = config.audit_log.personal_data == config::PersonalData::kSealed
+                               ? audit::PersonalData::kSealed
+                               : audit::PersonalData::kClear};
 }
 
 // Only calls that are not plainly allowed ask anything.

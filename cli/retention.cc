@@ -1,5 +1,7 @@
-// The end of old records: drops partitions of the log, as a database role of its own.
+// The end of old records and of what is sealed of a person: drops partitions of the log and erases
+// keys, as a database role of its own.
 #include <algorithm>
+#include <functional>
 #include <iostream>
 #include <memory>
 
@@ -17,6 +19,8 @@ using nlohmann::json;
 
 struct RetentionOptions {
   std::string format = "table";
+  std::string name;    // Of who is to be erased,
+  std::string reason;  // and why.
 };
 
 std::chrono::seconds age_of(const config::Config& config) {
@@ -107,34 +111,124 @@ int run_drop(const Invocation& invocation, const RetentionOptions& options) {
     }
   }
   if (dropped == 0 && options.format == "table") std::cout << "nothing to do\n";
+  const Result<std::int64_t> forgotten = retention.forget();
+  if (!forgotten.ok()) return fail(forgotten.error());
   return kDone;
 }
 
-void add_action(CLI::App* group, Invocation& invocation, const std::string& name,
-                const std::string& about, int (*run)(const Invocation&, const RetentionOptions&)) {
+json shown(const audit::PlannedErasure& erasure) {
+  json item = {{"subjects", erasure.subjects},
+               {"names", erasure.names},
+               {"documents", erasure.documents},
+               {"obstacle", nullptr}};
+  if (!erasure.obstacle.empty()) item["obstacle"] = erasure.obstacle;
+  return item;
+}
+
+void print_subject(const audit::PlannedErasure& erasure) {
+  std::cout << erasure.documents << " sealed documents, of whom records know as\n";
+  for (const std::string& name : erasure.names) std::cout << "  " << name << "\n";
+  std::cout << (erasure.obstacle.empty() ? "may be erased" : "stays: " + erasure.obstacle) << "\n";
+}
+
+// Plans the erasure and lets `act` go on with it.
+int with_erasure(const Invocation& invocation, const RetentionOptions& options,
+                 const std::function<int(audit::Retention&, const audit::PlannedErasure&)>& act) {
+  const auto config = load_config(invocation, config::Role::kErasure);
+  if (!config) return kUsageError;
+  const auto database = load_database(config->retention.database);
+  if (!database) return kUsageError;
+  audit::Retention retention(*database);
+  const Result<audit::PlannedErasure> erasure = retention.plan_erasure(options.name);
+  if (!erasure.ok()) return fail(erasure.error());
+  if (erasure->subjects.empty()) {
+    print_error("nothing is sealed under that name");
+    return kFoundProblem;
+  }
+  return act(retention, *erasure);
+}
+
+int run_subject(const Invocation& invocation, const RetentionOptions& options) {
+  return with_erasure(invocation, options,
+                      [&options](audit::Retention&, const audit::PlannedErasure& erasure) {
+                        if (options.format == "table") {
+                          print_subject(erasure);
+                        } else {
+                          std::cout << shown(erasure).dump() << "\n";
+                        }
+                        return kDone;
+                      });
+}
+
+int run_erase(const Invocation& invocation, const RetentionOptions& options) {
+  return with_erasure(
+      invocation, options,
+      [&options](audit::Retention& retention, const audit::PlannedErasure& erasure) {
+        const Result<std::int64_t> record =
+            retention.erase(erasure, options.reason, operator_name());
+        if (!record.ok()) return fail(record.error());
+        json item = {
+            {"documents", erasure.documents}, {"record", *record}, {"subjects", erasure.subjects}};
+        if (options.format == "table") {
+          std::cout << "erased " << erasure.documents << " sealed documents, record " << *record
+                    << "\n";
+        } else {
+          std::cout << item.dump() << "\n";
+        }
+        return kDone;
+      });
+}
+
+std::pair<CLI::App*, std::shared_ptr<RetentionOptions>> add_action(
+    CLI::App* group, Invocation& invocation, const std::string& name, const std::string& about,
+    int (*run)(const Invocation&, const RetentionOptions&)) {
   auto options = std::make_shared<RetentionOptions>();
   CLI::App* command = group->add_subcommand(name, about);
   add_format(command, options->format);
   runs(command, invocation, options, run);
+  return {command, options};
+}
+
+void add_erasure(CLI::App* group, Invocation& invocation) {
+  const auto add_name = [](CLI::App* command, RetentionOptions& options) {
+    command
+        ->add_option("name", options.name,
+                     "Any name of the person: user principal name, address, object id.")
+        ->required();
+  };
+  const auto [subject, shown_options] = add_action(
+      group, invocation, "subject",
+      "Show of whom a name would erase the sealed values, and what is against it.", run_subject);
+  add_name(subject, *shown_options);
+  const auto [erase, options] = add_action(
+      group, invocation, "erase", "Erase the sealed values of a person, for good.", run_erase);
+  add_name(erase, *options);
+  erase->add_option("--reason", options->reason, "Why, for the record, which stays: no names.")
+      ->required();
 }
 
 }  // namespace
 
 void add_retention(CLI::App& app, Invocation& invocation) {
-  CLI::App* group = app.add_subcommand("retention", "Drop records that have become old.");
+  CLI::App* group =
+      app.add_subcommand("retention", "Drop records that have become old, and erase people.");
   group->require_subcommand(1);
   add_action(group, invocation, "status", "Show what would be dropped, what stays, and why.",
              run_retention_status);
   add_action(group, invocation, "run",
              "Drop the partitions whose newest record is past retention.age.", run_drop);
+  add_erasure(group, invocation);
   group->footer(  // After the subcommands, which would inherit it.
       R"(Hashes, tiles and checkpoints stay: `holdfast verify` and every proof go on as before.
 Connects as the role holdfast_retention (retention.database). What may go is judged by the database:
-see docs/retention.md for all that keeps a partition, a legal hold (`holdfast holds`) among it.
+see docs/retention.md for all that keeps a partition, a legal hold (`holdfast holds`) among it, and
+docs/erasure.md for what can be erased (audit_log.personal_data: sealed).
 
 Examples:
   holdfast retention status
-  holdfast retention run                       from a monthly job)");
+  holdfast retention run                       from a monthly job
+  holdfast retention subject leaver@contoso.com
+  holdfast retention erase leaver@contoso.com --reason DSR-2041)");
 }
 
 }  // namespace holdfast::cli

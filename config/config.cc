@@ -190,6 +190,8 @@ RoleKeys keys_of(Role role) {
       return {"migrate", {"migrate", "logging"}};
     case Role::kRetention:
       return {"retention", {"retention", "logging"}};
+    case Role::kErasure:
+      return {"retention erase", {"retention", "logging"}};
     case Role::kRecords:
       return {"records", {"records", "logging"}};
   }

@@ -126,9 +126,13 @@ struct Rules {
 // Who may read the log's entries in bulk.
 enum class EntryReaders { kOfficers, kAnyone };
 
+// How the personal values of records are kept.
+enum class PersonalData { kClear, kSealed };
+
 struct AuditLog {
   milliseconds lease{15'000};
   milliseconds append_timeout{5'000};
+  PersonalData personal_data = PersonalData::kClear;
 };
 
 // The log's identity to the outside, and what vouches for it.
@@ -281,7 +285,7 @@ std::map<std::string, std::string> holdfast_environment();
 // directory. kInvalid or kNotFound: one line that names file and line, variable or flag, and key.
 Result<Config> load_config(const LoadOptions& options);
 
-enum class Role { kProxy, kAudit, kCheck, kMigrate, kRetention, kRecords };
+enum class Role { kProxy, kAudit, kCheck, kMigrate, kRetention, kErasure, kRecords };
 
 // Whether the keys that a role needs are set and the files it was told of can be read. kInvalid:
 // one line that names the key.

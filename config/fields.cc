@@ -240,6 +240,16 @@ void add_audit(std::vector<Field>& table) {
       {"audit_log.append_timeout",
        DurationKind{[](Config& c) -> auto& { return c.audit_log.append_timeout; }, 1ms, 5min},
        "How long the database may take to commit a record; shorter than the lease."},
+      {"audit_log.personal_data",
+       ChoiceKind{
+           [](const Config& c) { return static_cast<int>(c.audit_log.personal_data); },
+           [](Config& c, int i) { c.audit_log.personal_data = static_cast<PersonalData>(i); },
+           {"clear", "sealed"},
+           {}},
+       "sealed: of the records that this proxy writes, names, addresses and paths lie encrypted "
+       "beside the log, under a key for each person, and `holdfast retention erase` can end them. "
+       "The "
+       "same for all replicas."},
       {"audit.listen", EndpointKind{[](Config& c) -> auto& { return c.audit.listen; }},
        "Address and port of the officers' API."},
       {"audit.public_url", OriginKind{[](Config& c) -> auto& { return c.audit.public_url; }},
@@ -513,9 +523,11 @@ void add_tools(std::vector<Field>& table) {
        "3650d. At least the floor. 0s: not set, and nothing is dropped."},
       {"retention.database.url",
        DatabaseUrlKind{[](Config& c) -> auto& { return c.retention.database.url; }},
-       "PostgreSQL, as the role that may drop old partitions and nothing else. No password here.",
+       "PostgreSQL, as the role that may drop old partitions and erase people, and nothing else. "
+       "No "
+       "password here.",
        "postgresql://holdfast_retention@localhost:5432/holdfast",
-       {Role::kRetention}},
+       {Role::kRetention, Role::kErasure}},
       {"retention.database.password_file",
        FileKind{[](Config& c) -> auto& { return c.retention.database.password_file; }},
        "File that holds that role's password.", "/etc/holdfast/retention.password"},

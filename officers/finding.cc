@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "audit/entry.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/uuid.h"
@@ -105,7 +106,9 @@ Finding judge(const identity::GraphAnswer& answer) {
 audit::Record reconciliation_record(const Uuid& operation_id, const json& outcome,
                                     const Question& question, const Finding& finding,
                                     WallTime asked_at) {
-  audit::Record record{.kind = audit::Kind::kReconciliation, .operation_id = operation_id};
+  audit::Record record{.kind = audit::Kind::kReconciliation,
+                       .operation_id = operation_id,
+                       .personal_data = audit::personal_data_of(outcome)};
   for (const char* member : {"actor", "operation", "request"}) {
     if (outcome.contains(member)) record.content[member] = outcome[member];
   }

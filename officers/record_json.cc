@@ -2,13 +2,34 @@
 
 #include <nlohmann/json.hpp>
 
+#include "audit/sealing.h"
 #include "base/encoding.h"
+#include "base/json.h"
 
 namespace holdfast::officers {
 namespace {
 
 nlohmann::json time_or_null(const std::optional<WallTime>& time) {
   return time ? nlohmann::json(to_rfc3339(*time)) : nlohmann::json();
+}
+
+// The record with the values of its documents, and in its `sealed` what became of each. Where that
+// cannot be, the entry's own bytes.
+std::string opened_json(const audit::FoundRecord& record) {
+  Result<nlohmann::json> parsed = parse_json(record.entry);
+  if (!parsed.ok()) return record.entry;
+  for (std::size_t i = 0; i < record.documents.size(); ++i) {
+    const audit::FoundDocument& document = record.documents[i];
+    const bool opened = audit::open_with(*parsed, i, document.bytes);
+    if (!opened && !document.erased) continue;
+    const nlohmann::json::json_pointer place("/sealed/" + std::to_string(i));
+    if (!parsed->contains(place) || !parsed->at(place).is_object()) return record.entry;
+    nlohmann::json& named = parsed->at(place);
+    if (opened) named["document"] = document.bytes;
+    if (document.erased) named["erased"] = true;
+  }
+  Result<std::string> text = canonical_json(*parsed);
+  return text.ok() ? *std::move(text) : record.entry;
 }
 
 }  // namespace
@@ -19,7 +40,7 @@ std::string record_json(const audit::FoundRecord& record) {
     return text + ",\"malformed\":true,\"entry_base64\":\"" + to_base64(record.entry) + "\"}";
   }
   text += ',';
-  text.append(record.entry, 1);
+  text.append(record.documents.empty() ? record.entry : opened_json(record), 1);
   return text;
 }
 

@@ -1,4 +1,5 @@
-// Records as the API shows them: the log's own bytes with the index put in front. Pure.
+// Records as the API shows them: the log's own bytes with the index put in front and, where
+// personal values are sealed, with these and their documents (docs/audit_format.md). Pure.
 #pragma once
 
 #include <string>

@@ -104,9 +104,14 @@ class RetentionCase(Attack):
 class Dropping(RetentionCase):
     def test_what_is_old_goes_and_every_proof_stays(self):
         root = tlog.root_of([tlog.leaf_hash(entry) for entry in self.entries()])
+        self.sql("INSERT INTO holdfast.sealed_documents SELECT index, 0, gen_random_uuid(), "
+                 "'\\x00' FROM unnest('{7, 511, 512}'::bigint[]) AS index;"
+                 "INSERT INTO holdfast.sealed_documents VALUES (8, 0, gen_random_uuid())")
         self.allow()
         self.assertEqual(self.obstacles(), [None, None, "it is not full"])
         gone = self.drop()
+        # What was erased before is counted by the record of that.
+        self.assertEqual(self.sql("SELECT index FROM holdfast.sealed_documents ORDER BY 1"), "8\n512")
         self.assertEqual([(item["first"], item["until"]) for item in gone], [(0, 256), (256, 512)])
         self.assertEqual(self.drop(), [])
         self.assertEqual(self.sql("SELECT min(index) FROM holdfast.log"), "512")

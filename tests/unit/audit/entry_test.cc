@@ -83,14 +83,14 @@ TEST(Entry, reads_back_what_it_wrote) {
                       .operation_id = kOperation,
                       .content = {{"outcome", {{"result", "executed"}}}}};
   const Entry made = *make_entry(record, kId, kWriter);
-  const Result<Entry> read = read_entry(made.bytes);
+  const Result<Entry> read = read_spooled(made.bytes);
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(read->id, kId);
   EXPECT_EQ(read->kind, Kind::kOutcome);
   EXPECT_EQ(read->operation_id, kOperation);
   EXPECT_EQ(content_of(*read), record.content);
-  EXPECT_FALSE(read_entry("{}").ok());
-  EXPECT_FALSE(read_entry("[").ok());
+  EXPECT_FALSE(read_spooled("{}").ok());
+  EXPECT_FALSE(read_spooled("[").ok());
 }
 
 TEST(Entry, late_results_become_what_reconciliation_can_say) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "audit/entry.h"
 #include "tests/support/temporary_directory.h"
 
 namespace holdfast::audit {
@@ -42,6 +43,12 @@ TEST_F(SpoolTest, finds_entries_and_writer_again) {
   const auto again = open();
   EXPECT_EQ(again->writer(), writer);
   EXPECT_EQ(again->take_found(), (Entries{"first", "second"}));
+}
+
+TEST_F(SpoolTest, takes_what_an_entry_and_its_documents_may_need) {
+  const std::string large(kSpooledBytesMax, 'x');
+  ASSERT_TRUE(open()->append(large).ok());
+  EXPECT_EQ(open()->take_found(), (Entries{large}));
 }
 
 TEST_F(SpoolTest, clear_forgets_entries_and_keeps_the_writer) {

@@ -1,3 +1,5 @@
+#include "audit/sealing.h"
+#include "base/json.h"
 #include "tests/unit/officers/api_fixture.h"
 
 namespace holdfast::officers {
@@ -5,6 +7,29 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+
+TEST_F(ApiTest, sealed_values_are_shown_with_their_documents_or_as_erased) {
+  json content = {{"actor", {{"user", "ada"}}},
+                  {"operation", {{"mailbox", {{"key", "carol"}, {"kind", "user"}}}}}};
+  const std::vector<audit::SealedDocument> documents = audit::seal(content);
+  ASSERT_EQ(documents.size(), 2U);
+  const std::string entry = canonical_json(content).value();
+  records_.page.records = {
+      {.index = 7, .entry = entry, .documents = {{documents[0].bytes}, {"", true}}},
+      {.index = 8, .entry = entry, .documents = {{documents[1].bytes}, {""}}},
+      {.index = 9, .entry = R"({"sealed":{}})", .documents = {{"", true}}}};
+  json page = body(get("/api/v1/records"));
+  json& shown = page["value"][0];
+  EXPECT_EQ(shown["index"], 7);
+  EXPECT_EQ(shown["actor"]["user"], "ada");
+  EXPECT_EQ(shown["operation"]["mailbox"], json({{"kind", "user"}}));
+  EXPECT_EQ(shown["sealed"][0]["document"], documents[0].bytes);
+  EXPECT_EQ(shown["sealed"][0]["sha256"], to_hex(sha256(documents[0].bytes)));
+  EXPECT_TRUE(shown["sealed"][1]["erased"]);
+  // What is not the entry's own is shown as little as what cannot be read.
+  EXPECT_THAT(get("/api/v1/records").content, HasSubstr(R"({"index":9,"sealed":{}})"));
+  EXPECT_THAT(get("/api/v1/records").content, HasSubstr("{\"index\":8," + entry.substr(1)));
+}
 
 TEST_F(ApiTest, a_page_holds_the_logs_bytes_and_its_range) {
   records_.page.next = audit::Cursor{.after = 0, .complete_to = 2};

@@ -14,6 +14,8 @@ from service import fetch
 from shared_log import wait_until
 from test_attack import Attack
 
+# Of locks, those in the session's own database: tests share a cluster, and numbers of tables repeat.
+HERE = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 TAKE_AWAY = """ALTER TABLE holdfast.log DETACH PARTITION holdfast.log_part_0;
 DROP TABLE holdfast.log_part_0; DELETE FROM holdfast.record_search WHERE index < 256;"""
 PERSON = {"name": "Ada", "accounts": ["t/ada"], "names": ["ada@contoso.com"], "person": "t/ada",
@@ -337,7 +339,7 @@ class Interrupted(RetentionCase):
     """Somebody reads the log all the time, so that retention waits, with everything else done."""
 
     def waits(self):
-        return self.sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = "
+        return self.sql(f"SELECT count(*) FROM pg_locks WHERE {HERE} AND NOT granted AND relation = "
                         "'holdfast.log'::regclass AND mode = 'AccessExclusiveLock'") != "0"
 
     def waiting(self, meanwhile):
@@ -346,8 +348,8 @@ class Interrupted(RetentionCase):
         reader = self.log.session(self.database.name)
         reader.stdin.write("BEGIN; LOCK TABLE holdfast.log IN ACCESS SHARE MODE;\n")
         reader.stdin.flush()
-        held = "SELECT count(*) FROM pg_locks WHERE relation = 'holdfast.log'::regclass AND granted " \
-               "AND mode = 'AccessShareLock'"
+        held = f"SELECT count(*) FROM pg_locks WHERE {HERE} AND granted AND relation = " \
+               "'holdfast.log'::regclass AND mode = 'AccessShareLock'"
         wait_until(lambda: self.sql(held) != "0", "the reader's lock")
         done = []
         thread = threading.Thread(target=lambda: done.append(self.retention("run")))
@@ -519,8 +521,7 @@ class Rights(RetentionCase):
         other.stdin.write("SELECT pg_advisory_lock(hashtextextended('holdfast.retention', 0));\n")
         other.stdin.flush()
         wait_until(lambda: self.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND "
-                                    "database = (SELECT oid FROM pg_database WHERE datname = "
-                                    "current_database())") != "0", "the other's lock")
+                                    + HERE) != "0", "the other's lock")
         self.refused("holdfast_retention", self.call(self.said()), "somebody else drops a partition")
 
     def tamper_hash(self):

@@ -3,6 +3,7 @@
 #include <openssl/pem.h>
 #include <openssl/ts.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -114,6 +115,8 @@ Result<TimestampTrust> TimestampTrust::from_pem(const std::string& pem) {
   TimestampTrust trust;
   while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
     trust.certificates_.emplace_back(certificate);
+    // Fills what OpenSSL keeps in a certificate at its first use, before threads share it.
+    X509_check_purpose(certificate, -1, 0);
   }
   // At the end there is no further start line; anything else is a broken certificate.
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;

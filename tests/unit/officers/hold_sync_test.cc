@@ -11,10 +11,12 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <sstream>
 #include <string>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 #include "base/files.h"
 #include "http/server.h"
@@ -31,11 +33,30 @@ constexpr const char* kCases = "/v1.0/security/cases/ediscoveryCases";
 
 // eDiscovery as a table of targets; what is not in it is a 404. One status for all where it is set;
 // -1: it says nothing at all.
-struct Ediscovery {
-  std::map<std::string, std::string> pages;
+class Ediscovery {
+ public:
+  using Pages = std::map<std::string, std::string>;
+
+  Pages pages() const {
+    const std::lock_guard lock(mutex_);
+    return pages_;
+  }
+  void show(Pages pages) {
+    const std::lock_guard lock(mutex_);
+    pages_ = std::move(pages);
+  }
+  void show(const std::string& target, const std::string& page) {
+    const std::lock_guard lock(mutex_);
+    pages_[target] = page;
+  }
+
   std::atomic<int> status = 200;
   std::atomic<int> asked = 0;
   testing::FakeClock* clock = nullptr;  // Where it is: each question takes ten seconds.
+
+ private:
+  mutable std::mutex mutex_;
+  Pages pages_;  // Read by the server's thread.
 };
 
 class EdiscoveryHandler final : public http::Handler {
@@ -50,9 +71,10 @@ class EdiscoveryHandler final : public http::Handler {
       co_await forever.async_wait(boost::asio::use_awaitable);
     }
     http::Response response;
-    const auto page = graph_.pages.find(request.head.target);
-    response.status = page == graph_.pages.end() ? 404 : graph_.status.load();
-    if (page != graph_.pages.end()) response.content = page->second;
+    const Ediscovery::Pages pages = graph_.pages();
+    const auto page = pages.find(request.head.target);
+    response.status = page == pages.end() ? 404 : graph_.status.load();
+    if (page != pages.end()) response.content = page->second;
     co_return response;
   }
   Task<http::Response> refuse(http::Unreadable request) override {
@@ -96,7 +118,7 @@ class HoldSyncTest : public ::testing::Test {
     if (!next.empty()) {
       link = R"(,"@odata.nextLink":")" + origin_ + target.substr(0, target.find('?')) + next + "\"";
     }
-    graph_.pages[target] = R"({"value":[)" + values + "]" + link + "}";
+    graph_.show(target, R"({"value":[)" + values + "]" + link + "}");
   }
 
   Status step(std::vector<std::string> named = {}, std::size_t pages_max = 100,
@@ -177,17 +199,19 @@ TEST_F(HoldSyncTest, fault_whatever_is_missing_leaves_the_list_as_it_was) {
   ASSERT_EQ(problem(), "none");
   const std::string before = names();
   const WallTime as_of = modified();
-  const std::map<std::string, std::string> whole = graph_.pages;
+  const Ediscovery::Pages whole = graph_.pages();
   clock_.advance(60s);
   for (const auto& [target, body] : whole) {
     for (const std::string odd :
          {"", "{}", R"({"value":[{}]})", R"({"value":[],"@odata.nextLink":"x"})"}) {
-      graph_.pages[target] = odd;
+      graph_.show(target, odd);
       EXPECT_NE(problem(), "none") << target << " " << odd;
     }
-    graph_.pages.erase(target);
+    Ediscovery::Pages without = whole;
+    without.erase(target);
+    graph_.show(std::move(without));
     EXPECT_NE(problem(), "none") << target;
-    graph_.pages = whole;
+    graph_.show(whole);
   }
   for (const int status : {401, 403, 404, 429, 500, 503, 204, 302}) {
     graph_.status = status;
@@ -222,8 +246,8 @@ TEST_F(HoldSyncTest, no_case_at_all_may_be_a_role_that_is_missing) {
 }
 
 TEST_F(HoldSyncTest, neither_circles_nor_endless_answers_are_followed) {
-  graph_.pages[sources("c1", "h1")] =
-      R"({"value":[],"@odata.nextLink":")" + origin_ + sources("c1", "h1") + "\"}";
+  graph_.show(sources("c1", "h1"),
+              R"({"value":[],"@odata.nextLink":")" + origin_ + sources("c1", "h1") + "\"}");
   EXPECT_NE(problem().find("circles"), std::string::npos);
   page(sources("c1", "h1"), R"({"email":"held@contoso.com"})");
   EXPECT_TRUE(step({}, 7).ok());

@@ -46,7 +46,7 @@ Result<PlannedPartition> read_planned_partition(const nlohmann::json& document);
 // The records' content; the database does what they say in the statement that appends them.
 Record partition_dropped(const PlannedPartition& partition, std::int64_t age_s,
                          const std::string& by);
-// Whom a name would erase, as the database plans it (schema/0017_erasure.sql).
+// Whom a name would erase, as the database plans it (schema/0016_erasure.sql).
 struct PlannedErasure {
   std::vector<std::string> subjects;  // Empty: nothing is sealed under that name.
   std::vector<std::string> names;     // All that they are known by.

@@ -1,4 +1,5 @@
--- Deriving a batch in one statement, at little more than half of what a call for each record costs.
+-- What search has of records as rows of a statement: planned with it, a batch costs little more than half
+-- of what a call for each record does.
 
 SET LOCAL ROLE holdfast_owner;
 
@@ -71,39 +72,6 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
   RETURN jsonb_populate_record(NULL::holdfast.record_search,
     jsonb_build_object('index', index, 'malformed', true));
-END $$;
-
-CREATE OR REPLACE FUNCTION holdfast.derive_search(batch integer) RETURNS bigint
-  LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  first bigint;
-  until bigint;
-BEGIN
-  IF batch IS NULL OR batch < 1 THEN
-    RAISE EXCEPTION 'derive_search: batch must be at least 1' USING ERRCODE = '22023';
-  END IF;
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('holdfast.derive_search', 0)) THEN
-    RETURN 0;
-  END IF;
-  SELECT derived INTO STRICT first FROM holdfast.search_state;
-  SELECT least(next_index, first + batch) INTO STRICT until FROM holdfast.log_head;
-  BEGIN
-    -- An entry that is no record is joined with nulls, which the table refuses.
-    INSERT INTO holdfast.record_search
-      SELECT r.* FROM holdfast.log l LEFT JOIN LATERAL holdfast.search_rows(l.index, l.entry) r ON true
-        WHERE l.index >= first AND l.index < until;
-  EXCEPTION WHEN OTHERS THEN
-    INSERT INTO holdfast.record_search
-      SELECT (derived.row).*
-      FROM (SELECT holdfast.search_row(l.index, l.entry) AS row
-            FROM holdfast.log l WHERE l.index >= first AND l.index < until
-            OFFSET 0) AS derived;  -- Calls search_row() once a row, not once a column.
-  END;
-  PERFORM holdfast.derive_unsettled(first, until);
-  UPDATE holdfast.search_state SET derived = until;
-  RETURN until - first;
 END $$;
 
 REVOKE EXECUTE ON FUNCTION holdfast.search_rows(bigint, bytea) FROM PUBLIC;

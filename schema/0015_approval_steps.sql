@@ -8,20 +8,22 @@
 
 SET LOCAL ROLE holdfast_owner;
 
--- Whether the step's token is over. One that ends does so behind the log's head, so the head is
--- held before it is looked at: no record of a step follows the record that ended its token.
-CREATE FUNCTION holdfast.taken_without_token(document jsonb) RETURNS boolean
+-- Whether the token of a step is over: by what the database has, which nobody changes meanwhile (see
+-- append_audit), or by an entry before it in its batch.
+CREATE FUNCTION holdfast.taken_without_token(document jsonb, before bytea[], kinds_before text[])
+  RETURNS boolean
   LANGUAGE plpgsql
 AS $$
 DECLARE
   token CONSTANT uuid := (document #>> '{actor,token_id}')::uuid;
 BEGIN
-  IF token IS NULL THEN
-    RETURN false;
-  END IF;
-  PERFORM FROM holdfast.log_head FOR UPDATE;
-  RETURN NOT EXISTS (SELECT FROM holdfast.tokens t
-    WHERE t.id = token AND holdfast.token_state(t, clock_timestamp()) = 'active');
+  RETURN token IS NOT NULL AND (
+    NOT EXISTS (SELECT FROM holdfast.tokens t
+                  WHERE t.id = token AND holdfast.token_state(t, clock_timestamp()) = 'active')
+    OR EXISTS (SELECT FROM unnest(before, kinds_before) AS g (entry, kind)
+                 WHERE g.kind = 'system' AND convert_from(g.entry, 'UTF8')::jsonb -> 'system'
+                   @> jsonb_build_object('event', 'token_revoked',
+                                         'token', jsonb_build_object('id', token))));
 END $$;
 
 -- As in 0009_reviews.sql, with that.
@@ -53,7 +55,8 @@ BEGIN
     document := convert_from(entries[i], 'UTF8')::jsonb;
     now := clock_timestamp();
     refusal := NULL;
-    IF kinds[i] = 'approval' AND holdfast.taken_without_token(document) THEN
+    IF kinds[i] = 'approval'
+       AND holdfast.taken_without_token(document, entries[1:i - 1], kinds[1:i - 1]) THEN
       refusal := 'token';
     ELSIF kinds[i] IN ('outcome', 'reconciliation') THEN
       PERFORM holdfast.end_claim(kinds[i], document, now);

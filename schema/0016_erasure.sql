@@ -178,18 +178,16 @@ BEGIN
 END $$;
 
 -- The documents of a batch's entries that are not refused, encrypted; each index counts from the
--- batch's first. Nobody is erased until the batch has committed.
-CREATE FUNCTION holdfast.seal_documents(entries bytea[], sealed jsonb, refusals text[])
+-- batch's first.
+CREATE FUNCTION holdfast.seal_documents(
+  entries bytea[], sealed jsonb, subjects uuid[], refusals text[])
   RETURNS holdfast.sealed_documents[]
   LANGUAGE plpgsql
 AS $$
 DECLARE
-  subjects uuid[];
   named boolean;
   made holdfast.sealed_documents[];
 BEGIN
-  PERFORM pg_advisory_xact_lock_shared(hashtextextended('holdfast.subjects', 0));
-  subjects := holdfast.subjects_of(sealed);
   SELECT array_agg(ROW(
            CASE WHEN refusals IS NULL THEN g.entry - 1
              ELSE (SELECT count(*) FROM unnest(refusals[1:g.entry - 1]) r WHERE r IS NULL) END,
@@ -231,9 +229,9 @@ DROP FUNCTION holdfast.append_entries(
 -- Errors that refuse the whole batch: HF001 another process holds the writer's epoch, HF002
 -- malformed batch, HF003 no partition, 42501 a kind not permitted.
 --
--- Locks: the writer's row, the generation of rules (shared by intents), other writers' rows
--- (settling only), operations, limits in the order of their keys, approvals (both only where there
--- are any), the subjects of sealed documents (only where there are any), the log's head last.
+-- Locks: the writer's row, the subjects of sealed documents (only where there are any), the
+-- generation of rules (shared by intents), other writers' rows (settling only), operations, limits in
+-- the order of their keys, approvals (both only where there are any), the log's head last.
 -- Called by append_proxy and append_audit alone.
 --
 -- Where an entry's personal values are sealed, approvals and limits are told them all the same.
@@ -252,7 +250,8 @@ DECLARE
   size CONSTANT integer := coalesce(cardinality(entries), 0);
   lease timestamptz;
   room bigint;
-  clear bytea[];  -- With the personal values that are sealed.
+  clear bytea[];    -- With the personal values that are sealed.
+  subjects uuid[];  -- Whose they are.
   documents holdfast.sealed_documents[];
   done holdfast.appended;
 BEGIN
@@ -276,6 +275,9 @@ BEGIN
   END IF;
 
   IF sealed IS NOT NULL THEN
+    -- Nobody is erased until the batch has committed.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('holdfast.subjects', 0));
+    subjects := holdfast.subjects_of(sealed);
     approval_steps := CASE WHEN array_remove(approval_steps, NULL) <> '{}' THEN approval_steps END;
     limited := CASE WHEN true = ANY (limited) THEN limited END;
     IF approval_steps IS NOT NULL OR limited IS NOT NULL OR 'reconciliation' = ANY (kinds) THEN
@@ -306,7 +308,7 @@ BEGIN
                                                   done.refusals);
   END IF;
   IF sealed IS NOT NULL THEN
-    documents := holdfast.seal_documents(entries, sealed, done.refusals);
+    documents := holdfast.seal_documents(entries, sealed, subjects, done.refusals);
   END IF;
   IF done.refusals IS NOT NULL THEN
     IF limited IS NOT NULL THEN
@@ -383,6 +385,12 @@ BEGIN
   IF session_user <> 'holdfast_audit' THEN
     RAISE EXCEPTION 'append_audit is for holdfast_audit' USING ERRCODE = 'insufficient_privilege';
   END IF;
+  -- No step of an approval follows the record that ended the token it was asked for with.
+  IF 'system' = ANY (kinds) THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended('holdfast.tokens', 0));
+  ELSIF 'approval' = ANY (kinds) THEN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('holdfast.tokens', 0));
+  END IF;
   done := holdfast.append_entries(
     '{outcome,reconciliation,approval,access,rules,system}', writer, writer_epoch, entries,
     leaf_hashes, kinds, operation_ids, approval_steps, NULL, NULL, sealed);
@@ -427,6 +435,8 @@ AS $$
     ORDER BY o.intent_index LIMIT at_most
 $$;
 
+-- Derives up to `batch` more records and returns how many. One caller works at a time; the others
+-- get 0 at once, and so does a caller when nothing is left.
 CREATE OR REPLACE FUNCTION holdfast.derive_search(batch integer) RETURNS bigint
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp
@@ -448,18 +458,13 @@ BEGIN
                      WHERE d.index >= first AND d.index < until);
   BEGIN
     -- An entry that is no record is joined with nulls, which the table refuses.
-    IF opens THEN
-      INSERT INTO holdfast.record_search
-        SELECT r.* FROM (SELECT l.index, holdfast.opened_entry(l.index, l.entry) AS entry
-                           FROM holdfast.log l WHERE l.index >= first AND l.index < until
-                           OFFSET 0) o  -- Opens an entry once.
-          LEFT JOIN LATERAL holdfast.search_rows(o.index, o.entry) r ON true;
-    ELSE
-      INSERT INTO holdfast.record_search
-        SELECT r.* FROM holdfast.log l
-          LEFT JOIN LATERAL holdfast.search_rows(l.index, l.entry) r ON true
-          WHERE l.index >= first AND l.index < until;
-    END IF;
+    INSERT INTO holdfast.record_search
+      SELECT r.* FROM (
+          SELECT l.index, CASE WHEN opens THEN holdfast.opened_entry(l.index, l.entry)
+                            ELSE l.entry END AS entry
+            FROM holdfast.log l WHERE l.index >= first AND l.index < until
+            OFFSET 0) o  -- Opens an entry once.
+        LEFT JOIN LATERAL holdfast.search_rows(o.index, o.entry) r ON true;
   EXCEPTION WHEN OTHERS THEN
     INSERT INTO holdfast.record_search
       SELECT (derived.row).*
@@ -473,22 +478,6 @@ BEGIN
   UPDATE holdfast.search_state SET derived = until;
   RETURN until - first;
 END $$;
-
--- The pre-image that the record has which filed it. That record may be too new for search.
-CREATE OR REPLACE FUNCTION holdfast.preimage_of(record uuid) RETURNS jsonb
-  LANGUAGE sql STABLE
-AS $$
-  SELECT convert_from(holdfast.opened_entry(e.index, e.entry), 'UTF8')::jsonb -> 'preimage' FROM (
-    SELECT l.index, l.entry FROM holdfast.log l
-      WHERE l.index = (SELECT min(r.index) FROM holdfast.record_search r WHERE r.id = record)
-    UNION ALL
-    SELECT t.index, t.entry FROM (
-      SELECT l.index, l.entry, convert_from(l.entry, 'UTF8')::jsonb AS document FROM holdfast.log l
-        WHERE l.kind = 'decision' AND l.index >= (SELECT s.derived FROM holdfast.search_state s)
-        ORDER BY l.index LIMIT 10000) t
-      WHERE t.document ->> 'id' = record::text) e
-    ORDER BY e.index LIMIT 1
-$$;
 
 -- Drops the partition that the record names, and with it what is derived from its records, in one
 -- transaction with the record. Returns the record's index. HF030: it may not go, and why, or the

@@ -50,12 +50,12 @@ $$;
 CREATE FUNCTION holdfast.preimage_of(record uuid) RETURNS jsonb
   LANGUAGE sql STABLE
 AS $$
-  SELECT e.document -> 'preimage' FROM (
-    SELECT l.index, convert_from(l.entry, 'UTF8')::jsonb AS document FROM holdfast.log l
+  SELECT convert_from(holdfast.opened_entry(e.index, e.entry), 'UTF8')::jsonb -> 'preimage' FROM (
+    SELECT l.index, l.entry FROM holdfast.log l
       WHERE l.index = (SELECT min(r.index) FROM holdfast.record_search r WHERE r.id = record)
     UNION ALL
-    SELECT t.index, t.document FROM (
-      SELECT l.index, convert_from(l.entry, 'UTF8')::jsonb AS document FROM holdfast.log l
+    SELECT t.index, t.entry FROM (
+      SELECT l.index, l.entry, convert_from(l.entry, 'UTF8')::jsonb AS document FROM holdfast.log l
         WHERE l.kind = 'decision' AND l.index >= (SELECT s.derived FROM holdfast.search_state s)
         ORDER BY l.index LIMIT 10000) t
       WHERE t.document ->> 'id' = record::text) e

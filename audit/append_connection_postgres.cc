@@ -96,8 +96,6 @@ struct BatchParameters {
 
  private:
   void add(const Entry& entry);
-  void add_steps(std::span<const Entry* const> entries);
-  void add_rare(const Entry& entry);
 };
 
 std::string sealed_documents(std::span<const Entry* const> entries) {
@@ -119,8 +117,6 @@ BatchParameters::BatchParameters(std::span<const Entry* const> entries, bool tak
     has_generations = has_generations || entry->generation != 0;
     has_documents = has_documents || !entry->documents.empty();
   }
-  for (const Entry* entry : entries) add_rare(*entry);
-  if (has_steps || has_limits || has_documents) add_steps(entries);
   if (has_documents) sealed = sealed_documents(entries);
 }
 
@@ -133,19 +129,11 @@ void BatchParameters::add(const Entry& entry) {
   } else {
     operations.add(bytes_of(entry.operation_id));
   }
-}
-
-void BatchParameters::add_steps(std::span<const Entry* const> entries) {
-  for (const Entry* entry : entries) {
-    if (entry->approval_step == ApprovalStep::kNone) {
-      steps.add_null();
-    } else {
-      steps.add(to_string(entry->approval_step));
-    }
+  if (entry.approval_step == ApprovalStep::kNone) {
+    steps.add_null();
+  } else {
+    steps.add(to_string(entry.approval_step));
   }
-}
-
-void BatchParameters::add_rare(const Entry& entry) {
   limited.add(entry.is_limited ? kTrue : kFalse);
   if (entry.generation == 0) {
     generations.add_null();

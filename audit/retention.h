@@ -43,9 +43,6 @@ struct PlannedPartition {
 // kInternal: the database says something else.
 Result<PlannedPartition> read_planned_partition(const nlohmann::json& document);
 
-// The records' content; the database does what they say in the statement that appends them.
-Record partition_dropped(const PlannedPartition& partition, std::int64_t age_s,
-                         const std::string& by);
 // Whom a name would erase, as the database plans it (schema/0016_erasure.sql).
 struct PlannedErasure {
   std::vector<std::string> subjects;  // Empty: nothing is sealed under that name.
@@ -58,7 +55,10 @@ struct PlannedErasure {
 // kInternal: the database says something else.
 Result<PlannedErasure> read_planned_erasure(const nlohmann::json& document);
 
-// The record's content. It names nobody: it stays.
+// The records' content; the database does what they say in the statement that appends them.
+Record partition_dropped(const PlannedPartition& partition, std::int64_t age_s,
+                         const std::string& by);
+// It names nobody: it stays.
 Record subject_erased(const PlannedErasure& erasure, const std::string& reason,
                       const std::string& by);
 

@@ -167,13 +167,15 @@ int run_erase(const Invocation& invocation, const RetentionOptions& options) {
         const Result<std::int64_t> record =
             retention.erase(erasure, options.reason, operator_name());
         if (!record.ok()) return fail(record.error());
-        json item = {
-            {"documents", erasure.documents}, {"record", *record}, {"subjects", erasure.subjects}};
         if (options.format == "table") {
           std::cout << "erased " << erasure.documents << " sealed documents, record " << *record
                     << "\n";
         } else {
-          std::cout << item.dump() << "\n";
+          std::cout << json{{"documents", erasure.documents},
+                            {"record", *record},
+                            {"subjects", erasure.subjects}}
+                           .dump()
+                    << "\n";
         }
         return kDone;
       });

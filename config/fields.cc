@@ -247,9 +247,8 @@ void add_audit(std::vector<Field>& table) {
            {"clear", "sealed"},
            {}},
        "sealed: of the records that this proxy writes, names, addresses and paths lie encrypted "
-       "beside the log, under a key for each person, and `holdfast retention erase` can end them. "
-       "The "
-       "same for all replicas."},
+       "beside the log, under a key for each person, and `holdfast retention erase` can end it. "
+       "The same for all replicas."},
       {"audit.listen", EndpointKind{[](Config& c) -> auto& { return c.audit.listen; }},
        "Address and port of the officers' API."},
       {"audit.public_url", OriginKind{[](Config& c) -> auto& { return c.audit.public_url; }},
@@ -523,9 +522,8 @@ void add_tools(std::vector<Field>& table) {
        "3650d. At least the floor. 0s: not set, and nothing is dropped."},
       {"retention.database.url",
        DatabaseUrlKind{[](Config& c) -> auto& { return c.retention.database.url; }},
-       "PostgreSQL, as the role that may drop old partitions and erase people, and nothing else. "
-       "No "
-       "password here.",
+       "PostgreSQL, as the role that drops old partitions and erases people, and does nothing "
+       "else. No password here.",
        "postgresql://holdfast_retention@localhost:5432/holdfast",
        {Role::kRetention, Role::kErasure}},
       {"retention.database.password_file",

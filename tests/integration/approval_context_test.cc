@@ -20,10 +20,13 @@ class ApprovalContextTest : public ApprovalTest {
             {"item", item}};
   }
   // A call of an app, let through: one is open then.
-  void let_through(const std::string& item, const std::string& app, const std::string& action) {
+  void let_through(const std::string& item, const std::string& app = kAsker,
+                   const std::string& action = "permanentDelete",
+                   const std::string& resource = "message") {
     audit::Record made = testing::record(Kind::kIntent, testing::new_operation());
     made.content["operation"] = operation(item);
     made.content["operation"]["action"] = action;
+    made.content["operation"]["resource"] = resource;
     made.content["actor"] = {{"app", app}};
     made.content["decision"]["limits"] = json::array({limit()});
     made.is_limited = true;
@@ -66,7 +69,7 @@ TEST_F(ApprovalContextTest, limits_are_shown_with_what_is_used_now) {
   EXPECT_FALSE(context(file("without")).contains("limits"));
   const Uuid code = file_call();
   EXPECT_EQ(context(code)["limits"][0]["used"], 0);
-  let_through("m2", kAsker, "permanentDelete");
+  let_through("m2");
   const json used = context(code)["limits"];
   EXPECT_EQ(
       used,
@@ -99,10 +102,11 @@ TEST_F(ApprovalContextTest, the_item_is_shown_as_it_was_read_also_before_search_
 }
 
 TEST_F(ApprovalContextTest, similar_calls_are_those_of_the_same_caller_and_kind) {
-  let_through("m2", kAsker, "permanentDelete");
-  let_through("m3", "other-app", "permanentDelete");
+  let_through("m2");
+  let_through("m3", "other-app");
   let_through("m4", kAsker, "recall");
-  for (int i = 0; i < 10; ++i) let_through("n" + std::to_string(i), kAsker, "permanentDelete");
+  let_through("m5", kAsker, "permanentDelete", "event");
+  for (int i = 0; i < 10; ++i) let_through("n" + std::to_string(i));
   const Uuid code = file_call();
   derive();
   const json similar = context(code)["similar"];

@@ -127,7 +127,8 @@ BEGIN
 END $$;
 
 -- The subject of those names; where none has one of them, a new one. It then has them all. Those
--- of one batch at a time are new, so that nobody is made twice.
+-- of one batch at a time are new, so that nobody is made twice and no two batches wait for each
+-- other's names.
 CREATE FUNCTION holdfast.subject_of(names text[]) RETURNS uuid
   LANGUAGE plpgsql
 AS $$

@@ -6,6 +6,7 @@
 #include "audit/queries_postgres.h"
 #include "audit/retention_postgres.h"
 #include "audit/sealing.h"
+#include "tests/integration/held_lock.h"
 #include "tests/integration/log_fixture.h"
 
 namespace holdfast::audit {
@@ -37,6 +38,12 @@ class ErasureTest : public LogTest {
     return options;
   }
   std::unique_ptr<LogPostgres> open_sealed() { return open_log(sealed_options()); }
+  // Another replica.
+  std::unique_ptr<LogPostgres> open_other() {
+    LogOptions options = sealed_options();
+    options.spool_dir = other_spool_.path();
+    return open_log(options);
+  }
 
   static Record call(Kind kind, const Uuid& operation, const std::string& mailbox) {
     Record made{.kind = kind, .operation_id = operation, .content = erasure_call(mailbox)};
@@ -124,6 +131,8 @@ class ErasureTest : public LogTest {
     EXPECT_THAT(erased.error().message, HasSubstr("they stay: " + plan->obstacle));
     return plan->obstacle;
   }
+
+  testing::TemporaryDirectory other_spool_;
 };
 
 TEST_F(ErasureTest, values_lie_encrypted_beside_the_log_and_search_finds_them) {
@@ -493,13 +502,25 @@ TEST_F(ErasureTest, an_append_on_its_way_is_waited_for) {
 }
 
 // Whatever comes first: each document is under a live key, or went with its subject.
+// The second batch waits for the first one's commit, and finds them.
+TEST_F(ErasureTest, race_of_two_records_of_somebody_new_makes_one_person) {
+  const auto log = open_sealed();
+  const auto other = open_other();
+  testing::HeldLock head(database("postgres").url, testing::kLogHead);
+  auto one = runner_.start(log->append(call(Kind::kDecision, new_operation(), kCarol)));
+  EXPECT_TRUE(head.is_met_by(1));
+  auto two = runner_.start(other->append(call(Kind::kDecision, new_operation(), kCarol)));
+  EXPECT_TRUE(head.is_met_by(2));
+  head.release();
+  EXPECT_TRUE(one.get().ok());
+  EXPECT_TRUE(two.get().ok());
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.subjects"), "2") << "the mailbox's and the actor";
+}
+
 TEST_F(ErasureTest, race_of_erasing_and_appending_loses_no_document) {
   constexpr int kRounds = 12;
   const auto log = open_sealed();
-  testing::TemporaryDirectory other_spool;
-  LogOptions others = sealed_options();
-  others.spool_dir = other_spool.path();
-  const auto other = open_log(others);
+  const auto other = open_other();
   for (int round = 0; round < kRounds; ++round) {
     ASSERT_TRUE(runner_.run(log->append(call(Kind::kDecision, new_operation(), kCarol))).ok());
     derive();

@@ -59,44 +59,81 @@ class End {
   socklen_t size_ = 0;
 };
 
+// Listens on a free port of the loopback, or -1.
+int listen_for_one() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (descriptor >= 0 &&
+      ::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      ::listen(descriptor, 1) == 0) {
+    return descriptor;
+  }
+  if (descriptor >= 0) ::close(descriptor);
+  return -1;
+}
+
 // Pistache forgets what it has accepted and not handed over when it is shut down, and leaves it
-// open for ever. So a connection of our own goes last through its queue: once that is handed over,
-// everything before it has been.
+// open for ever. So before that its number for the listening socket is made to stand for another
+// one, where nothing waits but a connection of our own: Pistache accepts no client after that one,
+// and once it is handed over, everything before it has been.
 class LastInQueue {
  public:
-  // From the thread that ends the listener.
-  void pass_through(int listening) {
-    int own = -1;
+  // From the thread that ends the listener. `listening` is a duplicate of `pistaches`, and keeps
+  // the clients that Pistache has not accepted.
+  void pass_through(int pistaches, int listening) {
+    const int other = listen_for_one();
+    if (other < 0) return;
+    const int last = End(other, End::Side::kOwn).connect();
+    int waking = -1;
     {
       const MutexLock lock(mutex_);
-      own = End(listening, End::Side::kOwn).connect();
-      expected_.emplace(own, End::Side::kOwn);
+      last_.emplace(last, End::Side::kOwn);
+      ::dup3(other, pistaches, O_CLOEXEC);
+      // What Pistache polls is still the clients' socket.
+      waking = End(listening, End::Side::kOwn).connect();
+      waking_.emplace(waking, End::Side::kOwn);
     }
-    const SteadyTime deadline = std::chrono::steady_clock::now() + kPatience;
-    {
-      const MutexLock lock(mutex_);
-      while (!passed_ && std::chrono::steady_clock::now() < deadline) {
-        changed_.wait_for(mutex_, kPatience);
-      }
+    wait();
+    for (const int each : {other, last, waking}) {
+      if (each >= 0) ::close(each);
     }
-    if (own >= 0) ::close(own);
   }
 
-  // From Pistache's thread. Whether this is that connection.
+  // From any thread. Whether this is a connection of our own.
   bool recognises(int descriptor) {
+    const End peer(descriptor, End::Side::kPeer);
     const MutexLock lock(mutex_);
-    if (!expected_ || End(descriptor, End::Side::kPeer) != *expected_) return false;
-    passed_ = true;
-    changed_.notify_all();
-    return true;
+    if (last_ && peer == *last_) {
+      passed_ = true;
+      changed_.notify_all();
+      return true;
+    }
+    return waking_ && peer == *waking_;
+  }
+
+  // From any thread. Whether Pistache is to find nobody any more.
+  bool is_ending() {
+    const MutexLock lock(mutex_);
+    return last_.has_value();
   }
 
  private:
-  static constexpr std::chrono::milliseconds kPatience{500};
+  static constexpr std::chrono::seconds kPatience{2};
+
+  void wait() {
+    const SteadyTime deadline = std::chrono::steady_clock::now() + kPatience;
+    const MutexLock lock(mutex_);
+    while (!passed_ && std::chrono::steady_clock::now() < deadline) {
+      changed_.wait_for(mutex_, kPatience);
+    }
+  }
 
   Mutex mutex_;
   Condition changed_;
-  std::optional<End> expected_ HOLDFAST_GUARDED_BY(mutex_);
+  std::optional<End> last_ HOLDFAST_GUARDED_BY(mutex_);
+  std::optional<End> waking_ HOLDFAST_GUARDED_BY(mutex_);
   bool passed_ HOLDFAST_GUARDED_BY(mutex_) = false;
 };
 
@@ -144,9 +181,8 @@ class Handover : public Pistache::Tcp::Handler {
   LastInQueue* last_;
 };
 
-// Pistache does not say which descriptor it listens on: another one for the socket that listens on
-// `port`, or -1.
-int duplicate_listening(std::uint16_t port) {
+// Pistache does not say which descriptor it listens on: the one that listens on `port`, or -1.
+int find_listening(std::uint16_t port) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return -1;
   for (int each = 0; each < static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 4096)); ++each) {
@@ -155,7 +191,7 @@ int duplicate_listening(std::uint16_t port) {
     if (::getsockopt(each, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) {
       continue;
     }
-    if (End(each, End::Side::kOwn).port() == port) return ::fcntl(each, F_DUPFD_CLOEXEC, 0);
+    if (End(each, End::Side::kOwn).port() == port) return each;
   }
   return -1;
 }
@@ -164,9 +200,11 @@ int duplicate_listening(std::uint16_t port) {
 // descriptors is at once true again. Waiting here is what keeps it from spinning.
 class WaitBeforeNextAccept : public Pistache::Log::StringLogger {
  public:
+  explicit WaitBeforeNextAccept(LastInQueue& last) : last_(&last) {}
+
   void log(Pistache::Log::Level, const std::string& message) override {
     const auto now = std::chrono::steady_clock::now();
-    if (now - reported_ > std::chrono::seconds(10)) {
+    if (now - reported_ > std::chrono::seconds(10) && !last_->is_ending()) {
       reported_ = now;
       log_error("connections cannot be accepted", {{"reason", message}});
     }
@@ -177,6 +215,7 @@ class WaitBeforeNextAccept : public Pistache::Log::StringLogger {
   }
 
  private:
+  LastInQueue* last_;
   std::chrono::steady_clock::time_point reported_{};
 };
 
@@ -186,25 +225,29 @@ class PistacheListener : public Listener {
       : accepted_(std::move(accepted)), listener_(std::make_unique<Pistache::Tcp::Listener>()) {
     using Pistache::Tcp::Options;
     listener_->init(1, Pistache::Flags<Options>(Options::ReuseAddr) | Options::CloseOnExec, "",
-                    kBacklog, std::make_shared<WaitBeforeNextAccept>());
+                    kBacklog, std::make_shared<WaitBeforeNextAccept>(last_));
     listener_->setHandler(std::make_shared<Handover>(accepted_, last_));
     listener_->bind(Pistache::Address(address, Pistache::Port(port)));
     port_ = static_cast<std::uint16_t>(listener_->getPort());
-    listening_ = duplicate_listening(port_);
+    pistaches_ = find_listening(port_);
+    if (pistaches_ >= 0) listening_ = ::fcntl(pistaches_, F_DUPFD_CLOEXEC, 0);
     listener_->runThreaded();
   }
 
   // Clients whose connections the kernel has made already are not turned away: once Pistache has
   // stopped, what is left in the backlog is accepted here.
   ~PistacheListener() override {
-    if (listening_ >= 0) last_.pass_through(listening_);
+    if (listening_ >= 0) last_.pass_through(pistaches_, listening_);
     listener_.reset();
     if (listening_ < 0) return;
-    ::fcntl(listening_, F_SETFL, O_NONBLOCK);
     for (int left = kBacklog; left > 0; --left) {
       const int connected = ::accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (connected < 0) break;
-      accepted_(connected);
+      if (last_.recognises(connected)) {
+        ::close(connected);
+      } else {
+        accepted_(connected);
+      }
     }
     ::close(listening_);
   }
@@ -216,6 +259,7 @@ class PistacheListener : public Listener {
   LastInQueue last_;
   std::unique_ptr<Pistache::Tcp::Listener> listener_;
   std::uint16_t port_ = 0;
+  int pistaches_ = -1;  // Pistache's descriptor, and ours for the same socket.
   int listening_ = -1;
 };
 

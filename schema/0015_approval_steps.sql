@@ -3,8 +3,9 @@
 -- An officer's step needs the API token that it was asked for with until it is in the log. A
 -- request can take its time between the two, and a token that is revoked meanwhile opens nothing.
 --
--- What every approved call needs is planned once for a connection: a function in SQL that is not
--- inlined is planned anew by each statement that calls it, which took longer than all the rest.
+-- What every approved call needs is planned once for a connection, and done once for a batch: a
+-- function in SQL that is not inlined is planned anew by each statement that calls it, which took
+-- longer than all the rest.
 
 SET LOCAL ROLE holdfast_owner;
 
@@ -26,7 +27,60 @@ BEGIN
                                          'token', jsonb_build_object('id', token))));
 END $$;
 
--- As in 0009_reviews.sql, with that.
+-- The calls of a batch that claim an approval, and the outcomes of those that have; returns the
+-- refusals so far with those of the claims whose approval is not in the state they need. An outcome
+-- is never refused for what its claim is. Of two claims of one approval one wins; an approval that a
+-- record of the same batch gives back is claimed by none.
+CREATE FUNCTION holdfast.take_claims(
+  entries bytea[], kinds text[], approval_steps text[], refusals text[])
+  RETURNS text[]
+  LANGUAGE plpgsql
+AS $$
+DECLARE
+  now CONSTANT timestamptz := clock_timestamp();
+  refused integer;
+BEGIN
+  FOR refused IN
+    WITH steps AS MATERIALIZED (
+      SELECT g.ordinal, g.kind, (d.document ->> 'id')::uuid AS record,
+             (d.document ->> 'operation_id')::uuid AS operation,
+             d.document -> 'approval' AS content, d.document -> 'outcome' AS outcome
+        FROM unnest(entries, kinds, approval_steps, refusals)
+               WITH ORDINALITY AS g (entry, kind, step, refusal, ordinal),
+             LATERAL (SELECT convert_from(g.entry, 'UTF8')::jsonb AS document OFFSET 0) d
+        WHERE g.refusal IS NULL AND g.step IN ('claim', 'end')),
+    claimed AS (
+      UPDATE holdfast.approvals a
+        SET state = 'CLAIMED', step = a.step + 1, operation_id = c.operation,
+            claim_record = c.record
+        FROM steps c
+        WHERE c.kind = 'intent'
+          AND a.code = (c.content ->> 'code')::uuid
+          AND a.state = 'APPROVED' AND a.use_by > now
+          AND a.binding = decode(c.content ->> 'binding', 'hex')
+          AND c.content ->> 'state' = 'CLAIMED'
+        RETURNING c.ordinal, a.code, a.step, 'claim' AS name, a.state, c.record, c.content),
+    ended AS (
+      UPDATE holdfast.approvals a
+        SET state = holdfast.approval_state_after(e.outcome), step = a.step + 1
+        FROM steps e
+        WHERE e.kind = 'outcome' AND a.operation_id = e.operation AND a.state = 'CLAIMED'
+        RETURNING e.ordinal, a.code, a.step, 'end' AS name, a.state, e.record,
+          jsonb_build_object('outcome', e.outcome) AS content),
+    noted AS (
+      INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
+        SELECT t.code, t.step, t.name, t.state, now, t.record, t.content
+          FROM (SELECT * FROM claimed UNION ALL SELECT * FROM ended) t)
+    SELECT s.ordinal FROM steps s
+      WHERE s.kind = 'intent' AND s.ordinal NOT IN (SELECT c.ordinal FROM claimed c)
+  LOOP
+    refusals := coalesce(refusals, array_fill(NULL::text, ARRAY[cardinality(kinds)]));
+    refusals[refused] := 'approval';
+  END LOOP;
+  RETURN refusals;
+END $$;
+
+-- As in 0009_reviews.sql, with both.
 CREATE OR REPLACE FUNCTION holdfast.take_approval_steps(
   entries bytea[], kinds text[], approval_steps text[], refusals text[])
   RETURNS text[]
@@ -45,12 +99,17 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('holdfast.approvals', 0));
   FOR i IN 1 .. cardinality(kinds) LOOP
     step_name := approval_steps[i];
-    IF refusals[i] IS NOT NULL OR (step_name IS NULL AND kinds[i] <> 'reconciliation') THEN
-      CONTINUE;
-    END IF;
     IF step_name IS NOT NULL AND needed_kind ->> step_name IS DISTINCT FROM kinds[i] THEN
       RAISE EXCEPTION 'the step % does not go with the kind %', step_name, kinds[i]
         USING ERRCODE = 'HF002';
+    END IF;
+  END LOOP;
+  refusals := holdfast.take_claims(entries, kinds, approval_steps, refusals);
+  FOR i IN 1 .. cardinality(kinds) LOOP
+    step_name := approval_steps[i];
+    IF refusals[i] IS NOT NULL OR step_name IN ('claim', 'end')
+       OR (step_name IS NULL AND kinds[i] <> 'reconciliation') THEN
+      CONTINUE;
     END IF;
     document := convert_from(entries[i], 'UTF8')::jsonb;
     now := clock_timestamp();
@@ -58,7 +117,7 @@ BEGIN
     IF kinds[i] = 'approval'
        AND holdfast.taken_without_token(document, entries[1:i - 1], kinds[1:i - 1]) THEN
       refusal := 'token';
-    ELSIF kinds[i] IN ('outcome', 'reconciliation') THEN
+    ELSIF kinds[i] = 'reconciliation' THEN
       PERFORM holdfast.end_claim(kinds[i], document, now);
     ELSIF step_name = 'file' THEN
       refusal := holdfast.file_approval(document, now);
@@ -75,6 +134,41 @@ BEGIN
     END IF;
   END LOOP;
   RETURN refusals;
+END $$;
+
+-- As in 0004_approvals.sql, without claims.
+CREATE OR REPLACE FUNCTION holdfast.change_approval(
+  step_name text, document jsonb, now timestamptz)
+  RETURNS text
+  LANGUAGE plpgsql
+AS $$
+DECLARE
+  content CONSTANT jsonb := document -> 'approval';
+  approval holdfast.approvals;
+  live boolean;
+  next_state text;
+BEGIN
+  SELECT a.* INTO approval FROM holdfast.approvals a WHERE a.code = (content ->> 'code')::uuid;
+  IF NOT FOUND OR (content ? 'step' AND (content ->> 'step')::integer <> approval.step + 1) THEN
+    RETURN 'approval';
+  END IF;
+  IF step_name = 'approve' THEN
+    RETURN holdfast.approve_approval(approval, document, now);
+  END IF;
+  live := holdfast.approval_state(approval, now) = approval.state;
+  next_state := CASE
+    WHEN step_name = 'invalidate' AND approval.state IN ('PENDING', 'APPROVED') AND live
+      THEN 'INVALIDATED'
+    WHEN step_name = 'cancel' AND approval.state = 'PENDING' AND live THEN 'CANCELLED'
+    WHEN step_name = 'reject' AND approval.state = 'PENDING' AND live THEN 'REJECTED'
+    WHEN step_name = 'revoke' AND approval.state = 'APPROVED' AND live THEN 'REVOKED'
+    WHEN step_name = 'expire' AND NOT live THEN 'EXPIRED' END;
+  IF next_state IS NULL OR content ->> 'state' IS DISTINCT FROM next_state THEN
+    RETURN 'approval';
+  END IF;
+  PERFORM holdfast.note_approval_step(approval.code, step_name, next_state, now,
+    (document ->> 'id')::uuid, content);
+  RETURN NULL;
 END $$;
 
 -- As in 0004_approvals.sql, and so are the two that follow, with plans that are kept.

@@ -1,5 +1,6 @@
 // The life of approvals in the database: every step with its record, and what may not happen.
 #include "tests/integration/approval_fixture.h"
+#include "tests/integration/held_lock.h"
 
 namespace holdfast::approval {
 namespace {
@@ -67,6 +68,23 @@ TEST_F(ApprovalTest, the_database_itself_refuses_what_must_never_happen) {
   EXPECT_FALSE(forged(account(1), "APPROVED", 3).ok()) << "the same person again";
   ASSERT_TRUE(forged(account(2), "APPROVED", 3).ok());
   EXPECT_EQ(steps(code), "file,approve,approve");
+}
+
+TEST_F(ApprovalTest, the_database_itself_refuses_claims_of_something_else) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const auto claims = [&](const char* member, const std::string& value) {
+    nlohmann::json content = approval::claim(approval_of(code));
+    content[member] = value;
+    const auto receipt = runner_.run(replica_->append_intent(
+        step_record(Kind::kIntent, ApprovalStep::kClaim, std::move(content)), request("")));
+    return receipt.ok();
+  };
+  EXPECT_FALSE(claims("binding", to_hex(binding("another item").digest())));
+  EXPECT_FALSE(claims("state", "APPROVED")) << "the log would say what is not so";
+  EXPECT_FALSE(claims("code", to_string(make_uuid_v4())));
+  EXPECT_EQ(steps(code), "file,approve");
+  EXPECT_TRUE(claims("code", to_string(code)));
 }
 
 TEST_F(ApprovalTest, history_is_kept) {
@@ -166,6 +184,24 @@ TEST_F(ApprovalTest, late_evidence_settles_an_unknown_claim) {
   EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
 }
 
+TEST_F(ApprovalTest, evidence_changes_only_what_is_unknown_and_only_when_it_is_certain) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const std::optional<Uuid> operation = claim(approval_of(code));
+  ASSERT_TRUE(operation);
+  const auto reconcile = [&](const char* result) {
+    audit::Record made = testing::record(Kind::kReconciliation, *operation);
+    made.content["outcome"] = {{"result", result}};
+    EXPECT_TRUE(runner_.run(officers_->append(std::move(made))).ok());
+    return state(code);
+  };
+  EXPECT_EQ(reconcile("executed"), "CLAIMED");
+  end(code, *operation, CallResult::kUnknown);
+  EXPECT_EQ(reconcile("indeterminate"), "UNKNOWN");
+  EXPECT_EQ(reconcile("not_executed"), "FAILED");
+  EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
+}
+
 TEST_F(ApprovalTest, officers_and_requesters_and_rules_can_end_it) {
   const Uuid rejected = file("rejected");
   ASSERT_TRUE(
@@ -223,6 +259,31 @@ TEST_F(ApprovalTest, one_spent_approval_never_refuses_its_batch_mates) {
   for (auto& receipt : claims) claimed += receipt.get().ok() ? 1 : 0;
   EXPECT_EQ(claimed, 1);
   EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "21");
+}
+
+// One record gives the approval back, the next one of the same batch wants it.
+TEST_F(ApprovalTest, a_claim_of_the_batch_that_gives_the_approval_back_comes_too_early) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const Approval approved = approval_of(code);
+  const std::optional<Uuid> operation = claim(approved);
+  ASSERT_TRUE(operation);
+  testing::HeldLock head(database("postgres").url, testing::kLogHead);
+  auto before = runner_.start(replica_->append_intent(
+      testing::record(Kind::kIntent, testing::new_operation()), request("")));
+  EXPECT_TRUE(head.is_met_by(1));
+  auto ended =
+      std::async(std::launch::async, [&] { end(code, *operation, CallResult::kRefused, 429); });
+  auto early = runner_.start(replica_->append_intent(claim_record(approved), request("")));
+  auto filed = runner_.start(replica_->append(file_record(make_uuid_v4(), "another item")));
+  head.release();
+  EXPECT_TRUE(before.get().ok());
+  ended.get();
+  EXPECT_TRUE(filed.get().ok());
+  const bool came_later = early.get().ok();  // Or in a batch of its own, on a slow machine.
+  EXPECT_EQ(state(code), came_later ? "CLAIMED" : "APPROVED");
+  EXPECT_EQ(steps(code), came_later ? "file,approve,claim,end,claim" : "file,approve,claim,end");
+  EXPECT_EQ(claim(approval_of(code)).has_value(), !came_later);
 }
 
 }  // namespace

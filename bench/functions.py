@@ -5,7 +5,7 @@ import subprocess
 
 import report
 
-PROGRAMS = ("classify", "decide", "record", "verify")
+PROGRAMS = ("classify", "decide", "links", "record", "verify")
 REPETITIONS_MIN = 2  # For there to be a median in what they print.
 
 

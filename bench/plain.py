@@ -21,7 +21,8 @@ class Case:
 
 SMALL = [Case("204", upstream.READ, connections) for connections in (1, 16, 64, 256)]
 BODIES = [
-    Case("64 KiB answer", upstream.READ_SMALL, 64),
+    Case("64 KiB JSON answer", upstream.READ_PAGE, 64),
+    Case("64 KiB attachment", upstream.READ_SMALL, 64),
     Case("64 KiB request", upstream.WRITE, 64),
     Case("8 MiB answer", upstream.READ_LARGE, 16),
 ]
@@ -46,7 +47,7 @@ def tls_in(bed, count: int, seconds: float) -> list[report.Row]:
          nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS,
                      certificate=certificate) as by_nginx:
         targets = {"nginx": rounds.Target(ratio_min=0.75)}
-        return _run("tls_in", {rounds.OURS: ours, "nginx": by_nginx}, SMALL + BODIES[:2], targets,
+        return _run("tls_in", {rounds.OURS: ours, "nginx": by_nginx}, SMALL + BODIES[:3], targets,
                     count, seconds)
 
 
@@ -56,7 +57,7 @@ def tls_out(bed, count: int, seconds: float) -> list[report.Row]:
     with upstream.graph(bed.root / "graph", certificate) as origin, bed.cluster() as cluster, \
          holdfast.proxy(bed, cluster, origin, trusted=certificate) as (ours, _), \
          nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS, trusted=certificate) as by_nginx:
-        return _run("tls_out", {rounds.OURS: ours, "nginx": by_nginx}, SMALL + BODIES[:2], {},
+        return _run("tls_out", {rounds.OURS: ours, "nginx": by_nginx}, SMALL + BODIES[:3], {},
                     count, seconds)
 
 

@@ -10,6 +10,7 @@ import pathlib
 import uuid
 
 import nginx
+import page
 
 TENANT_ID = "6f1d7a52-0000-4000-8000-00000000be01"
 USER_ID = "6f1d7a52-0000-4000-8000-00000000be02"
@@ -28,8 +29,12 @@ SERVER = """
     client_body_buffer_size 128k;
     location = /v1.0/me {{ return 200 '{me}'; }}
     location ~ "^/v1\\.0/users/[^/]+$" {{ return 200 '{user}'; }}
-    location ~ "/content/small$" {{ root {root}; try_files /small =500; }}
-    location ~ "/content/large$" {{ root {root}; try_files /large =500; }}
+    location ~ "/messages$" {{ root {root}; try_files /messages =500; }}
+    location ~ "/(\\$value|content)$" {{
+      default_type application/octet-stream;
+      root {root};
+      try_files /$1 =500;
+    }}
     location /v1.0/ {{ return 204; }}
     location / {{ return 404 '{{"error":{{"code":"ResourceNotFound","message":"no"}}}}'; }}
 """
@@ -42,16 +47,18 @@ class Call:
     before: str
     after: str
     body_bytes: int = 0
-    answer_bytes: int = 0
+    answer_bytes: int = 0  # At least.
 
 
 GUARDED = Call("POST", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/permanentDelete")
 READ = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "?$select=id,subject")
 WRITE = Call("PATCH", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "",
              body_bytes=SMALL_BYTES)
-READ_SMALL = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/content/small",
-                  answer_bytes=SMALL_BYTES)
-READ_LARGE = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/content/large",
+READ_PAGE = Call("GET", f"/v1.0/users/{USER_ID}/mailFolders/AAMkAGI2TG93AAAAA", "/messages",
+                 answer_bytes=SMALL_BYTES)
+READ_SMALL = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA",
+                  "/attachments/AAMkAGI2TG93AAAAB/$value", answer_bytes=SMALL_BYTES)
+READ_LARGE = Call("GET", "/v1.0/drives/AAMkAGI2TG93AAAAA/items/AAMkAGI2TG93AAAAA", "/content",
                   answer_bytes=LARGE_BYTES)
 
 
@@ -59,11 +66,13 @@ READ_LARGE = Call("GET", f"/v1.0/users/{USER_ID}/messages/AAMkAGI2TG93AAAAA", "/
 def graph(root: pathlib.Path, certificate: nginx.Certificate | None = None):
     """Yields the origin, as http://127.0.0.1:PORT, or https://localhost:PORT with a certificate."""
     root.mkdir()
-    (root / "small").write_bytes(b"s" * SMALL_BYTES)
-    (root / "large").write_bytes(b"l" * LARGE_BYTES)
+    (root / "$value").write_bytes(b"v" * SMALL_BYTES)
+    (root / "content").write_bytes(b"c" * LARGE_BYTES)
     server = SERVER.format(root=root, me=json.dumps(USER), user=json.dumps(USER))
     with nginx.running(root, server, workers=1, certificate=certificate) as port:
-        yield f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
+        origin = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
+        (root / "messages").write_bytes(page.messages(origin, SMALL_BYTES))
+        yield origin
 
 
 def token(expires: int) -> str:

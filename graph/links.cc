@@ -1,6 +1,9 @@
 #include "graph/links.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "base/encoding.h"
@@ -10,20 +13,23 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// Without "@odata.". All lead somewhere; none is an identifier that a client might send back.
+constexpr std::string_view kAnnotation = "@odata.";
+// Without that. All lead somewhere; none is an identifier that a client might send back.
 constexpr auto kLinks = std::to_array<std::string_view>(
     {"context", "nextLink", "deltaLink", "readLink", "editLink", "mediaReadLink", "mediaEditLink",
      "navigationLink", "associationLink"});
+constexpr std::size_t kLinkNameMin =
+    kAnnotation.size() + std::ranges::min(kLinks, {}, &std::string_view::size).size();
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-bool is_json_blank(char c) {
+inline bool is_json_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-bool is_scalar(char c) {
+inline bool is_scalar(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' ||
          c == 'E';
 }
@@ -40,6 +46,27 @@ bool is_one_of(const std::vector<std::string>& origins, std::string_view text) {
 bool begins_one_of(const std::vector<std::string>& origins, std::string_view text) {
   return std::ranges::any_of(origins,
                              [&](const std::string& origin) { return origin.starts_with(text); });
+}
+
+// Which of eight bytes are `c`: their highest bits, exact up to the first of them.
+inline std::uint64_t equal_bytes(std::uint64_t bytes, char c) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  const std::uint64_t differing = bytes ^ (kOnes * static_cast<unsigned char>(c));
+  return (differing - kOnes) & ~differing & (kOnes << 7);
+}
+
+// The first quote or backslash from `at` on, or the size.
+inline std::size_t find_end_or_escape(std::string_view text, std::size_t at) {
+  for (; text.size() - at >= 8; at += 8) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data() + at, sizeof bytes);
+    const std::uint64_t found = equal_bytes(bytes, '"') | equal_bytes(bytes, '\\');
+    if (found == 0) continue;
+    if constexpr (std::endian::native != std::endian::little) break;
+    return at + static_cast<std::size_t>(std::countr_zero(found)) / 8;
+  }
+  while (at < text.size() && text[at] != '"' && text[at] != '\\') ++at;
+  return at;
 }
 
 }  // namespace
@@ -61,19 +88,16 @@ bool LinkRewriter::take(std::string_view bytes, std::string& out) {
   changed_ = holding_;
   std::size_t kept_from = 0;  // Bytes from here on go out as they are; none while holding.
   for (std::size_t at = 0; at < bytes.size() && state_ != State::kLost;) {
-    if (state_ == State::kText && role_ == Role::kOther) {
-      at = skip_text(bytes, at);
-      if (at == bytes.size()) break;
+    if (holding_) {
+      held_ += bytes[at];
+      step(bytes[at]);
+      kept_from = ++at;
+      continue;
     }
-    const bool was_holding = holding_;
-    if (was_holding) held_ += bytes[at];
-    step(bytes[at]);
-    ++at;
-    if (!was_holding && holding_) {
-      out.append(bytes.substr(kept_from, at - kept_from));
-      changed_ = true;
-    }
-    if (was_holding) kept_from = at;
+    at = pass(bytes, at);
+    if (!holding_) break;
+    out.append(bytes.substr(kept_from, at - kept_from));
+    changed_ = true;
   }
   if (holding_ && state_ == State::kLost) release(false);
   if (!changed_) return true;
@@ -86,10 +110,59 @@ std::string LinkRewriter::finish() {
   return std::exchange(held_, {});
 }
 
-// Most bytes of an answer stand in strings that mean nothing here.
-std::size_t LinkRewriter::skip_text(std::string_view bytes, std::size_t at) const {
-  while (at < bytes.size() && bytes[at] != '"' && bytes[at] != '\\') ++at;
+// Where bytes go on as they are: to the start of a link, to the end or to what is no JSON.
+std::size_t LinkRewriter::pass(std::string_view bytes, std::size_t at) {
+  while (at < bytes.size() && !holding_ && state_ != State::kLost) {
+    const char c = bytes[at];
+    if (c == '"' && (state_ == State::kKey || state_ == State::kFirstKey)) {
+      at = pass_key(bytes, at + 1);
+    } else if (state_ == State::kText && role_ == Role::kOther) {
+      at = pass_text(bytes, at);
+    } else if (state_ == State::kScalar) {
+      while (at < bytes.size() && is_scalar(bytes[at])) ++at;
+      if (at < bytes.size()) end_value();
+    } else {
+      step(c);
+      ++at;
+    }
+  }
   return at;
+}
+
+// From behind its quote on: in one go when all of it is here and written as it is meant.
+std::size_t LinkRewriter::pass_key(std::string_view bytes, std::size_t at) {
+  std::size_t end = find_end_or_escape(bytes, at);
+  if (end == bytes.size() || bytes[end] != '"') {
+    begin_text(Role::kKey);
+    return at;
+  }
+  meaning_ = meaning_of({bytes.data() + at, end - at});
+  state_ = State::kColon;
+  ++end;
+  // What follows most keys.
+  const bool text = bytes.size() - end >= 2 && bytes[end] == ':' && bytes[end + 1] == '"';
+  if (!text || meaning_ != Meaning::kNone) return end;
+  begin_text(Role::kOther);
+  return pass_text(bytes, end + 2);
+}
+
+// The rest of a text that means nothing here, as most bytes of an answer are, and the comma
+// behind it.
+std::size_t LinkRewriter::pass_text(std::string_view bytes, std::size_t at) {
+  for (;; at += 2) {
+    at = find_end_or_escape(bytes, at);
+    if (at == bytes.size()) return at;
+    if (bytes[at] == '"') break;
+    if (at + 1 == bytes.size()) {
+      state_ = State::kEscape;
+      return at + 1;
+    }
+  }
+  ++at;
+  end_value();
+  if (at == bytes.size() || bytes[at] != ',' || depth_ == 0) return at;
+  state_ = is_object_[depth_ - 1] ? State::kKey : State::kValue;
+  return at + 1;
 }
 
 void LinkRewriter::step(char c) {
@@ -103,10 +176,6 @@ void LinkRewriter::step(char c) {
       return step_escape(c);
     case State::kUnicode:
       return step_unicode(c);
-    case State::kScalar:
-      if (is_scalar(c)) return;
-      end_value();
-      break;
     default:
       break;
   }
@@ -123,7 +192,7 @@ void LinkRewriter::step_mark(char c) {
   if (!begun && !is_json_blank(c) && !step_structure(c)) state_ = State::kLost;
 }
 
-// Anything outside strings and scalars. False: that cannot be.
+// Anything outside strings and scalars; keys are begun elsewhere. False: that cannot be.
 bool LinkRewriter::step_structure(char c) {
   switch (state_) {
     case State::kValue:
@@ -131,11 +200,7 @@ bool LinkRewriter::step_structure(char c) {
     case State::kFirstElement:
       return c == ']' ? close(false) : begin_value(c);
     case State::kFirstKey:
-      if (c == '}') return close(true);
-      [[fallthrough]];
-    case State::kKey:
-      if (c == '"') begin_text(Role::kKey);
-      return c == '"';
+      return c == '}' && close(true);
     case State::kColon:
       state_ = State::kValue;
       return c == ':';
@@ -236,18 +301,17 @@ void LinkRewriter::step_unicode(char c) {
 
 void LinkRewriter::end_text() {
   if (role_ == Role::kKey) {
-    meaning_ = meaning_of_key();
+    meaning_ = name_size_ > kNameMax ? Meaning::kNone : meaning_of({name_.data(), name_size_});
     state_ = State::kColon;
     return;
   }
-  if (holding_) release(is_one_of(origins_.graph, seen_));
+  release(is_one_of(origins_.graph, seen_));
   end_value();
 }
 
 // A character of a key or a link, as it is meant.
 void LinkRewriter::take_character(char c) {
   if (role_ == Role::kLink) return match_link(c);
-  if (role_ != Role::kKey) return;
   if (c == '@') name_size_ = 0;
   if (name_size_ < kNameMax) name_[name_size_] = c;
   name_size_ = std::min(name_size_ + 1, kNameMax + 1);
@@ -277,10 +341,11 @@ void LinkRewriter::release(bool matched) {
   role_ = Role::kOther;
 }
 
-LinkRewriter::Meaning LinkRewriter::meaning_of_key() const {
-  if (name_size_ > kNameMax) return Meaning::kNone;
-  std::string_view name(name_.data(), name_size_);
-  constexpr std::string_view kAnnotation = "@odata.";
+// Of a key, or of its last part from '@' on.
+LinkRewriter::Meaning LinkRewriter::meaning_of(std::string_view key) const {
+  if (content_ == Content::kPlain && key.size() < kLinkNameMin) return Meaning::kNone;
+  const std::size_t annotation = key.rfind('@');
+  std::string_view name = annotation == std::string_view::npos ? key : key.substr(annotation);
   if (name.starts_with(kAnnotation)) {
     name.remove_prefix(kAnnotation.size());
     const bool link = std::ranges::find(kLinks, name) != kLinks.end();

@@ -73,6 +73,11 @@ class LinkRewriter {
   static constexpr std::size_t kDepthMax = 256;
   static constexpr std::size_t kNameMax = 32;
 
+  // Each takes bytes from `at` on and returns how far it came.
+  std::size_t pass(std::string_view bytes, std::size_t at);
+  std::size_t pass_text(std::string_view bytes, std::size_t at);
+  std::size_t pass_key(std::string_view bytes, std::size_t at);
+
   void step(char c);
   void step_mark(char c);
   bool step_structure(char c);
@@ -88,8 +93,7 @@ class LinkRewriter {
   void take_character(char c);
   void match_link(char c);
   void release(bool matched);
-  Meaning meaning_of_key() const;
-  std::size_t skip_text(std::string_view bytes, std::size_t at) const;
+  Meaning meaning_of(std::string_view key) const;
 
   const LinkOrigins origins_;
   const Content content_;

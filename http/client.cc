@@ -63,7 +63,10 @@ class ResponseBody : public Body {
       co_return read;
     }
     if (left_) *left_ -= *read;
-    if (parser_->done()) end();
+    if (parser_->done()) {
+      left_ = 0;
+      end();
+    }
     co_return read;
   }
 
@@ -370,7 +373,7 @@ Task<SendResult> Client::send(Outgoing outgoing) {
   }
   // The start of the body is fetched before a connection is taken: a small request then leaves in
   // one write, and who sends it slowly holds no connection.
-  BodyBlock block(std::move(head), plan);
+  BodyBlock block(head, plan);
   std::size_t read = 0;
   const bool has_body = plan.framing == BodyFraming::kChunked || plan.length > 0;
   if (has_body) {

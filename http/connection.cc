@@ -281,7 +281,7 @@ Task<Connection::Next> Connection::respond_with_stream(Response response, BodyPl
     const Status sent = co_await send(head);
     co_return sent.ok() ? Next::kRequest : Next::kAbort;
   }
-  BodyBlock block(std::move(head), plan);
+  BodyBlock block(head, plan);
   std::uint64_t left = plan.length;
   for (;;) {
     const Result<std::size_t> read = co_await response.stream->read(block.room());
@@ -289,10 +289,12 @@ Task<Connection::Next> Connection::respond_with_stream(Response response, BodyPl
     if (!read.ok()) co_return Next::kAbort;
     const bool known = plan.framing == BodyFraming::kLength;
     if (known && (*read == 0 || *read > left)) co_return Next::kAbort;
-    const Status sent = co_await send(block.frame(*read));
-    if (!sent.ok()) co_return Next::kAbort;
     left -= known ? *read : 0;
-    if (known ? left == 0 : *read == 0) co_return Next::kRequest;
+    const bool last = known ? left == 0 : *read == 0 || response.stream->remaining() == 0;
+    const auto more = last ? BodyBlock::More::kNo : BodyBlock::More::kMaybe;
+    const Status sent = co_await send(block.frame(*read, more));
+    if (!sent.ok()) co_return Next::kAbort;
+    if (last) co_return Next::kRequest;
   }
 }
 

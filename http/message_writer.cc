@@ -10,9 +10,11 @@
 namespace holdfast::http {
 namespace {
 
-constexpr std::size_t kBlockMax = 32 * 1024;
+constexpr std::size_t kBlockMax = 64 * 1024;
 constexpr std::size_t kChunkHeadMax = 10;  // Eight hex digits and the line end.
 constexpr std::string_view kChunkEnd = "\r\n";
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+constexpr std::size_t kEndsMax = kChunkEnd.size() + kLastChunk.size();
 constexpr std::size_t kFixedPartsMax = 128;  // Of a request's head: version, Host, framing, ends.
 
 void append_number(std::string& out, std::uint64_t number) {
@@ -37,39 +39,46 @@ bool is_content_length(std::string_view name) {
   return name.size() == 14 && ascii_iequals(name, "content-length");
 }
 
+// How much of a body is moved at a time. At least one byte.
+std::size_t room_for(const BodyPlan& plan) {
+  const bool unknown =
+      plan.framing == BodyFraming::kChunked || plan.framing == BodyFraming::kUntilClose;
+  if (unknown) return kBlockMax;
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(plan.length, 1, kBlockMax));
+}
+
 bool is_writable(const Header& field) {
   return is_token(field.name) && is_field_value(field.value);
 }
 
 }  // namespace
 
-BodyBlock::BodyBlock(std::string head, const BodyPlan& plan)
-    : bytes_(std::move(head)),
-      head_size_(bytes_.size()),
+BodyBlock::BodyBlock(std::string_view head, const BodyPlan& plan)
+    : head_size_(head.size()),
       chunked_(plan.framing == BodyFraming::kChunked),
-      content_at_(head_size_ + (chunked_ ? kChunkHeadMax : 0)) {
-  const bool unknown =
-      plan.framing == BodyFraming::kChunked || plan.framing == BodyFraming::kUntilClose;
-  const std::uint64_t room = unknown ? kBlockMax : std::min<std::uint64_t>(plan.length, kBlockMax);
-  bytes_.resize(content_at_ + std::max<std::size_t>(room, 1) + kChunkEnd.size());
+      content_at_(head_size_ + (chunked_ ? kChunkHeadMax : 0)),
+      room_(room_for(plan)),
+      bytes_(std::make_unique_for_overwrite<char[]>(content_at_ + room_ + kEndsMax)) {
+  head.copy(bytes_.get(), head.size());
 }
 
 std::span<char> BodyBlock::room() {
-  return std::span(bytes_).subspan(content_at_, bytes_.size() - content_at_ - kChunkEnd.size());
+  return {bytes_.get() + content_at_, room_};
 }
 
-std::string_view BodyBlock::frame(std::size_t size) {
-  char* start = bytes_.data() + content_at_;
+std::string_view BodyBlock::frame(std::size_t size, More more) {
+  char* start = bytes_.get() + content_at_;
   char* end = start + size;
   if (chunked_) {
     char digits[kChunkHeadMax];
     char* const digits_end = std::to_chars(digits, digits + sizeof digits, size, 16).ptr;
     end = std::ranges::copy(kChunkEnd, end).out;
+    if (size > 0 && more == More::kNo) end = std::ranges::copy(kLastChunk, end).out;
     *--start = '\n';
     *--start = '\r';
     start = std::copy_backward(digits, digits_end, start);
     // The head moves up, over the room that a longer chunk's head would have needed.
-    start = std::copy_backward(bytes_.data(), bytes_.data() + head_size_, start);
+    start = std::copy_backward(bytes_.get(), bytes_.get() + head_size_, start);
   } else {
     start -= head_size_;
   }

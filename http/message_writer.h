@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,23 +39,30 @@ bool append_request_head(std::string& out, const RequestHead& head, std::string_
 // block, and each block has room in front for the head of its chunk, so content is never copied.
 //
 //   BodyBlock block(head, plan);
-//   read = source.read(block.room()); write(block.frame(read)); ... until frame(0) or the length.
+//   read = source.read(block.room()); write(block.frame(read)); ... until frame(0), the length or
+//   a frame that was the last.
 class BodyBlock {
  public:
   // `head` is not empty; `plan` is kLength, kChunked or kUntilClose.
-  BodyBlock(std::string head, const BodyPlan& plan);
+  BodyBlock(std::string_view head, const BodyPlan& plan);
 
   // Where content goes. At least one byte.
   std::span<char> room();
 
-  // What to send for `size` bytes of content in room(); valid until the next call. 0 is the end.
-  std::string_view frame(std::size_t size);
+  enum class More { kMaybe, kNo };
+
+  // What to send for `size` bytes of content in room(); valid until the next call. 0 is the end,
+  // and so is kNo, which says it in the same write.
+  std::string_view frame(std::size_t size, More more = More::kMaybe);
 
  private:
-  std::string bytes_;  // Head, if chunked room for a chunk's head, content, room for its end.
   std::size_t head_size_;
   const bool chunked_;
   const std::size_t content_at_;
+  const std::size_t room_;
+  // Head, if chunked room for a chunk's head, content, room for its end. Not filled beforehand:
+  // most of a small answer of unknown length never is.
+  const std::unique_ptr<char[]> bytes_;
 };
 
 }  // namespace holdfast::http

@@ -60,16 +60,18 @@ class RewrittenBody final : public http::Body {
       if (ended_ || buffer.empty()) co_return std::size_t{0};
       Result<std::size_t> read = co_await source_->read(buffer);
       if (!read.ok()) co_return read;
-      if (*read == 0) {
-        ended_ = true;
-        ready_ = rewriter_.finish();
-      } else if (rewriter_.take({buffer.data(), *read}, ready_)) {
-        co_return read;
-      }
+      const bool same = rewriter_.take({buffer.data(), *read}, ready_);
+      ended_ = *read == 0 || source_->remaining() == 0;
+      if (ended_) ready_ += rewriter_.finish();
+      if (same) co_return read;
     }
   }
 
-  std::optional<std::uint64_t> remaining() const override { return std::nullopt; }
+  // Known when all has been read, and not before.
+  std::optional<std::uint64_t> remaining() const override {
+    if (!ended_ || position_ < ready_.size()) return std::nullopt;
+    return 0;
+  }
 
  private:
   const std::unique_ptr<http::Body> source_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <boost/asio/detached.hpp>
 #include <future>
 #include <utility>
@@ -44,6 +45,25 @@ TEST(Client, ReadsEveryKindOfAnswer) {
   EXPECT_EQ(answered("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\n" +
                      std::string(kOk)),
             "some_sent 200 ok");
+}
+
+Task<std::optional<std::uint64_t>> remaining_after_a_read(Client& client) {
+  Outgoing outgoing{.head = kGet, .body = nullptr};
+  SendResult sent = co_await client.send(std::move(outgoing));
+  std::array<char, 100> buffer;
+  const Result<std::size_t> read = co_await sent.response->stream->read(buffer);
+  EXPECT_EQ(std::string_view(buffer.data(), read.ok() ? *read : 0), "ok");
+  co_return sent.response->stream->remaining();
+}
+
+TEST(Client, KnowsWithTheLastChunkThatItWasTheLast) {
+  RawServer server([](Raw& raw, int) {
+    take_request(raw);
+    raw.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+  });
+  Loop loop;
+  Client client(loop.executor(), {.origin = server.origin(), .response_timeout = 60s});
+  EXPECT_EQ(loop.run(remaining_after_a_read(client)), 0u);
 }
 
 TEST(Client, TellsTheTruthAboutBadAnswers) {

@@ -194,11 +194,16 @@ TEST(MessageWriter, FramesBlocks) {
   std::ranges::fill(chunked.room(), 'y');
   EXPECT_EQ(chunked.frame(26), "1a\r\n" + std::string(26, 'y') + "\r\n");
   EXPECT_EQ(chunked.frame(0), "0\r\n\r\n");
+  std::ranges::fill(chunked.room(), 'y');
+  EXPECT_EQ(chunked.frame(2, BodyBlock::More::kNo), "2\r\nyy\r\n0\r\n\r\n");
+  EXPECT_EQ(chunked.frame(0, BodyBlock::More::kNo), "0\r\n\r\n");
+  EXPECT_TRUE(
+      chunked.frame(chunked.room().size(), BodyBlock::More::kNo).ends_with("y\r\n0\r\n\r\n"));
   BodyBlock known("head", {BodyFraming::kLength, 3});
   ASSERT_EQ(known.room().size(), 3u);
   std::ranges::fill(known.room(), 'z');
   EXPECT_EQ(known.frame(2), "headzz");
-  EXPECT_EQ(known.frame(1), "z");
+  EXPECT_EQ(known.frame(1, BodyBlock::More::kNo), "z");
 }
 
 }  // namespace

@@ -21,22 +21,27 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Content of unknown length, in blocks; fails after the last one when told to.
+// Content of unknown length, in blocks, and what is behind the last one: an end, an end that is
+// known with the last block already, after which nobody may read, or a failure.
 class Blocks : public Body {
  public:
-  Blocks(int count, bool fail) : left_(count), fail_(fail) {}
+  enum class End { kRead, kKnown, kFailure };
+  Blocks(int count, End end) : left_(count), end_(end) {}
   Task<Result<std::size_t>> read(std::span<char> buffer) override {
-    if (left_ == 0 && fail_) co_return Error{ErrorCode::kUnavailable, "lost"};
+    if (left_ == 0 && end_ != End::kRead) co_return Error{ErrorCode::kUnavailable, "lost"};
     if (left_ == 0) co_return std::size_t{0};
     --left_;
     std::ranges::fill(buffer.first(4), 'b');
     co_return std::size_t{4};
   }
-  std::optional<std::uint64_t> remaining() const override { return std::nullopt; }
+  std::optional<std::uint64_t> remaining() const override {
+    if (left_ == 0 && end_ == End::kKnown) return 0;
+    return std::nullopt;
+  }
 
  private:
   int left_;
-  bool fail_;
+  const End end_;
 };
 
 // A value that a worker leaves for the test.
@@ -97,9 +102,11 @@ class TestHandler : public Handler {
     } else if (target == "/echo-stream") {
       response.stream = std::move(request.body);
     } else if (target == "/blocks") {
-      response.stream = std::make_unique<Blocks>(3, false);
+      response.stream = std::make_unique<Blocks>(3, Blocks::End::kRead);
+    } else if (target == "/known") {
+      response.stream = std::make_unique<Blocks>(3, Blocks::End::kKnown);
     } else if (target == "/broken") {
-      response.stream = std::make_unique<Blocks>(3, true);
+      response.stream = std::make_unique<Blocks>(3, Blocks::End::kFailure);
     } else if (target == "/throw") {
       throw std::runtime_error("on purpose");
     } else if (target == "/wait") {
@@ -262,9 +269,12 @@ TEST_F(ServerTest, SpeaksToHttp10) {
 
 TEST_F(ServerTest, StreamsBothWays) {
   start();
-  EXPECT_EQ(exchange(last("/blocks")),
-            "HTTP/1.1 200 OK\r\nTarget: /blocks\r\nConnection: close\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n4\r\nbbbb\r\n4\r\nbbbb\r\n4\r\nbbbb\r\n0\r\n\r\n");
+  for (const std::string target : {"/blocks", "/known"}) {
+    EXPECT_EQ(exchange(last(target)),
+              "HTTP/1.1 200 OK\r\nTarget: " + target +
+                  "\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+                  "4\r\nbbbb\r\n4\r\nbbbb\r\n4\r\nbbbb\r\n0\r\n\r\n");
+  }
   const std::string large(1'000'000, 'x');
   const std::string echoed =
       exchange(post("/echo-stream", "Content-Length: 1000000\r\nConnection: close\r\n", large));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "tests/support/fake_graph.h"
 
 namespace holdfast::proxy {
@@ -78,6 +80,25 @@ TEST(KeepLinksInside, StreamsWithoutALength) {
   EXPECT_FALSE(response.stream->remaining());
   const auto content = testing::run(http::read_all(*response.stream, 1'000'000));
   EXPECT_EQ(*content, std::string(50'000, ' ') + kInside);
+}
+
+// So that whoever sends it says with its last bytes that they are the last.
+TEST(KeepLinksInside, TellsThatAStreamHasEndedOnceAllIsRead) {
+  for (const std::string& content : {std::string("{}"), std::string(kPage)}) {
+    http::Response response = page({{"Content-Type", "application/json"}});
+    response.stream = http::string_body(content);
+    keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
+    std::string all;
+    std::array<char, 7> buffer;
+    while (!response.stream->remaining()) {
+      const Result<std::size_t> read = testing::run(response.stream->read(buffer));
+      ASSERT_TRUE(read.ok());
+      ASSERT_GT(*read, 0u);
+      all.append(buffer.data(), *read);
+    }
+    EXPECT_EQ(response.stream->remaining(), 0u);
+    EXPECT_EQ(all, content == kPage ? kInside : content);
+  }
 }
 
 TEST(KeepLinksInside, KeepsTheLengthOfAStreamThatItLeavesAlone) {

@@ -7,6 +7,7 @@ index, the writer's lease and the open operations are all kept in the same state
 """
 import dataclasses
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -71,19 +72,28 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
 def run_full(bed, rounds: int, seconds: float) -> list[report.Row]:
     """With five million records in the log, as fast as with none."""
     seconds = max(seconds, BURST_SECONDS_MIN)
-    with bed.cluster() as cluster:
-        bench = _Bench(bed, cluster)
-        empty = [bench.holdfast(seconds)]
-        while (size := int(cluster.sql("SELECT next_index FROM holdfast.log_head"))) < FULL_RECORDS:
+    with bed.cluster() as filled, bed.cluster() as empty:
+        bench = _Bench(bed, filled)
+        while (size := int(filled.sql("SELECT next_index FROM holdfast.log_head"))) < FULL_RECORDS:
             report.note(f"filling: {size:,} of {FULL_RECORDS:,} records")
-            cluster.sql("SELECT holdfast.ensure_partitions()", user="holdfast_audit")
+            filled.sql("SELECT holdfast.ensure_partitions()", user="holdfast_audit")
             bench.holdfast(seconds)
-        cluster.sql("CHECKPOINT")
-        full = [bench.holdfast(seconds) for _ in range(rounds)]
-    ratio = report.median(full, "per_second") / empty[0].per_second
-    report.note(f"{empty[0].per_second:,.0f} records/s into an empty log")
+        # What the filling left to be written and vacuumed is no cost of the records after it.
+        filled.sql("VACUUM ANALYZE")
+        sides = {"full": bench, "none": _Bench(bed, empty)}
+        measured = {name: [] for name in sides}
+        for _ in range(rounds):
+            for name, side in sides.items():
+                filled.sql("CHECKPOINT")
+                empty.sql("CHECKPOINT")
+                os.sync()
+                measured[name].append(side.holdfast(seconds))
+                report.note(f"{name}: {measured[name][-1].per_second:,.0f} records/s")
+    ratio = report.median(measured["full"], "per_second") / \
+        report.median(measured["none"], "per_second")
     return [report.Row("append_full", f"rate after {FULL_RECORDS:,} records, of that after none",
-                       IN_FLIGHT, ratio, unit="times", ours_p99_ms=report.median(full, "p99_ms"),
+                       IN_FLIGHT, ratio, unit="times",
+                       ours_p99_ms=report.median(measured["full"], "p99_ms"),
                        target=f">= {FULL_RATIO_MIN:g}", met=ratio >= FULL_RATIO_MIN)]
 
 

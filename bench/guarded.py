@@ -15,7 +15,7 @@ CASE = "both records durable"
 CONNECTIONS = (1, 16, 64, 256)
 TARGET_CONNECTIONS = 64
 TARGETS = {
-    "fastify-pg": rounds.Target(ratio_min=3),
+    "fastify-pg": rounds.Target(ratio_min=5),
     "mitmproxy": rounds.Target(ratio_min=20),
     "nginx": rounds.Target(ratio_min=0.30),  # Which only passes them on, and records nothing.
 }

@@ -85,15 +85,17 @@ class LastInQueue {
   void pass_through(int pistaches, int listening) {
     const int other = listen_for_one();
     if (other < 0) return;
-    const int last = End(other, End::Side::kOwn).connect();
+    const End there(other, End::Side::kOwn);
+    const End here(listening, End::Side::kOwn);
+    const int last = there.connect();
     int waking = -1;
     {
       const MutexLock lock(mutex_);
-      last_.emplace(last, End::Side::kOwn);
+      last_.emplace(End(last, End::Side::kOwn), there.port());
       ::dup3(other, pistaches, O_CLOEXEC);
       // What Pistache polls is still the clients' socket.
-      waking = End(listening, End::Side::kOwn).connect();
-      waking_.emplace(waking, End::Side::kOwn);
+      waking = here.connect();
+      waking_.emplace(End(waking, End::Side::kOwn), here.port());
     }
     wait();
     for (const int each : {other, last, waking}) {
@@ -103,14 +105,15 @@ class LastInQueue {
 
   // From any thread. Whether this is a connection of our own.
   bool recognises(int descriptor) {
-    const End peer(descriptor, End::Side::kPeer);
+    const Arrival connection(End(descriptor, End::Side::kPeer),
+                             End(descriptor, End::Side::kOwn).port());
     const MutexLock lock(mutex_);
-    if (last_ && peer == *last_) {
+    if (connection == last_) {
       passed_ = true;
       changed_.notify_all();
       return true;
     }
-    return waking_ && peer == *waking_;
+    return connection == waking_;
   }
 
   // From any thread. Whether Pistache is to find nobody any more.
@@ -120,6 +123,10 @@ class LastInQueue {
   }
 
  private:
+  // Its client's end and the port that it came to: a client of ours on this machine can have the
+  // port that another one has towards another socket.
+  using Arrival = std::pair<End, std::uint16_t>;
+
   static constexpr std::chrono::seconds kPatience{2};
 
   void wait() {
@@ -132,8 +139,8 @@ class LastInQueue {
 
   Mutex mutex_;
   Condition changed_;
-  std::optional<End> last_ HOLDFAST_GUARDED_BY(mutex_);
-  std::optional<End> waking_ HOLDFAST_GUARDED_BY(mutex_);
+  std::optional<Arrival> last_ HOLDFAST_GUARDED_BY(mutex_);
+  std::optional<Arrival> waking_ HOLDFAST_GUARDED_BY(mutex_);
   bool passed_ HOLDFAST_GUARDED_BY(mutex_) = false;
 };
 

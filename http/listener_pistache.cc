@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -247,9 +248,11 @@ class PistacheListener : public Listener {
     if (listening_ >= 0) last_.pass_through(pistaches_, listening_);
     listener_.reset();
     if (listening_ < 0) return;
-    for (int left = kBacklog; left > 0; --left) {
+    // The kernel keeps one more than it is asked to.
+    for (int left = kBacklog + 1; left > 0; --left) {
       const int connected = ::accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (connected < 0) break;
+      if (connected < 0 && errno == EAGAIN) break;
+      if (connected < 0) continue;  // One that its client has given up.
       if (last_.recognises(connected)) {
         ::close(connected);
       } else {

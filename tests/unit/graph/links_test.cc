@@ -137,6 +137,8 @@ const Rewriting kCases[] = {
     {"no_comma", R"({"a":1 "@odata.nextLink":"https://graph.microsoft.com/"})", nullptr},
     {"no_colon", R"({"@odata.nextLink" "https://graph.microsoft.com/"})", nullptr},
     {"two_values", R"({} {"@odata.nextLink":"https://graph.microsoft.com/"})", nullptr},
+    {"two_values_and_a_comma", R"("text",{"@odata.nextLink":"https://graph.microsoft.com/"})",
+     nullptr},
     {"trailing_comma", R"([1,],{"@odata.nextLink":"https://graph.microsoft.com/"})", nullptr},
     {"half_a_byte_order_mark", "\xEF\xBB{\"@odata.nextLink\":\"https://graph.microsoft.com/\"}",
      nullptr},

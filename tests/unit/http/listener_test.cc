@@ -72,5 +72,14 @@ TEST(Listener, ForgetsNobodyWhoConnectsWhileItEnds) {
   }
 }
 
+// It ends by connections of its own, which are nobody's.
+TEST(Listener, HandsNobodyOverWhereNobodyCame) {
+  std::atomic<int> accepted = 0;
+  auto listener = Listener::start("127.0.0.1", 0, [&](int) { ++accepted; });
+  ASSERT_TRUE(listener.ok()) << listener.error().message;
+  (*listener).reset();
+  EXPECT_EQ(accepted, 0);
+}
+
 }  // namespace
 }  // namespace holdfast::http

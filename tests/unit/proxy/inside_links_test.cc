@@ -84,9 +84,17 @@ TEST(KeepLinksInside, StreamsWithoutALength) {
 
 // So that whoever sends it says with its last bytes that they are the last.
 TEST(KeepLinksInside, TellsThatAStreamHasEndedOnceAllIsRead) {
-  for (const std::string& content : {std::string("{}"), std::string(kPage)}) {
+  struct Case {
+    std::string content;
+    std::string inside;
+  };
+  for (const Case& each :
+       {Case{"{}", "{}"}, Case{kPage, kInside},
+        // All of the link is held back to the end, and is more than one read takes.
+        Case{R"({"@odata.nextLink":"https://graph.microsoft.com"})",
+             R"({"@odata.nextLink":"https://proxy:8443"})"}}) {
     http::Response response = page({{"Content-Type", "application/json"}});
-    response.stream = http::string_body(content);
+    response.stream = http::string_body(each.content);
     keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
     std::string all;
     std::array<char, 7> buffer;
@@ -97,7 +105,7 @@ TEST(KeepLinksInside, TellsThatAStreamHasEndedOnceAllIsRead) {
       all.append(buffer.data(), *read);
     }
     EXPECT_EQ(response.stream->remaining(), 0u);
-    EXPECT_EQ(all, content == kPage ? kInside : content);
+    EXPECT_EQ(all, each.inside);
   }
 }
 

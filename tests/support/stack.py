@@ -43,20 +43,26 @@ LEGAL = ["91ab77de-0000-4000-8000-000000000002", "legal"]
 GROUPS = {"officer1": COMPLIANCE, "officer2": COMPLIANCE, "lawyer": LEGAL}
 
 
+_reserved = []  # Sockets that keep other tests from the ports of this process, until it ends.
+
+
 def free_ports(count):
-    """Ports that were free a moment ago, all different. Taken at random from below those that the
-    system hands out by itself, so that nobody's connection takes one before it is used."""
-    probes = []
-    while len(probes) < count:
-        probe = socket.socket()
+    """Free ports, all different. Taken at random from below those that the system hands out by
+    itself, so that nobody's connection takes one before it is used; and no other test does, which
+    finds the name of the port taken in the abstract namespace."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(*PORTS)
+        name = socket.socket(socket.AF_UNIX)
         try:
-            probe.bind(("127.0.0.1", random.randrange(*PORTS)))
-            probes.append(probe)
+            name.bind(f"\0holdfast-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
         except OSError:
-            probe.close()
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
+            name.close()
+            continue
+        _reserved.append(name)
+        ports.append(port)
     return ports
 
 

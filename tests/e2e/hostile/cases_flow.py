@@ -9,6 +9,7 @@ BUFFERED_BYTES_MAX = 256 * 1024
 GUARDED_BODY_BYTES_MAX = 64 * 1024
 OWN_HEADERS = 2  # That every head here has: Host and Authorization.
 DEPTH = 50
+CUT_EVERYWHERE = "guarded_chunked"  # Within the token, too.
 
 
 def padded(kit, size):
@@ -162,7 +163,7 @@ def whole_requests(kit):
 
 
 def offsets(kit, data):
-    """Every place to cut at; within the token, which is like any other value, only some."""
+    """Every place to cut at but some within the token, which is like any other value."""
     start = data.index(kit.authorization.encode()) + 24
     end = start + len(kit.authorization) - 28
     return [at for at in range(1, len(data)) if not start < at < end or at % 64 == 0]
@@ -171,7 +172,8 @@ def offsets(kit, data):
 def splits(kit):
     found = []
     for name, (data, forwarded) in whole_requests(kit).items():
-        connections = [[data[:at], data[at:] + kit.probe] for at in offsets(kit, data)]
+        places = range(1, len(data)) if name == CUT_EVERYWHERE else offsets(kit, data)
+        connections = [[data[:at], data[at:] + kit.probe] for at in places]
         found.append(Case(f"{name}_at_every_offset", connections, [GRAPH, GRAPH],
                           [forwarded] * len(connections)))
         found.append(kit.accepted(f"{name}_byte_by_byte", data, forwarded))

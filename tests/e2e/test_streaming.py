@@ -1,6 +1,10 @@
 """Bodies flow: whatever their size and however slow their reader, the proxy stays small and quick.
 
-128 MiB by default, 1 GiB with FULL_TESTS."""
+128 MiB by default and 64 MiB of JSON, 1 GiB and 256 MiB with FULL_TESTS."""
+import contextlib
+import hashlib
+import http.client
+import json
 import os
 import pathlib
 import ssl
@@ -9,14 +13,17 @@ import threading
 import time
 import unittest
 
-from byte_upstream import ok
+from byte_upstream import ok, streamed
+from holds import wait_until
 from wire import WireCase
 
 MIB = 1024 * 1024
 FULL = bool(os.environ.get("FULL_TESTS"))
 SIZE = (1024 if FULL else 128) * MIB
+JSON_SIZE = (256 if FULL else 64) * MIB
 RESIDENT_MAX = 64 * MIB
 READERS = 50
+SLOW_BYTES = 256 * 1024  # That each of them has at least taken.
 SLOW_SECONDS = 30 if FULL else 3
 PATIENCE_SECONDS = 30
 ASKED = 200  # Requests of one round, which a p99 is taken from; they span several ticks.
@@ -24,6 +31,29 @@ ASKED = 200  # Requests of one round, which a p99 is taken from; they span sever
 
 def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def page(links, text, size):
+    """A page of messages, piece by piece, about that many bytes. Two origins: of the links in it,
+    and of what only looks like some."""
+    message = json.dumps({
+        "@odata.etag": 'W/"CQAAABYAAAD"', "id": "AAMkAGI0SUUjfo-RPNJNXcSO9k3JelIcGEQ",
+        "attachments@odata.context": f"{links}/v1.0/$metadata#users('a')/messages('b')",
+        "attachments@odata.nextLink": f"{links}/v1.0/me/messages/b/attachments?$skip=10",
+        "webLink": f"{text}/v1.0/", "body": {"contentType": "text", "content": "x" * 600}}).encode()
+    several = b",".join([message] * 256)
+    yield b'{"@odata.context":"%s/v1.0/$metadata#messages","value":[' % links.encode()
+    for _ in range(size // len(several)):
+        yield several + b","
+    yield message + b'],"@odata.nextLink":"%s/v1.0/me/messages?$skip=1"}' % links.encode()
+
+
+def one_token(begin, byte, end):
+    """JSON of one token that never seems to end."""
+    yield begin
+    for _ in range(JSON_SIZE // MIB):
+        yield byte * MIB
+    yield end
 
 
 class Streaming(WireCase):
@@ -63,21 +93,62 @@ class Streaming(WireCase):
         print(f"{SIZE / MIB / seconds:.0f} MiB/s")
         self.check_resident()
 
-    def test_an_upload(self):
+    def upload(self, line, content_type, size):
+        """By its length and in chunks."""
         block = bytes(MIB)
-        for framing in (f"Content-Length: {SIZE}", "Transfer-Encoding: chunked"):
+        for framing in (f"Content-Length: {size}", "Transfer-Encoding: chunked"):
             with self.subTest(framing), self.connect() as connection:
                 self.upstream.reset()
                 begun = time.monotonic()
-                connection.sendall(self.head("PUT /v1.0/me/drive/root:/big:/content HTTP/1.1", framing,
-                                             "Content-Type: application/octet-stream"))
+                connection.sendall(self.head(line, framing, f"Content-Type: {content_type}"))
                 chunked = "chunked" in framing
-                for _ in range(SIZE // MIB):
+                for _ in range(size // MIB):
                     connection.sendall(b"100000\r\n" + block + b"\r\n" if chunked else block)
                 connection.sendall(b"0\r\n\r\n" if chunked else b"")
                 self.assertIn(b" 204 ", connection.recv(1000))
-                print(f"{SIZE / MIB / (time.monotonic() - begun):.0f} MiB/s")
-                self.assertEqual(self.upstream.received[0].body_bytes, SIZE)
+                print(f"{size / MIB / (time.monotonic() - begun):.0f} MiB/s")
+                self.assertEqual(self.upstream.received[0].body_bytes, size)
+        self.check_resident()
+
+    def test_an_upload(self):
+        self.upload("PUT /v1.0/me/drive/root:/big:/content HTTP/1.1", "application/octet-stream",
+                    SIZE)
+
+    def test_an_upload_of_json(self):
+        self.upload("POST /v1.0/me/messages HTTP/1.1", "application/json", JSON_SIZE)
+
+    def check_json(self, pieces, wanted):
+        """The upstream answers with `pieces`; `wanted` is what the client must get."""
+        self.upstream.reply = streamed(pieces)
+        connection = http.client.HTTPSConnection(
+            "localhost", self.stack.proxy_port, timeout=60,
+            context=ssl.create_default_context(cafile=str(self.stack.ca_file)))
+        connection.request("GET", "/v1.0/me/messages",
+                           headers={"Authorization": f"Bearer {self.stack.requester}"})
+        answer, got, expected = connection.getresponse(), hashlib.sha256(), hashlib.sha256()
+        while part := answer.read(MIB):
+            got.update(part)
+        connection.close()
+        for piece in wanted:
+            expected.update(piece)
+        self.assertEqual(got.hexdigest(), expected.hexdigest())
+
+    def test_a_page_of_json(self):
+        graph = self.upstream.origin
+        self.check_json(lambda: page(graph, graph, JSON_SIZE),
+                        page(self.stack.proxy_url, graph, JSON_SIZE))
+        self.check_resident()
+
+    def test_json_of_one_token(self):
+        origin, inside = self.upstream.origin.encode(), self.stack.proxy_url.encode()
+        for name, begin, byte, end in (
+                ("text", b'{"value":"', b"x", b'"}'), ("escapes", b'{"value":"', b"\\\\", b'"}'),
+                ("number", b"[", b"1", b"]"), ("key", b'{"', b"k", b'":1}'),
+                ("blanks", b"[", b" ", b"]"), ("link", b'{"@odata.nextLink":"ORIGIN/', b"x", b'"}'),
+                ("link elsewhere", b'{"@odata.nextLink":"', b"x", b'"}')):
+            with self.subTest(name):
+                self.check_json(lambda: one_token(begin.replace(b"ORIGIN", origin), byte, end),
+                                one_token(begin.replace(b"ORIGIN", inside), byte, end))
         self.check_resident()
 
     def latencies(self):
@@ -103,26 +174,12 @@ class Streaming(WireCase):
         sys.setswitchinterval(0.0001)
         alone = self.p99_alone()
         most = 3 * alone + 0.002
-        readers = [self.connect(receive_buffer=64 * 1024) for _ in range(READERS)]
-        stop = threading.Event()
-        taken = [0] * READERS
-        try:
-            for reader in readers:
-                reader.sendall(self.download_head(1024 * MIB))
-                reader.setblocking(False)
-            reading = threading.Thread(target=self.read_slowly, args=(readers, taken, stop))
-            reading.start()
+        with self.slow_readers(self.download_head(1024 * MIB)) as taken:
             rounds, begun = [], time.monotonic()
             # A busy machine spoils rounds, too, but not all of them; slow readers would spoil all.
             while (passed := time.monotonic() - begun) < SLOW_SECONDS or (
                     min(rounds) >= most and passed < SLOW_SECONDS + PATIENCE_SECONDS):
                 rounds.append(percentile(self.latencies(), 0.99))
-            stop.set()
-            reading.join()
-        finally:
-            stop.set()
-            for reader in readers:
-                reader.close()
         self.assertGreater(min(taken), 0)
         p99 = min(rounds)
         if p99 >= most:  # Others may have made the machine busy since.
@@ -130,6 +187,34 @@ class Streaming(WireCase):
         print(f"p99 {alone * 1000:.2f} ms alone, {p99 * 1000:.2f} ms beside {READERS} slow readers, "
               f"who took {sum(taken) / MIB:.0f} MiB")
         self.assertLess(p99, 3 * alone + 0.002)
+        self.check_resident()
+
+    @contextlib.contextmanager
+    def slow_readers(self, request):
+        """While they read the answers to it; how many bytes each has taken."""
+        readers = [self.connect(receive_buffer=64 * 1024) for _ in range(READERS)]
+        stop, taken = threading.Event(), [0] * READERS
+        reading = threading.Thread(target=self.read_slowly, args=(readers, taken, stop))
+        try:
+            for reader in readers:
+                reader.sendall(request)
+                reader.setblocking(False)
+            reading.start()
+            yield taken
+            stop.set()
+            reading.join()
+        finally:
+            stop.set()
+            for reader in readers:
+                reader.close()
+
+    def test_slow_readers_of_json(self):
+        graph = self.upstream.origin
+        self.upstream.reply = streamed(lambda: page(graph, graph, 256 * MIB))
+        with self.slow_readers(self.head("GET /v1.0/me/messages HTTP/1.1")) as taken:
+            begun = time.monotonic()
+            wait_until(lambda: min(taken) >= SLOW_BYTES
+                       and time.monotonic() - begun >= (SLOW_SECONDS if FULL else 0), "readers")
         self.check_resident()
 
     def read_slowly(self, readers, taken, stop):

@@ -25,6 +25,18 @@ def ok(body, *headers, content_type="application/json"):
     return "\r\n".join(lines).encode("latin-1") + body
 
 
+def streamed(pieces, content_type="application/json"):
+    """A reply whose content is never there as a whole: `pieces` is called for it each time."""
+    def reply():
+        yield (f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n"
+               "Transfer-Encoding: chunked\r\n\r\n").encode()
+        for piece in pieces():
+            yield b"%x\r\n%s\r\n" % (len(piece), piece)
+        yield b"0\r\n\r\n"
+
+    return reply
+
+
 class Received:
     """One request: its head byte for byte, the start of its body, and how long that was."""
 
@@ -58,7 +70,7 @@ class ByteUpstream:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def reset(self):
-        self.reply = NOTHING
+        self.reply = NOTHING  # Or a function that gives its pieces.
         self.closes = False  # After the reply, properly; else the connection stays open.
         self.received = []
 
@@ -98,7 +110,8 @@ class ByteUpstream:
         if wanted:
             self.stream(client, int(wanted.group(1)))
             return True
-        client.sendall(self.reply)
+        for piece in self.reply() if callable(self.reply) else (self.reply,):
+            client.sendall(piece)
         if not self.closes:
             return True
         client.unwrap()

@@ -14,12 +14,15 @@
 #include <chrono>
 #include <cstring>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "http/descriptor.h"
 
 namespace holdfast::http {
 namespace {
@@ -46,13 +49,9 @@ class End {
                      ? reinterpret_cast<const sockaddr_in6&>(address_).sin6_port
                      : reinterpret_cast<const sockaddr_in&>(address_).sin_port);
   }
-  int connect() const {
-    const int descriptor =
-        ::socket(address_.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (descriptor >= 0) {
-      ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address_), size_);
-    }
-    return descriptor;
+  int family() const { return address_.ss_family; }
+  void connect(int descriptor) const {
+    ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address_), size_);
   }
 
  private:
@@ -60,19 +59,26 @@ class End {
   socklen_t size_ = 0;
 };
 
-// Listens on a free port of the loopback, or -1.
-int listen_for_one() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+// Throws when there is none.
+Descriptor checked(int number) {
+  if (number < 0) throw std::system_error(errno, std::generic_category());
+  return Descriptor(number);
+}
+
+Descriptor open_socket(int family) {
+  return checked(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+// On a free port of the loopback, where nobody can connect yet.
+Descriptor open_bound_socket() {
+  Descriptor socket = open_socket(AF_INET);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (descriptor >= 0 &&
-      ::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-      ::listen(descriptor, 1) == 0) {
-    return descriptor;
+  if (::bind(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    throw std::system_error(errno, std::generic_category());
   }
-  if (descriptor >= 0) ::close(descriptor);
-  return -1;
+  return socket;
 }
 
 // Pistache forgets what it has accepted and not handed over when it is shut down, and leaves it
@@ -81,27 +87,39 @@ int listen_for_one() {
 // and once it is handed over, everything before it has been.
 class LastInQueue {
  public:
-  // From the thread that ends the listener. `listening` is a duplicate of `pistaches`, and keeps
-  // the clients that Pistache has not accepted.
-  void pass_through(int pistaches, int listening) {
-    const int other = listen_for_one();
-    if (other < 0) return;
-    const End there(other, End::Side::kOwn);
-    const End here(listening, End::Side::kOwn);
-    const int last = there.connect();
-    int waking = -1;
+  // Opens all that passing through needs, so that it does not fail for want of a descriptor when
+  // that time comes. Throws when it cannot.
+  void prepare(int pistaches) {
+    pistaches_ = pistaches;
+    listening_ = checked(::fcntl(pistaches, F_DUPFD_CLOEXEC, 0));
+    other_ = open_bound_socket();
+    last_ = open_socket(AF_INET);
+    waking_ = open_socket(End(pistaches, End::Side::kOwn).family());
+    const MutexLock lock(mutex_);
+    for (int each = 0; each < kSpares; ++each) {
+      spares_.push_back(checked(::fcntl(last_.number(), F_DUPFD_CLOEXEC, 0)));
+    }
+  }
+
+  // A duplicate of Pistache's, which keeps the clients that Pistache has not accepted.
+  int listening() const { return listening_.number(); }
+
+  // From the thread that ends the listener, once.
+  void pass_through() {
+    const End there(other_.number(), End::Side::kOwn);
+    const End here(listening_.number(), End::Side::kOwn);
+    ::listen(other_.number(), 1);
+    there.connect(last_.number());
     {
       const MutexLock lock(mutex_);
-      last_.emplace(End(last, End::Side::kOwn), there.port());
-      ::dup3(other, pistaches, O_CLOEXEC);
+      last_from_.emplace(End(last_.number(), End::Side::kOwn), there.port());
+      ::dup3(other_.number(), pistaches_, O_CLOEXEC);
       // What Pistache polls is still the clients' socket.
-      waking = here.connect();
-      waking_.emplace(End(waking, End::Side::kOwn), here.port());
+      here.connect(waking_.number());
+      waking_from_.emplace(End(waking_.number(), End::Side::kOwn), here.port());
     }
     wait();
-    for (const int each : {other, last, waking}) {
-      if (each >= 0) ::close(each);
-    }
+    for (Descriptor* each : {&other_, &last_, &waking_}) each->close();
   }
 
   // From any thread. Whether this is a connection of our own.
@@ -109,18 +127,27 @@ class LastInQueue {
     const Arrival connection(End(descriptor, End::Side::kPeer),
                              End(descriptor, End::Side::kOwn).port());
     const MutexLock lock(mutex_);
-    if (connection == last_) {
+    if (connection == last_from_) {
       passed_ = true;
       changed_.notify_all();
       return true;
     }
-    return connection == waking_;
+    return connection == waking_from_;
+  }
+
+  // From Pistache's accepting thread, when it could not accept. Whether it should try again at
+  // once.
+  bool makes_room() {
+    const MutexLock lock(mutex_);
+    if (!last_from_ || spares_.empty()) return false;
+    spares_.pop_back();
+    return true;
   }
 
   // From any thread. Whether Pistache is to find nobody any more.
   bool is_ending() {
     const MutexLock lock(mutex_);
-    return last_.has_value();
+    return last_from_.has_value();
   }
 
  private:
@@ -129,6 +156,7 @@ class LastInQueue {
   using Arrival = std::pair<End, std::uint16_t>;
 
   static constexpr std::chrono::seconds kPatience{2};
+  static constexpr int kSpares = 4;
 
   void wait() {
     const SteadyTime deadline = std::chrono::steady_clock::now() + kPatience;
@@ -138,11 +166,20 @@ class LastInQueue {
     }
   }
 
+  // Set by prepare().
+  int pistaches_ = -1;
+  Descriptor listening_;
+  Descriptor other_;
+  Descriptor last_;    // Towards that one,
+  Descriptor waking_;  // and towards the clients' socket.
+
   Mutex mutex_;
   Condition changed_;
-  std::optional<Arrival> last_ HOLDFAST_GUARDED_BY(mutex_);
-  std::optional<Arrival> waking_ HOLDFAST_GUARDED_BY(mutex_);
+  std::optional<Arrival> last_from_ HOLDFAST_GUARDED_BY(mutex_);
+  std::optional<Arrival> waking_from_ HOLDFAST_GUARDED_BY(mutex_);
   bool passed_ HOLDFAST_GUARDED_BY(mutex_) = false;
+  // For Pistache to accept the last one with; some, because others may be faster than it.
+  std::vector<Descriptor> spares_ HOLDFAST_GUARDED_BY(mutex_);
 };
 
 // Pistache copies handlers, one for each of its workers; all copies hand over to the same place.
@@ -155,19 +192,14 @@ class Handover : public Pistache::Tcp::Handler {
 
   void onConnection(const std::shared_ptr<Pistache::Tcp::Peer>& peer) override {
     const int theirs = static_cast<int>(peer->fd());
-    const int ours = ::fcntl(theirs, F_DUPFD_CLOEXEC, 0);
-    if (ours < 0 || !replace_by_closed(theirs)) {
+    const bool own = last_->recognises(theirs);
+    Descriptor ours(::fcntl(theirs, F_DUPFD_CLOEXEC, 0));
+    if (ours.number() < 0 || !replace_by_closed(theirs)) {
       // Still Pistache's to close, which it does at the end of file that this makes it see.
       ::shutdown(theirs, SHUT_RDWR);
-      if (ours >= 0) ::close(ours);
-      accepted_(-1);
-      return;
+      ours.close();
     }
-    if (last_->recognises(ours)) {
-      ::close(ours);
-      return;
-    }
-    accepted_(ours);
+    if (!own) accepted_(ours.release());
   }
 
   // Only ever the end of the replaced descriptor.
@@ -211,6 +243,7 @@ class WaitBeforeNextAccept : public Pistache::Log::StringLogger {
   explicit WaitBeforeNextAccept(LastInQueue& last) : last_(&last) {}
 
   void log(Pistache::Log::Level, const std::string& message) override {
+    if (last_->makes_room()) return;
     const auto now = std::chrono::steady_clock::now();
     if (now - reported_ > std::chrono::seconds(10) && !last_->is_ending()) {
       reported_ = now;
@@ -237,29 +270,23 @@ class PistacheListener : public Listener {
     listener_->setHandler(std::make_shared<Handover>(accepted_, last_));
     listener_->bind(Pistache::Address(address, Pistache::Port(port)));
     port_ = static_cast<std::uint16_t>(listener_->getPort());
-    pistaches_ = find_listening(port_);
-    if (pistaches_ >= 0) listening_ = ::fcntl(pistaches_, F_DUPFD_CLOEXEC, 0);
+    last_.prepare(find_listening(port_));
     listener_->runThreaded();
   }
 
   // Clients whose connections the kernel has made already are not turned away: once Pistache has
   // stopped, what is left in the backlog is accepted here.
   ~PistacheListener() override {
-    if (listening_ >= 0) last_.pass_through(pistaches_, listening_);
+    last_.pass_through();
     listener_.reset();
-    if (listening_ < 0) return;
     // The kernel keeps one more than it is asked to.
     for (int left = kBacklog + 1; left > 0; --left) {
-      const int connected = ::accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (connected < 0 && errno == EAGAIN) break;
-      if (connected < 0) continue;  // One that its client has given up.
-      if (last_.recognises(connected)) {
-        ::close(connected);
-      } else {
-        accepted_(connected);
-      }
+      Descriptor connected(
+          ::accept4(last_.listening(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (connected.number() < 0 && errno == EAGAIN) break;
+      if (connected.number() < 0) continue;  // One that its client has given up.
+      if (!last_.recognises(connected.number())) accepted_(connected.release());
     }
-    ::close(listening_);
   }
 
   std::uint16_t port() const override { return port_; }
@@ -269,8 +296,6 @@ class PistacheListener : public Listener {
   LastInQueue last_;
   std::unique_ptr<Pistache::Tcp::Listener> listener_;
   std::uint16_t port_ = 0;
-  int pistaches_ = -1;  // Pistache's descriptor, and ours for the same socket.
-  int listening_ = -1;
 };
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "http/admission.h"
 #include "http/connection.h"
+#include "http/descriptor.h"
 #include "http/listener_pistache.h"
 #include "http/tls.h"
 
@@ -27,22 +28,6 @@ namespace holdfast::http {
 namespace {
 
 using boost::asio::ip::tcp;
-
-// Owns a descriptor on its way from the listener to a worker.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int number() const { return number_; }
-  int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_;
-};
 
 // Lets the worker destroy what still waits while everything that it refers to is alive.
 class WorkerContext : public boost::asio::io_context {

@@ -51,7 +51,10 @@ void Connection::drain() {
 }
 
 void Connection::end_unless_begun() {
-  if (phase_ == Phase::kBeginning) stream_->interrupt();
+  if (phase_ != Phase::kBeginning) return;
+  phase_ = Phase::kIdle;  // From here on it takes what has come, and does not wait.
+  begin_by_ = {};
+  stream_->wake();
 }
 
 void Connection::give_up() {
@@ -77,29 +80,29 @@ Task<void> Connection::run() {
 }
 
 Task<bool> Connection::begin() {
-  const SteadyTime deadline = from_now(host_.options.handshake_timeout);
+  begin_by_ = from_now(host_.options.handshake_timeout);
   const auto& sends_proxy_header = host_.options.sends_proxy_header;
   if (sends_proxy_header && sends_proxy_header(peer_.address)) {
-    const bool named = co_await read_proxy_header(deadline);
+    const bool named = co_await read_proxy_header();
     if (!named) co_return false;
   }
-  const Status shaken = co_await stream_->handshake(deadline);
+  const Status shaken = co_await stream_->handshake(begin_by_);
   if (shaken.ok()) {
     peer_.certificate = stream_->client_certificate();
-  } else if (shaken.error().code == ErrorCode::kTimeout) {
+  } else if (shaken.error().code == ErrorCode::kTimeout && phase_ == Phase::kBeginning) {
     host_.server.over_handshake.add();
   }
   co_return shaken.ok();
 }
 
-Task<bool> Connection::read_proxy_header(SteadyTime deadline) {
+Task<bool> Connection::read_proxy_header() {
   std::string received;
   ProxyHeader header = parse_proxy_header(received);
   while (header.state == ProxyHeader::State::kNeedMore) {
     const std::size_t known = received.size();
     received.resize(header.size);
     const Status read =
-        co_await stream_->read_in_front(std::span(received).subspan(known), deadline);
+        co_await stream_->read_in_front(std::span(received).subspan(known), begin_by_);
     if (!read.ok()) co_return false;
     header = parse_proxy_header(received);
   }

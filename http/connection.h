@@ -37,7 +37,7 @@ class Connection : public boost::intrusive::list_base_hook<
   // To be called once the host says that it is draining: a connection that waits for its next
   // request takes what has come, and ends otherwise. All end after their next answer.
   void drain();
-  // Ends a connection that has not brought the first byte of its first request.
+  // Ends a connection of whose first request no byte has come.
   void end_unless_begun();
   // Waits for the client no more; what it can take at once it still gets.
   void give_up();
@@ -51,7 +51,7 @@ class Connection : public boost::intrusive::list_base_hook<
 
   // Reads a load balancer's PROXY header, and the TLS handshake. False: the connection is over.
   Task<bool> begin();
-  Task<bool> read_proxy_header(SteadyTime deadline);
+  Task<bool> read_proxy_header();
   Task<Next> serve_one();
   Task<Next> refuse_head();
   Request begin_request();
@@ -72,6 +72,7 @@ class Connection : public boost::intrusive::list_base_hook<
   RequestParser parser_;
   std::string pending_;  // Received and not used yet.
   Phase phase_ = Phase::kBeginning;
+  SteadyTime begin_by_{};  // When the handshake must be through.
 
   // Of the request being answered.
   Framing framing_;

@@ -108,7 +108,7 @@ Task<Status> Stream::wait_for_any(SteadyTime deadline) {
   co_return waited(std::visit([](const auto& result) { return std::get<0>(result); }, ready));
 }
 
-Task<Status> Stream::handshake(SteadyTime deadline) {
+Task<Status> Stream::handshake(const SteadyTime& deadline) {
   for (;;) {
     const IoStep step = try_handshake();
     if (step.state == IoState::kDone) co_return Status();
@@ -132,7 +132,7 @@ Task<Result<std::size_t>> Stream::read_some(std::span<char> buffer, SteadyTime d
   }
 }
 
-Task<Status> Stream::read_in_front(std::span<char> buffer, SteadyTime deadline) {
+Task<Status> Stream::read_in_front(std::span<char> buffer, const SteadyTime& deadline) {
   while (!buffer.empty()) {
     const ssize_t got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
     if (got > 0) {

@@ -53,15 +53,16 @@ class Stream {
   // Whether the stream is open with nothing to read: what may go on being used.
   virtual bool is_quiet() = 0;
 
-  // kTimeout, kUnavailable.
-  Task<Status> handshake(SteadyTime deadline);
+  // kTimeout, kUnavailable. Whoever brings `deadline` forward wakes it: then it tries once more.
+  Task<Status> handshake(const SteadyTime& deadline);
   // 0 bytes: the end.
   Task<Result<std::size_t>> read_some(std::span<char> buffer, SteadyTime deadline);
   // The same, as long as `pace` allows.
   Task<Result<std::size_t>> read_some(std::span<char> buffer, Pace& pace);
   Task<Status> write_all(std::string_view bytes, Pace& pace);
   // As many bytes from below TLS, where it has not begun: what a load balancer put in front of it.
-  Task<Status> read_in_front(std::span<char> buffer, SteadyTime deadline);
+  // `deadline` as above.
+  Task<Status> read_in_front(std::span<char> buffer, const SteadyTime& deadline);
   // Until the socket is ready as `want` says. Errors as above.
   Task<Status> wait(IoState want, SteadyTime deadline);
   Task<Status> wait(IoState want, Pace& pace);

@@ -84,7 +84,8 @@ struct Seen {
   std::counting_semaphore<> ended{0};
   Handed<std::string> refused_target;
   std::atomic<std::size_t> endless_bytes{0};
-  std::function<void()> release;  // Lets what waits at /wait go on. Set before `entered`.
+  std::function<void()> release;         // Lets what waits at /wait go on. Set before `entered`.
+  std::counting_semaphore<> unblock{0};  // Does so for /block, which keeps the worker itself.
 };
 
 class TestHandler : public Handler {
@@ -115,6 +116,9 @@ class TestHandler : public Handler {
       seen_.entered.release();
       co_await gate.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
       seen_.ended.release();
+    } else if (target == "/block") {
+      seen_.entered.release();
+      seen_.unblock.acquire();
     } else if (target == "/endless") {
       response.stream = std::make_unique<Endless>(seen_.endless_bytes);
     } else if (target == "/none") {
@@ -460,6 +464,49 @@ TEST_F(ServerTest, WaitsForAFirstRequestButNotForLong) {
   Raw silent = connect();
   EXPECT_TRUE(server_->drain(60s));
   EXPECT_EQ(silent.read_all(), "");
+}
+
+// The worker learns that the time for first requests is over before it looks at what came in time.
+TEST_F(ServerTest, TakesAFirstRequestThatCameInTime) {
+  constexpr auto kGrace = 300ms;
+  const std::string header("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16);  // Of a balancer's own.
+  for (const std::string& front : {std::string(), header}) {
+    const bool fronted = !front.empty();
+    start({.sends_proxy_header = [=](const std::string&) { return fronted; },
+           .first_request_grace = kGrace});
+    Raw idle = connect();
+    idle.send(front + get("/a"));
+    idle.read_until("hello");
+    Raw first = connect();
+    Raw second = connect();
+    Raw last = connect();
+    EXPECT_FALSE(server_->drain(0ms));
+    EXPECT_EQ(idle.read_all(), "");  // The time runs.
+    first.send(front + get("/block"));
+    seen_.entered.acquire();
+    second.send(front + get("/block"));
+    EXPECT_FALSE(server_->drain(kGrace));
+    // Now it finds both the second one and the end of the time, in that order.
+    seen_.unblock.release();
+    seen_.entered.acquire();
+    last.send(front + get("/a"));
+    seen_.unblock.release();
+    const std::string answer = last.read_all();
+    EXPECT_EQ(count(answer, "200 OK"), 1u) << answer;
+    EXPECT_TRUE(server_->drain(60s));
+  }
+}
+
+TEST_F(ServerTest, WaitsForAHandshakeButNotForLong) {
+  const Certificate& own = certificate_for_loopback();
+  start({.tls = {.certificate_file = own.certificate_file, .key_file = own.key_file},
+         .handshake_timeout = 1h,
+         .first_request_grace = 50ms,
+         .metrics = &metrics_});
+  Raw silent = connect();
+  EXPECT_TRUE(server_->drain(60s));
+  EXPECT_EQ(silent.read_all(), "");
+  EXPECT_EQ(metrics_.refused_by("handshake").value(), 0u);
 }
 
 TEST_F(ServerTest, WaitsForTheRestOfARequestThatHasBegun) {

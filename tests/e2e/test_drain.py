@@ -3,10 +3,15 @@
 DRAINS says how often a proxy under load is told to end; the seed is printed, and SEED sets it.
 """
 import collections
+import contextlib
+import dataclasses
+import enum
 import json
+import math
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import ssl
@@ -29,11 +34,73 @@ FULL = bool(os.environ.get("FULL_TESTS"))
 DRAINS = int(os.environ.get("DRAINS", 200 if FULL else 5))
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
 CLIENTS = 64
-DRAIN_SECONDS_MAX = 10
+DRAIN_SECONDS_MAX = 60  # On a machine that has much else to do.
+FIRST_REQUEST_SECONDS = 1  # That a new connection has for its first request, in a drain.
 
 
-class Unread(Exception):
-    """The connection ended without a byte of an answer."""
+class Answers:
+    """What comes back on one connection, answer by answer."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.received = b""  # Of the next one.
+
+    def next(self):
+        """(status, fields, body); OSError where the connection ends before that."""
+        head = self.up_to(b"\r\n\r\n", 0).decode()
+        at = len(head) + 4
+        fields = {name.lower(): value.strip() for name, _, value in
+                  (line.partition(":") for line in head.split("\r\n")[1:])}
+        if fields.get("transfer-encoding") == "chunked":
+            at, body = self.chunks(at)
+        else:
+            body = self.bytes_at(at, int(fields.get("content-length", "0")))
+            at += len(body)
+        self.received = self.received[at:]
+        return int(head.split(" ", 2)[1]), fields, body
+
+    def chunks(self, at):
+        """Where they end, and what is in them."""
+        size, body = None, b""
+        while size != 0:
+            line = self.up_to(b"\r\n", at)
+            size = int(line, 16)
+            at += len(line) + 2
+            body += self.bytes_at(at, size + 2)[:-2]
+            at += size + 2
+        return at, body
+
+    def up_to(self, end, at):
+        """What stands from there on before `end`."""
+        while (found := self.received.find(end, at)) < 0:
+            self.receive()
+        return self.received[at:found]
+
+    def bytes_at(self, at, size):
+        while len(self.received) < at + size:
+            self.receive()
+        return self.received[at:at + size]
+
+    def receive(self):
+        piece = self.connection.recv(65536)
+        if not piece:
+            raise OSError("the connection has ended")
+        self.received += piece
+
+
+class Place(enum.Enum):
+    """Where on its connection a call stood that got no byte of an answer."""
+    FIRST = "first"    # Among the first that the connection brought.
+    KEPT = "kept"      # Sent when all before it had been answered.
+    WITHIN = "within"  # Sent together with one that was answered, as if more were to come.
+    BEHIND = "behind"  # The same, but that answer said that it was the last.
+
+
+@dataclasses.dataclass
+class Unanswered:
+    known: Answered
+    place: Place
+    asked: float  # When all of it had been handed to the system.
 
 
 class Client(threading.Thread):
@@ -44,41 +111,60 @@ class Client(threading.Thread):
         self.stack = stack
         self.random = random.Random(seed)
         self.tls = ssl.create_default_context(cafile=str(stack.ca_file))
-        self.calls, self.unread, self.problems = [], [], []
+        self.calls, self.unanswered, self.problems = [], [], []
+        self.turned_away = []  # When they connected, who could ask nothing.
         self.answers = self.announced = 0
 
     def run(self):
+        try:
+            self.make_calls()
+        except Exception as problem:  # pylint: disable=broad-except
+            self.problems.append(f"a client has failed: {problem!r}")
+
+    def make_calls(self):
         while True:
             try:
                 sock = socket.create_connection(("127.0.0.1", self.stack.proxy_port), 30)
+            except OSError:
+                return  # Nobody listens any more.
+            connected = time.monotonic()
+            try:
                 connection = self.tls.wrap_socket(sock, server_hostname="localhost")
             except OSError:
-                return  # Turned away before anything was asked.
+                self.turned_away.append(connected)
+                return
             with connection:
                 self.converse(connection)
 
     def converse(self, connection):
-        """Calls over one connection, one or many."""
+        """Calls over one connection, one or many, sometimes several in one go."""
+        answers, place = Answers(connection), Place.FIRST
         for _ in range(self.random.choice((1, 3, 1000))):
-            known, request = self.next_call()
-            try:
-                head, body = self.exchange(connection, request)
-            except Unread:
-                self.unread.append(known)
+            calls = [self.next_call() for _ in range(self.random.choice((1, 1, 1, 4)))]
+            with contextlib.suppress(OSError):  # What was answered before can be read all the same.
+                connection.sendall(b"".join(request for _, request in calls))
+            asked = time.monotonic()
+            with contextlib.suppress(OSError):
+                while calls and place is not Place.BEHIND:
+                    place = self.understand(calls[0][0], *answers.next())
+                    calls.pop(0)
+            if answers.received:
+                self.problems.append(f"half an answer, or too many: {answers.received[:500]!r}")
+            self.unanswered += [Unanswered(known, place, asked) for known, _ in calls]
+            if calls or place is Place.BEHIND:
                 return
-            except OSError as problem:
-                self.problems.append(f"half an answer: {known}: {problem!r}")
-                return
-            self.answers += 1
-            known.status = int(head.split(" ", 2)[1])
-            fields = {name.lower(): value.strip() for name, _, value in
-                      (line.partition(":") for line in head.split("\r\n")[1:])}
-            known.record = fields.get("holdfast-record")
-            if b'"error"' in body:
-                known.code = json.loads(body)["error"]["code"]
-            if fields.get("connection") == "close":
-                self.announced += 1
-                return
+            place = Place.KEPT
+
+    def understand(self, known, status, fields, body):
+        """Notes an answer; where what was sent together with its call stands."""
+        self.answers += 1
+        known.status, known.record = status, fields.get("holdfast-record")
+        if b'"error"' in body:
+            known.code = json.loads(body)["error"]["code"]
+        if fields.get("connection") != "close":
+            return Place.WITHIN
+        self.announced += 1
+        return Place.BEHIND
 
     def next_call(self):
         name = str(uuid.UUID(int=self.random.getrandbits(128), version=4))
@@ -90,32 +176,24 @@ class Client(threading.Thread):
         return known, (f"{line}\r\nHost: localhost\r\nAuthorization: Bearer "
                        f"{self.stack.requester}\r\nclient-request-id: {name}\r\n\r\n").encode()
 
-    def exchange(self, connection, request):
-        received, length = b"", None
-        try:
-            connection.sendall(request)
-        except OSError as problem:
-            raise Unread from problem
-        while length is None or len(received) < length:
-            try:
-                piece = connection.recv(65536)
-            except OSError as problem:
-                if received:
-                    raise
-                raise Unread from problem
-            if not piece:
-                if received:
-                    raise OSError("the answer ends early")
-                raise Unread
-            received += piece
-            head, found, _ = received.partition(b"\r\n\r\n")
-            if found and length is None:
-                length = len(head) + 4
-                for line in head.decode().split("\r\n"):
-                    if line.lower().startswith("content-length:"):
-                        length += int(line.partition(":")[2])
-        head, _, body = received.partition(b"\r\n\r\n")
-        return head.decode(), body
+
+def lost(client, told):
+    """What a client lost that was told nothing, though the proxy had it, or had said it would.
+
+    `told`: when the proxy was told to end. Whatever reached it before is answered. Behind that it
+    may end a connection on which nothing has come (RFC 9112, 9.5), but a new one only when that has
+    had its time; and one that is kept only once nobody can connect any more, so that a client loses
+    at most one of those."""
+    until = {Place.FIRST: told + FIRST_REQUEST_SECONDS, Place.KEPT: told, Place.WITHIN: math.inf,
+             Place.BEHIND: -math.inf}
+    problems = [f"read and not answered: {each}, {each.asked - told:.3f} s after the signal"
+                for each in client.unanswered if each.asked < until[each.place]]
+    problems += [f"turned away before it was told: {connected}" for connected in client.turned_away
+                 if connected < told]
+    kept = {each.asked for each in client.unanswered if each.place is Place.KEPT}
+    if len(kept) > 1:
+        problems.append(f"two kept connections of one client were ended: {kept}")
+    return problems
 
 
 class DrainUnderLoad(unittest.TestCase):
@@ -135,22 +213,25 @@ class DrainUnderLoad(unittest.TestCase):
         cls.stack.start(roles=("audit",))
 
     def test_drain_under_load_loses_nothing(self):
-        chance, clients, slowest = random.Random(SEED), [], 0
+        chance, clients, problems, slowest = random.Random(SEED), [], [], 0
         for _ in range(DRAINS):
-            ended, seconds = self.drain_once(chance)
+            ended, told, seconds = self.drain_once(chance)
             clients += ended
+            problems += [problem for client in ended for problem in lost(client, told)]
             slowest = max(slowest, seconds)
         arrivals = self.graph.arrivals()
         log = entries_with_commit_times(self.stack)
         calls = [known for client in clients for known in client.calls]
-        unread = [known for client in clients for known in client.unread]
+        unanswered = [each for client in clients for each in client.unanswered]
         print(f"{len(calls)} calls, {sum(client.announced for client in clients)} times the last "
-              f"answer said so, {len(unread)} calls not read, slowest drain {slowest:.2f} s, "
+              f"answer said so, not answered {self.places(unanswered)}, turned away "
+              f"{sum(len(client.turned_away) for client in clients)}, slowest drain "
+              f"{slowest:.2f} s, "
               f"{collections.Counter((known.status, known.code) for known in calls)}")
         delivered = [(call_key(each["method"], each["target"], each["client_request_id"]),
                       each["time"]) for each in arrivals if each["method"] == "POST"]
-        problems = [problem for client in clients for problem in client.problems]
-        problems += self.half_processed(unread, arrivals, log)
+        problems += [problem for client in clients for problem in client.problems]
+        problems += self.half_processed(unanswered, arrivals, log)
         problems += unheralded(log, delivered) + badly_ended(log) + incomplete(self.stack)
         problems += contradictions(log, calls, delivered)
         self.assertEqual(problems[:20], [])
@@ -158,30 +239,34 @@ class DrainUnderLoad(unittest.TestCase):
         self.assertGreater(sum(client.announced for client in clients), 0)
 
     def drain_once(self, chance):
-        """Ends a proxy with calls in flight; its clients, and how long it took."""
+        """Ends a proxy with calls in flight; its clients, when it was told, how long it took."""
         proxy = self.stack.proxy.start().wait_ready()
         clients = [Client(self.stack, chance.random()) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
         enough = chance.randrange(CLIENTS, 12 * CLIENTS)
         wait_until(lambda: sum(client.answers for client in clients) >= enough, "answers")
-        begun = time.monotonic()
+        told = time.monotonic()
         proxy.signal(signal.SIGTERM)
-        self.assertEqual(proxy.process.wait(DRAIN_SECONDS_MAX), 0, proxy.log_tail())
-        seconds = time.monotonic() - begun
+        self.assertEqual(proxy.process.wait(2 * DRAIN_SECONDS_MAX), 0, proxy.log_tail())
+        seconds = time.monotonic() - told
         still_open = self.stack.cluster.sql("SELECT count(*) FROM holdfast.open_operations")
         self.assertEqual(still_open, "0", "guarded calls without an outcome")
         for client in clients:
             client.join(30)
             self.assertFalse(client.is_alive(), "a client hangs")
-        return clients, seconds
+        return clients, told, seconds
 
-    def half_processed(self, unread, arrivals, log):
+    @staticmethod
+    def places(unanswered):
+        return dict(collections.Counter(each.place.value for each in unanswered))
+
+    def half_processed(self, unanswered, arrivals, log):
         """Calls that got no answer and were not as if they had never been made."""
         seen = {each["client_request_id"] for each in arrivals}
         seen |= {entry["request"]["client_request_id"] for entry, _ in log if "request" in entry}
-        return [f"begun and not answered: {known}" for known in unread
-                if known.client_request_id in seen]
+        return [f"begun and not answered: {each}" for each in unanswered
+                if each.known.client_request_id in seen]
 
 
 class DrainTimeout(HeldCase):
@@ -254,6 +339,66 @@ class DrainTimeout(HeldCase):
         self.assertEqual(self.answer(), DONE)
         self.assertEqual(self.stack.proxy.process.wait(HELD_SECONDS_MAX), 0)
         self.assertEqual(self.results(), [["executed"]])
+        self.settle("executed", acted=1)
+
+
+class Knocking(threading.Thread):
+    """Connects again and again, each time until the proxy ends that, and until it is refused."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port = port
+        self.ended = 0
+        self.forgotten = False
+
+    def run(self):
+        while not self.forgotten:
+            try:
+                connection = socket.create_connection(("127.0.0.1", self.port), HELD_SECONDS_MAX)
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.sendall(b"?")  # Or the kernel may drop it without a word.
+                    connection.recv(1)
+                except TimeoutError:
+                    self.forgotten = True
+                except OSError:
+                    pass
+            self.ended += 1
+
+
+class DrainWithoutDescriptors(HeldCase):
+    """Clients have taken them all when the proxy is told to end, which it does with a call to wait
+    for: what it forgets of the others stays open meanwhile."""
+    options = {"relayed": True,
+               "config": {**SETTINGS, "upstream.response_timeout": "60s",
+                          "identity.probe_timeout": "60s", "proxy.drain_timeout": "1h"}}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.stack.proxy.kill()  # Which has an hour to end.
+
+    def test_drain_without_descriptors_forgets_nobody(self):
+        hold, proxy = self.hold("answer"), self.stack.proxy
+        used = {int(each.name) for each in
+                pathlib.Path(f"/proc/{proxy.process.pid}/fd").iterdir()}
+        free = min(set(range(len(used) + 1)) - used)
+        # One is left, with which a client can be accepted, but not be served.
+        hard = resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (free + 1, hard))
+        clients = [Knocking(self.stack.proxy_port) for _ in range(8)]
+        for client in clients:
+            client.start()
+        wait_until(lambda: min(client.ended for client in clients) >= 3, "clients turned away")
+        proxy.signal(signal.SIGTERM)
+        for client in clients:
+            client.join(2 * HELD_SECONDS_MAX)
+        self.assertEqual([client.forgotten for client in clients], [False] * len(clients))
+        self.assertTrue(proxy.running())
+        hold.release()
+        self.assertEqual(self.answer(), DONE)
+        self.assertEqual(proxy.process.wait(HELD_SECONDS_MAX), 0)
         self.settle("executed", acted=1)
 
 

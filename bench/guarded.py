@@ -51,7 +51,7 @@ def run(bed, count: int, seconds: float) -> list[report.Row]:
         for connections in CONNECTIONS:
             at_target = connections == TARGET_CONNECTIONS
             sides = {name: lambda address=address: measure(address, connections, seconds)
-                     for name, address in origins.items() if at_target or name != "mitmproxy"}
+                     for name, address in origins.items()}
             measured = rounds.measure(CASE, connections, sides, count)
             rows += rounds.compare("guarded", CASE, connections, measured,
                                    TARGETS if at_target else None)

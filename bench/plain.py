@@ -19,14 +19,15 @@ class Case:
     connections: int
 
 
-SMALL = [Case("204", upstream.READ, connections) for connections in (1, 16, 64, 256)]
-BODIES = [
-    Case("64 KiB JSON answer", upstream.READ_PAGE, 64),
+CONNECTIONS = (1, 16, 64, 256)
+TARGET_CASE = Case("204", upstream.READ, 64)
+CASES = [
+    *(Case("204", upstream.READ, connections) for connections in CONNECTIONS),
+    *(Case("64 KiB JSON answer", upstream.READ_PAGE, connections) for connections in CONNECTIONS),
     Case("64 KiB attachment", upstream.READ_SMALL, 64),
     Case("64 KiB request", upstream.WRITE, 64),
-    Case("8 MiB answer", upstream.READ_LARGE, 16),
+    *(Case("8 MiB answer", upstream.READ_LARGE, connections) for connections in CONNECTIONS),
 ]
-TARGET_CASE = SMALL[2]
 
 
 def pass_through(bed, count: int, seconds: float) -> list[report.Row]:
@@ -36,7 +37,7 @@ def pass_through(bed, count: int, seconds: float) -> list[report.Row]:
          haproxy.proxy(bed.root / "haproxy", origin, holdfast.WORKERS) as by_haproxy:
         sides = {rounds.OURS: ours, "nginx": by_nginx, "haproxy": by_haproxy}
         targets = {"nginx": rounds.Target(ratio_min=0.80, p99_times_max=2)}
-        return _run("pass_through", sides, SMALL + BODIES, targets, count, seconds)
+        return _run("pass_through", sides, targets, count, seconds)
 
 
 def tls_in(bed, count: int, seconds: float) -> list[report.Row]:
@@ -47,8 +48,7 @@ def tls_in(bed, count: int, seconds: float) -> list[report.Row]:
          nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS,
                      certificate=certificate) as by_nginx:
         targets = {"nginx": rounds.Target(ratio_min=0.75)}
-        return _run("tls_in", {rounds.OURS: ours, "nginx": by_nginx}, SMALL + BODIES[:3], targets,
-                    count, seconds)
+        return _run("tls_in", {rounds.OURS: ours, "nginx": by_nginx}, targets, count, seconds)
 
 
 def tls_out(bed, count: int, seconds: float) -> list[report.Row]:
@@ -57,16 +57,15 @@ def tls_out(bed, count: int, seconds: float) -> list[report.Row]:
     with upstream.graph(bed.root / "graph", certificate) as origin, bed.cluster() as cluster, \
          holdfast.proxy(bed, cluster, origin, trusted=certificate) as (ours, _), \
          nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS, trusted=certificate) as by_nginx:
-        return _run("tls_out", {rounds.OURS: ours, "nginx": by_nginx}, SMALL + BODIES[:3], {},
-                    count, seconds)
+        return _run("tls_out", {rounds.OURS: ours, "nginx": by_nginx}, {}, count, seconds)
 
 
-def _run(bench: str, origins: dict[str, str], cases: list[Case], targets: dict, count: int,
+def _run(bench: str, origins: dict[str, str], targets: dict, count: int,
          seconds: float) -> list[report.Row]:
     for origin in origins.values():
         load.run(origin, upstream.READ, 64, WARM_UP_SECONDS)
     rows = []
-    for case in cases:
+    for case in CASES:
         sides = {name: lambda origin=origin: load.run(origin, case.call, case.connections, seconds)
                  for name, origin in origins.items()}
         measured = rounds.measure(case.name, case.connections, sides, count)

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "audit/queries_session_postgres.h"
+#include "audit/wal_flush_postgres.h"
 #include "base/json.h"
 
 namespace holdfast::approval {
@@ -79,7 +80,10 @@ Result<std::optional<Notice>> NoticeStream::next() {
                             std::chrono::duration<double>(options_.warn).count());
     const pqxx::result rows =
         transaction.exec_params("SELECT * FROM holdfast.approval_notices($1, 1)", position_);
-    if (!rows.empty()) found = rows[0][0].c_str();
+    if (rows.empty()) return;
+    found = rows[0][0].c_str();
+    // Told to nobody before a crash of the database can no longer undo it.
+    transaction.exec(audit::kFlushWal);
   });
   if (!ran.ok()) return ran.error();
   if (found.empty()) return std::optional<Notice>();

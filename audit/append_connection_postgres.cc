@@ -1,7 +1,5 @@
 #include "audit/append_connection_postgres.h"
 
-#include <poll.h>
-
 #include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
 #include <utility>
@@ -149,40 +147,10 @@ bool blames_the_data(std::string_view state) {
 
 }  // namespace
 
-// Remembers what the server says beside its results.
-class AppendConnection::Notices final : public pqxx::errorhandler {
- public:
-  explicit Notices(pqxx::connection& connection) : pqxx::errorhandler(connection) {}
-  bool operator()(const char message[]) noexcept override {
-    try {
-      if (first_.empty()) first_ = message;
-    } catch (const std::exception&) {
-      lost_ = true;
-    }
-    return false;
-  }
-  void reset() {
-    first_.clear();
-    lost_ = false;
-  }
-  bool any() const { return lost_ || !first_.empty(); }
-  const std::string& first() const { return first_; }
-
- private:
-  std::string first_;
-  bool lost_ = false;
-};
-
 struct AppendConnection::Session {
-  explicit Session(const std::string& conninfo) : connection(conninfo), notices(connection) {
-    // Deprecated without a replacement in this version: a silent reconnect would lose the epoch.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    connection.inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-  }
-  pqxx::connection connection;
-  Notices notices;
+  explicit Session(const Database& database) : log(database) {}
+  LogSession log;
+  Backend backend;
   std::int64_t epoch = 0;
 };
 
@@ -195,31 +163,30 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
                                                                  SocketWatchdog& watchdog) {
   std::unique_ptr<AppendConnection> opened(new AppendConnection(options, watchdog));
   try {
-    opened->session_ = std::make_unique<Session>(conninfo(options.database));
+    opened->session_ = std::make_unique<Session>(options.database);
     Session& session = *opened->session_;
-    const SocketWatchdog::Guard guard = watchdog.watch(session.connection.sock(), options.deadline);
-    pqxx::nontransaction transaction(session.connection);
-    // Whatever the role's or the server's settings say: a commit waits for the disk, and a warning
-    // about one that did not is heard.
-    transaction.exec("SET synchronous_commit = on; SET client_min_messages = warning");
+    pqxx::connection& connection = session.log.connection();
+    const SocketWatchdog::Guard guard = watchdog.watch(connection.sock(), options.deadline);
+    session.log.prepare();
+    session.backend = session.log.backend();
+    pqxx::nontransaction transaction(connection);
     const bool proxy = options.writer.role == WriterRole::kProxy;
-    const std::string append = std::string("SELECT first, refusals FROM holdfast.") +
-                               (proxy ? "append_proxy" : "append_audit") +
-                               "($1, $2, $3, $4, $5, $6";
-    session.connection.prepare(kAppend, append + ")");
-    session.connection.prepare(kAppendSteps, append + ", $7)");
+    // The setting is of this statement's transaction only.
+    const std::string append =
+        std::string("SELECT first, refusals, set_config('synchronous_commit', $1, true) FROM ") +
+        "holdfast." + (proxy ? "append_proxy" : "append_audit") + "($2, $3, $4, $5, $6, $7";
+    connection.prepare(kAppend, append + ")");
+    connection.prepare(kAppendSteps, append + ", $8)");
     // Only a proxy writes intents and takes limits.
     if (proxy) {
-      session.connection.prepare(kAppendGenerations, append + ", generations => $7)");
-      session.connection.prepare(kAppendStepsGenerations, append + ", $7, generations => $8)");
-      session.connection.prepare(kAppendLimits, append + ", $7, $8, $9)");
+      connection.prepare(kAppendGenerations, append + ", generations => $8)");
+      connection.prepare(kAppendStepsGenerations, append + ", $8, generations => $9)");
+      connection.prepare(kAppendLimits, append + ", $8, $9, $10)");
     }
-    session.connection.prepare(kAppendSealed,
-                               append + (proxy ? ", $7, $8, $9, $10)" : ", $7, $8)"));
-    session.connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
-    session.connection.prepare(kOpenOperations,
-                               "SELECT operation_id, intent FROM "
-                               "holdfast.own_open_operations($1, $2)");
+    connection.prepare(kAppendSealed, append + (proxy ? ", $8, $9, $10, $11)" : ", $8, $9)"));
+    connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
+    connection.prepare(kOpenOperations,
+                       "SELECT operation_id, intent FROM holdfast.own_open_operations($1, $2)");
     session.epoch = transaction
                         .exec_params1("SELECT holdfast.raise_epoch($1, $2)",
                                       to_string(options.writer.id), interval(options.lease))[0]
@@ -230,21 +197,24 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
   }
 }
 
-Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* const> entries) {
+Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* const> entries,
+                                                     Commit commit) {
   const bool proxy = options_.writer.role == WriterRole::kProxy;
   const BatchParameters batch(entries, proxy);
-  Session& session = *session_;
-  session.notices.reset();
+  LogSession& session = session_->log;
+  session.forget_warnings();
   const auto in_doubt = [this](std::string_view why) {
     return Error{ErrorCode::kInDoubt, safe_message(why, options_.database)};
   };
-  const SocketWatchdog::Guard guard = watchdog_.watch(session.connection.sock(), options_.deadline);
+  const SocketWatchdog::Guard guard =
+      watchdog_.watch(session.connection().sock(), options_.deadline);
   try {
-    pqxx::nontransaction transaction(session.connection);
+    pqxx::nontransaction transaction(session.connection());
+    const char* waits = commit == Commit::kFlushed ? "on" : "off";
     const auto execute = [&](const char* statement, const auto&... more) {
-      return transaction.exec_prepared(statement, to_string(options_.writer.id), session.epoch,
-                                       binary(batch.bytes.bytes()), binary(batch.hashes.bytes()),
-                                       binary(batch.kinds.bytes()),
+      return transaction.exec_prepared(statement, waits, to_string(options_.writer.id),
+                                       session_->epoch, binary(batch.bytes.bytes()),
+                                       binary(batch.hashes.bytes()), binary(batch.kinds.bytes()),
                                        binary(batch.operations.bytes()), more...);
     };
     const auto steps = [&batch] { return binary(batch.steps.bytes()); };
@@ -261,26 +231,28 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
         : batch.has_generations ? execute(kAppendGenerations, generations())
                                 : execute(kAppend);
     // A cancelled wait for a synchronous standby reports success, and a warning.
-    if (session.notices.any()) return in_doubt(session.notices.first());
+    if (std::string warning = session.warning(); !warning.empty()) return in_doubt(warning);
     return placements(rows.at(0), entries.size());
   } catch (const pqxx::sql_error& failure) {
     // With the connection gone, the error may have come after the commit.
-    if (!session.connection.is_open() || session.notices.any()) return in_doubt(failure.what());
+    if (!session.connection().is_open() || !session.warning().empty()) {
+      return in_doubt(failure.what());
+    }
     return Error{
         blames_the_data(failure.sqlstate()) ? ErrorCode::kInvalid : ErrorCode::kUnavailable,
         safe_message(failure.what(), options_.database)};
   } catch (const std::exception& failure) {
     if (guard.expired()) return in_doubt("the database did not answer in time");
-    if (!session.connection.is_open()) return in_doubt("the connection to the database broke");
+    if (!session.connection().is_open()) return in_doubt("the connection to the database broke");
     return in_doubt(failure.what());
   }
 }
 
 Result<AppendConnection::Room> AppendConnection::renew_lease() {
   const SocketWatchdog::Guard guard =
-      watchdog_.watch(session_->connection.sock(), options_.deadline);
+      watchdog_.watch(session_->log.connection().sock(), options_.deadline);
   try {
-    pqxx::nontransaction transaction(session_->connection);
+    pqxx::nontransaction transaction(session_->log.connection());
     const pqxx::row row = transaction.exec_prepared1(kRenew, to_string(options_.writer.id),
                                                      session_->epoch, interval(options_.lease));
     return Room{.entries = row[0].as<std::int64_t>(), .spare = row[1].as<bool>()};
@@ -289,16 +261,19 @@ Result<AppendConnection::Room> AppendConnection::renew_lease() {
   }
 }
 
+const Backend& AppendConnection::backend() const {
+  return session_->backend;
+}
+
 bool AppendConnection::is_lost() const {
-  pollfd state{.fd = session_->connection.sock(), .events = POLLRDHUP, .revents = 0};
-  return poll(&state, 1, 0) > 0;
+  return session_->log.is_lost();
 }
 
 Result<std::vector<OpenOperation>> AppendConnection::open_operations() {
   const SocketWatchdog::Guard guard =
-      watchdog_.watch(session_->connection.sock(), options_.deadline);
+      watchdog_.watch(session_->log.connection().sock(), options_.deadline);
   try {
-    pqxx::nontransaction transaction(session_->connection);
+    pqxx::nontransaction transaction(session_->log.connection());
     std::vector<OpenOperation> operations;
     for (const pqxx::row& row : transaction.exec_prepared(
              kOpenOperations, to_string(options_.writer.id), session_->epoch)) {

@@ -16,12 +16,17 @@
 
 #include "audit/conninfo.h"
 #include "audit/entry.h"
+#include "audit/log_session_postgres.h"
 #include "audit/socket_watchdog.h"
 #include "base/result.h"
 
 namespace holdfast::audit {
 
 inline constexpr std::size_t kBatchMax = 512;  // What the database takes in one statement.
+
+// What a commit waits for. Nothing is known to be durable after kWritten, which everybody can see
+// already, until a WalFlush that began later has succeeded; the log's lock is held as long as this.
+enum class Commit { kFlushed, kWritten };
 
 // What became of one entry of a batch.
 enum class Placement {
@@ -63,16 +68,21 @@ class AppendConnection {
                                                         SocketWatchdog& watchdog);
   ~AppendConnection();
 
-  // Appends at most kBatchMax entries in one commit. On success what is kAppended is durable.
-  // kInvalid: the database refuses the data of some entry; nothing happened. kUnavailable: nothing
-  // happened. kInDoubt: it may have been committed, or is and is not yet durable everywhere.
-  Result<std::vector<Placed>> append(std::span<const Entry* const> entries);
+  // Appends at most kBatchMax entries in one commit. On success what is kAppended is durable, as
+  // far as `commit` says. kInvalid: the database refuses the data of some entry; nothing happened.
+  // kUnavailable: nothing happened. kInDoubt: it may have been committed, or is and is not yet
+  // durable everywhere.
+  Result<std::vector<Placed>> append(std::span<const Entry* const> entries,
+                                     Commit commit = Commit::kFlushed);
 
   struct Room {
     std::int64_t entries = 0;  // How many entries the log has partitions for.
     bool spare = false;        // A whole partition follows the one in use.
   };
   Result<Room> renew_lease();
+
+  // The server's process behind this connection.
+  const Backend& backend() const;
 
   // Whether the database has closed the connection, as far as this machine knows. Costs a poll().
   bool is_lost() const;
@@ -81,7 +91,6 @@ class AppendConnection {
   Result<std::vector<OpenOperation>> open_operations();
 
  private:
-  class Notices;
   struct Session;
   explicit AppendConnection(Options options, SocketWatchdog& watchdog);
 

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "audit/wal_flush_postgres.h"
 #include "base/log.h"
 
 namespace holdfast::audit {
@@ -19,13 +20,6 @@ using std::chrono::milliseconds;
 constexpr std::string_view kInDoubtReason =
     "the commit of the intent was in doubt, so the request was not sent";
 constexpr std::string_view kLeftoverReason = "the process ended before the outcome was known";
-// A batch that takes this long, and more than its records do, waits for the disk or the network.
-// Then the next one is waited for by a part of that time, up to a limit.
-constexpr std::chrono::microseconds kGatherFrom{1'500};
-constexpr std::chrono::microseconds kGatherFromPerRecord{80};
-constexpr int kGatherPart = 4;
-constexpr SteadyTime::duration kGatherMax = std::chrono::milliseconds(1);
-
 Error log_unavailable(std::string why) {
   return {ErrorCode::kUnavailable, "audit log: " + std::move(why)};
 }
@@ -53,7 +47,8 @@ LogPostgres::LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const
     : options_(std::move(options)),
       writer_{.id = spool ? spool->writer() : make_uuid_v4(), .role = options_.role},
       clock_(clock),
-      spool_(std::move(spool)) {
+      spool_(std::move(spool)),
+      flush_queue_([this] { note_flush(); }) {
   if (spool_) {
     for (std::string& bytes : spool_->take_found()) {
       Result<Entry> entry = read_spooled(std::move(bytes));
@@ -156,7 +151,8 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
       refusal = "stopping";
     } else if (!must_be_kept(entry->kind) && !online_) {
       refusal = reason_;
-    } else if (!must_be_kept(entry->kind) && queue_.size() >= options_.queue_max) {
+    } else if (!must_be_kept(entry->kind) &&
+               queue_.size() + flush_queue_.size() >= options_.queue_max) {
       refusal = "too many records are waiting";
     } else {
       queue_.push_back({.entry = *std::move(entry),
@@ -171,15 +167,16 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
 
 void LogPostgres::run() {
   while (true) {
+    if (flush_queue_.has_failed()) drop_connection("what was appended could not be made durable");
     const bool connected = connection_ != nullptr || connect_and_recover();
     Batch batch = next_batch();
     if (batch.empty()) {
       {
         MutexLock lock(mutex_);
-        if (stopping_ && queue_.empty()) return;
+        if (stopping_ && queue_.empty()) break;
       }
       // Without this, readiness would learn of a lost database from the next call only.
-      if (connection_ != nullptr && connection_->is_lost()) {
+      if (connection_ != nullptr && (connection_->is_lost() || flush_queue_.is_lost())) {
         drop_connection("the database closed the connection");
         continue;
       }
@@ -191,6 +188,7 @@ void LogPostgres::run() {
       append_batch(std::move(batch));
     }
   }
+  close_connection();
 }
 
 bool LogPostgres::connect_and_recover() {
@@ -211,10 +209,16 @@ bool LogPostgres::connect_and_recover() {
   // is refused as closed from here on was committed before.
   Status recovered = drain_backlog();
   if (recovered.ok() && !leftovers_settled_) recovered = settle_leftovers();
+  Result<std::unique_ptr<WalFlush>> flush = Error{};
+  if (recovered.ok() && connection_ != nullptr) {
+    flush = WalFlush::open(options_.database, options_.append_timeout, connection_->backend());
+    if (!flush.ok()) recovered = flush.error();
+  }
   if (!recovered.ok() || connection_ == nullptr) {
     drop_connection(recovered.ok() ? "connection lost" : recovered.error().message);
     return false;
   }
+  flush_queue_.open(*std::move(flush));
   set_online(true, "");
   log_info("audit log ready", {{"writer", to_string(writer_.id)}});
   return true;
@@ -292,14 +296,14 @@ Status LogPostgres::append_own(std::vector<Entry> entries) {
 LogPostgres::Batch LogPostgres::next_batch() {
   Batch batch;
   MutexLock lock(mutex_);
-  if (queue_.empty() && !stopping_) {
+  if (queue_.empty() && !stopping_ && !flush_queue_.has_failed()) {
     milliseconds wait = options_.retry_interval;
     if (connection_ != nullptr) {
       wait = std::chrono::duration_cast<milliseconds>(renew_at_ - clock_.steady_now());
     }
     changed_.wait_for(mutex_, std::clamp(wait, milliseconds(1), options_.retry_interval));
   }
-  if (!queue_.empty() && patience_ > patience_.zero()) gather();
+  if (!queue_.empty()) let_it_fill();
   while (!queue_.empty() && batch.size() < options_.batch_max) {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -307,15 +311,14 @@ LogPostgres::Batch LogPostgres::next_batch() {
   return batch;
 }
 
-// Callers that come at the same pace would else share in two batches forever, half of them in each,
-// and each would wait for both: those of the last batch come again while the next is on its way.
-void LogPostgres::gather() {
-  const SteadyTime end = clock_.steady_now() + patience_;
-  wanted_ = expected_;
-  while (queue_.size() < wanted_ && !stopping_) {
-    const SteadyTime::duration left = end - clock_.steady_now();
-    if (left <= left.zero()) break;
-    changed_.wait_for(mutex_, left);
+// Whoever comes back after a flush comes one by one, and each would have a statement of its own
+// while the disk is busy with the batch before. So that is left to finish first, unless as many
+// have come as are in it.
+void LogPostgres::let_it_fill() {
+  while (!stopping_ && !flush_queue_.has_failed()) {
+    wanted_ = std::min(flush_queue_.size(), options_.batch_max);
+    if (queue_.size() >= wanted_) break;
+    changed_.wait(mutex_);
   }
   wanted_ = 1;
 }
@@ -323,7 +326,7 @@ void LogPostgres::gather() {
 void LogPostgres::append_batch(Batch batch) {
   const SteadyTime now = clock_.steady_now();
   Batch waiting = std::exchange(batch, {});
-  for (Pending& pending : waiting) {
+  for (PendingEntry& pending : waiting) {
     if (must_be_kept(pending.entry.kind) || pending.deadline > now) {
       batch.push_back(std::move(pending));
     } else {
@@ -334,22 +337,13 @@ void LogPostgres::append_batch(Batch batch) {
   if (connection_ == nullptr) return decline(std::move(batch), log_unavailable("connection lost"));
 
   std::vector<const Entry*> entries;
-  for (Pending& pending : batch) {
+  for (PendingEntry& pending : batch) {
     pending.entry.set_time(next_time());
     entries.push_back(&pending.entry);
   }
-  const Result<std::vector<Placed>> placed = connection_->append(entries);
-  const SteadyTime::duration took = clock_.steady_now() - now;
-  {
-    MutexLock lock(mutex_);
-    const bool waited = took >= kGatherFrom && took >= kGatherFromPerRecord * batch.size();
-    patience_ = waited ? std::min(took / kGatherPart, kGatherMax) : SteadyTime::duration::zero();
-    expected_ = std::min(batch.size() + queue_.size(), options_.batch_max);
-  }
-  if (placed.ok()) {
-    for (std::size_t i = 0; i < batch.size(); ++i) accept(std::move(batch[i]), (*placed)[i]);
-    return;
-  }
+  const Commit commit = comes_alone(batch.size()) ? Commit::kFlushed : Commit::kWritten;
+  const Result<std::vector<Placed>> placed = connection_->append(entries, commit);
+  if (placed.ok()) return accept(std::move(batch), *placed, commit);
   if (placed.error().code == ErrorCode::kInvalid) {
     if (batch.size() > 1) return append_one_by_one(std::move(batch));
     log_error("the database refuses an entry", {{"why", placed.error().message}});
@@ -368,17 +362,40 @@ void LogPostgres::append_batch(Batch batch) {
 
 // One entry that the database refuses must not take its neighbours down.
 void LogPostgres::append_one_by_one(Batch batch) {
-  for (Pending& pending : batch) {
+  for (PendingEntry& pending : batch) {
     Batch single;
     single.push_back(std::move(pending));
     append_batch(std::move(single));
   }
 }
 
-void LogPostgres::accept(Pending pending, const Placed& placed) {
+// Where nobody else writes, waiting for the disk within the statement saves a round trip.
+bool LogPostgres::comes_alone(std::size_t batch) {
+  return std::max(std::exchange(last_batch_, batch), batch) <= 1 && flush_queue_.size() == 0;
+}
+
+void LogPostgres::accept(Batch batch, const std::vector<Placed>& placed, Commit commit) {
+  std::vector<AppendedEntry> appended;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (placed[i].placement != Placement::kAppended) continue;
+    PendingEntry& pending = batch[i];
+    if (commit == Commit::kWritten) {
+      appended.push_back({.pending = std::move(pending), .index = placed[i].index});
+    } else {
+      pending.done(RecordRef{.id = pending.entry.id, .index = placed[i].index});
+    }
+  }
+  // Before a refusal makes a record of its own, which would come before its time.
+  if (!appended.empty()) flush_queue_.push(std::move(appended));
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (placed[i].placement != Placement::kAppended) refuse(std::move(batch[i]), placed[i]);
+  }
+}
+
+void LogPostgres::refuse(PendingEntry pending, const Placed& placed) {
   switch (placed.placement) {
     case Placement::kAppended:
-      return pending.done(RecordRef{.id = pending.entry.id, .index = placed.index});
+      return;
     case Placement::kLeaseExpired:
       renew_at_ = SteadyTime{};
       return pending.done(log_unavailable("the lease had run out"));
@@ -400,7 +417,7 @@ void LogPostgres::accept(Pending pending, const Placed& placed) {
   }
 }
 
-void LogPostgres::reconcile_late(Pending pending) {
+void LogPostgres::reconcile_late(PendingEntry pending) {
   log_error("outcome came after its operation had been settled",
             {{"operation_id", to_string(pending.entry.operation_id)}});
   Result<Entry> entry =
@@ -419,7 +436,7 @@ void LogPostgres::reconcile_late(Pending pending) {
 
 // Nothing of the batch is in the database.
 void LogPostgres::decline(Batch batch, const Error& error) {
-  for (Pending& pending : batch) {
+  for (PendingEntry& pending : batch) {
     if (must_be_kept(pending.entry.kind)) {
       pending.entry.set_time(next_time());
       keep(std::move(pending.entry), pending.done);
@@ -432,7 +449,7 @@ void LogPostgres::decline(Batch batch, const Error& error) {
 // Everything of the batch may be in the database, and then some of it may not: one statement is
 // all or nothing, but single entries may have been refused.
 void LogPostgres::decline_in_doubt(Batch batch, const Error& error) {
-  for (Pending& pending : batch) {
+  for (PendingEntry& pending : batch) {
     if (must_be_kept(pending.entry.kind)) {
       // As it was sent: if it is in the database, the same bytes are refused there as closed.
       keep(std::move(pending.entry), pending.done);
@@ -488,8 +505,21 @@ void LogPostgres::renew_if_due() {
 }
 
 void LogPostgres::drop_connection(const std::string& reason) {
-  connection_.reset();
+  close_connection();
   set_online(false, reason);
+}
+
+void LogPostgres::close_connection() {
+  FlushQueue::InDoubt in_doubt = flush_queue_.close();
+  connection_.reset();
+  if (!in_doubt.entries.empty()) decline_in_doubt(std::move(in_doubt.entries), in_doubt.error);
+}
+
+void LogPostgres::note_flush() {
+  {
+    MutexLock lock(mutex_);  // Who has looked at the queue waits by now.
+  }
+  changed_.notify_one();
 }
 
 void LogPostgres::set_online(bool online, std::string reason) {

@@ -1,8 +1,10 @@
-// The audit log in PostgreSQL: group commit over one connection, and a spool for outcomes that the
-// database cannot take.
+// The audit log in PostgreSQL: group commit, and a spool for outcomes that the database cannot
+// take.
 //
-// One thread does all appending: it takes everything that waits (no timer), commits it in one
-// statement and lets each waiting coroutine go on. What happens when that fails:
+// One thread does all appending: it takes everything that waits (no timer) and commits it in one
+// statement, and goes on with what came meanwhile; another one makes durable what is committed
+// (FlushQueue) and then lets each waiting coroutine go on. A record that comes alone is spared the
+// second one: its statement waits for the disk. What happens when any of it fails:
 //   intent, decision, other   kUnavailable; where the commit is in doubt, kInDoubt, and the log
 //                             itself ends such an intent as not_sent once the database is back
 //   outcome                   synced to the spool; success with index -1
@@ -24,6 +26,7 @@
 #include "audit/audit_log.h"
 #include "audit/conninfo.h"
 #include "audit/entry.h"
+#include "audit/flush_queue.h"
 #include "audit/socket_watchdog.h"
 #include "audit/spool.h"
 #include "base/clock.h"
@@ -67,18 +70,14 @@ class LogPostgres final : public AuditLog {
 
  private:
   using Done = std::function<void(Result<RecordRef>)>;
-  struct Pending {
-    Entry entry;
-    SteadyTime deadline;
-    Done done;
-  };
-  using Batch = std::vector<Pending>;
+  using Batch = std::vector<PendingEntry>;
 
   LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const Clock& clock);
 
   SteadyTime lease_until() const;
   Task<Result<RecordRef>> submit(Record record);
   void enqueue(Result<Entry> entry, Done done);
+  void note_flush();
 
   // All below: the appender thread.
   void run();
@@ -87,17 +86,20 @@ class LogPostgres final : public AuditLog {
   Status settle_leftovers();
   Status append_own(std::vector<Entry> entries);
   Batch next_batch();
-  void gather() HOLDFAST_REQUIRES(mutex_);
+  void let_it_fill() HOLDFAST_REQUIRES(mutex_);
   void append_batch(Batch batch);
+  bool comes_alone(std::size_t batch);
   void append_one_by_one(Batch batch);
-  void accept(Pending pending, const Placed& placed);
+  void accept(Batch batch, const std::vector<Placed>& placed, Commit commit);
+  void refuse(PendingEntry pending, const Placed& placed);
   void decline(Batch batch, const Error& error);
   void decline_in_doubt(Batch batch, const Error& error);
-  void reconcile_late(Pending pending);
+  void reconcile_late(PendingEntry pending);
   void keep(Entry entry, const Done& done);
   void end_unsent(const Entry& intent);
   void renew_if_due();
   void drop_connection(const std::string& reason);
+  void close_connection();
   void set_online(bool online, std::string reason);
   WallTime next_time();
 
@@ -109,6 +111,7 @@ class LogPostgres final : public AuditLog {
   std::unique_ptr<Spool> spool_;
   SocketWatchdog watchdog_;
   std::unique_ptr<AppendConnection> connection_;
+  std::size_t last_batch_ = 0;  // How many entries it had.
   std::vector<Entry> backlog_;  // What the database still lacks, in order; also in the spool.
   bool leftovers_settled_ = false;
   SteadyTime renew_at_;
@@ -117,12 +120,8 @@ class LogPostgres final : public AuditLog {
 
   mutable Mutex mutex_;
   Condition changed_;
-  std::deque<Pending> queue_ HOLDFAST_GUARDED_BY(mutex_);
+  std::deque<PendingEntry> queue_ HOLDFAST_GUARDED_BY(mutex_);
   std::size_t wanted_ HOLDFAST_GUARDED_BY(mutex_) = 1;  // So many waiting wake the thread.
-  // As many may wait soon: whom the last batch answered, and who came meanwhile. And how long they
-  // are waited for.
-  std::size_t expected_ HOLDFAST_GUARDED_BY(mutex_) = 0;
-  SteadyTime::duration patience_ HOLDFAST_GUARDED_BY(mutex_){};
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
   bool online_ HOLDFAST_GUARDED_BY(mutex_) = false;     // Connected, and nothing in the spool.
   SteadyTime lease_until_ HOLDFAST_GUARDED_BY(mutex_);  // At least until then, by this clock.
@@ -131,6 +130,7 @@ class LogPostgres final : public AuditLog {
   std::size_t spooled_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::size_t spool_bytes_ HOLDFAST_GUARDED_BY(mutex_) = 0;
 
+  FlushQueue flush_queue_;  // The appender thread's own, but for its size.
   std::thread thread_;
 };
 

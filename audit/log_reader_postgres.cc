@@ -10,6 +10,7 @@
 #include "audit/sealing.h"
 #include "audit/shipped_functions.h"
 #include "audit/tree_store_postgres.h"
+#include "audit/wal_flush_postgres.h"
 
 namespace holdfast::audit {
 namespace {
@@ -197,9 +198,13 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
   DatabaseLog log;
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
   const Status status = session.run([&](pqxx::connection& connection) {
-    ReadOnly transaction(connection);
-    read_state(transaction, log);
-    read_checkpoints(transaction, keys, threads, log);
+    {
+      ReadOnly transaction(connection);
+      read_state(transaction, log);
+      read_checkpoints(transaction, keys, threads, log);
+    }
+    // What is verified, and may be kept as evidence, no crash of the database may take away.
+    pqxx::nontransaction(connection).exec(kFlushWal);
   });
   if (!status.ok()) return status.error();
   return log;

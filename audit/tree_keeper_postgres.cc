@@ -5,6 +5,7 @@
 #include "audit/queries_session_postgres.h"
 #include "audit/tree_scrub_postgres.h"
 #include "audit/tree_store_postgres.h"
+#include "audit/wal_flush_postgres.h"
 #include "base/log.h"
 
 namespace holdfast::audit {
@@ -30,6 +31,14 @@ void prepare(pqxx::connection& connection, const TreeKeeperOptions& options) {
   setup.exec("SET tcp_keepalives_idle = 5");
   setup.exec("SET tcp_keepalives_interval = 2");
   setup.exec("SET tcp_keepalives_count = 3");
+}
+
+// How many records no crash of the database takes away; `known` of them are known to be so.
+std::uint64_t durable_log_size(pqxx::connection& connection, std::uint64_t known) {
+  pqxx::nontransaction transaction(connection);
+  const std::uint64_t size = log_size(transaction);
+  if (size > known) transaction.exec(kFlushWal);
+  return size;
 }
 
 }  // namespace
@@ -82,6 +91,7 @@ Result<bool> TreeKeeper::step() {
     const SocketWatchdog::Guard guard = watchdog_.watch(connection.sock(), options_.step_timeout);
     if (!prepared_) prepare(connection, options_);
     prepared_ = true;
+    durable_size_ = durable_log_size(connection, durable_size_);
     pqxx::work transaction(connection);
     more = work(transaction);
     if (more.ok()) transaction.commit();
@@ -110,6 +120,7 @@ void TreeKeeper::abandon(const Error& error) {
   if (builder_) log_warning("no longer keeping the log's tree", {{"why", error.message}});
   session_->close();
   prepared_ = false;
+  durable_size_ = 0;
   checked_ = false;
   outside_checked_ = false;
   builder_.reset();
@@ -145,7 +156,11 @@ Result<bool> TreeKeeper::lead(Transaction& transaction) {
     return frozen("the log has gone back: it holds " + std::to_string(log_size_) +
                   " records and held " + std::to_string(known));
   }
-  const std::uint64_t until = std::min(log_size_, builder_->size() + options_.leaves_max);
+  // Writers show what they append before it is durable, and a checkpoint is on this machine's disk
+  // before the transaction that it is made in ends: one over records that a crash of the database
+  // can still take away would freeze the log.
+  const std::uint64_t durable = std::min(log_size_, durable_size_);
+  const std::uint64_t until = std::min(durable, builder_->size() + options_.leaves_max);
   if (until > builder_->size()) {
     if (Status added = add_leaves(transaction, until); !added.ok()) return added.error();
   }
@@ -162,7 +177,7 @@ Result<bool> TreeKeeper::lead(Transaction& transaction) {
   if (checked_ && outside_checked_) {
     if (Status done = sign_if_due(transaction); !done.ok()) return done.error();
   }
-  return builder_->size() < log_size_;
+  return builder_->size() < durable;
 }
 
 // Holds the newest checkpoint in the database, and what the file has seen, against the database.

@@ -118,6 +118,7 @@ class TreeKeeper {
   bool published_by_all_keys_ = false;
   std::optional<std::string> signed_note_;  // In this step.
   std::uint64_t log_size_ = 0;
+  std::uint64_t durable_size_ = 0;  // What no crash of the database takes away.
   std::string frozen_;
   SteadyTime sign_at_{};          // Not before.
   std::uint64_t scrub_next_ = 0;  // The tile to look at next.

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <future>
 
+#include "audit/wal_flush_postgres.h"
 #include "tests/integration/log_fixture.h"
 
 namespace holdfast::audit {
@@ -61,6 +62,44 @@ class LogFaultTest : public LogTest {
     commit.get();
     return waited;
   }
+  // The server process that makes durable what the log's connection has committed.
+  std::string flusher() const {
+    return value(
+        "SELECT pid FROM pg_stat_activity WHERE usename = 'holdfast_proxy' "
+        "AND datname = current_database() ORDER BY backend_start DESC LIMIT 1");
+  }
+  void wait_for_standby_wait(const std::string& pid) {
+    ASSERT_TRUE(testing::eventually([&] {
+      return value("SELECT wait_event FROM pg_stat_activity WHERE pid = " + pid) == "SyncRep";
+    }));
+  }
+  std::vector<std::future<Result<Receipt>>> start_intents(LogPostgres& log,
+                                                          const std::vector<Uuid>& operations) {
+    std::vector<std::future<Result<Receipt>>> started;
+    for (const Uuid& operation : operations) {
+      started.push_back(
+          runner_.start(log.append_intent(record(Kind::kIntent, operation), request(""))));
+    }
+    return started;
+  }
+  // So many intents that share statements; the next record does not come alone any more.
+  std::vector<Uuid> begin_together(LogPostgres& log, std::size_t count) {
+    Blocked blocked(database("postgres"));
+    std::vector<Uuid> operations{new_operation()};
+    auto first = start_intents(log, operations);
+    wait_until_blocked();
+    std::vector<Uuid> others;
+    for (std::size_t i = 1; i < count; ++i) others.push_back(new_operation());
+    auto rest = start_intents(log, others);
+    runner_.run(nothing());  // Runs after them: they wait in the log's queue now.
+    blocked.release();
+    EXPECT_TRUE(first.front().get().ok());
+    for (auto& each : rest) EXPECT_TRUE(each.get().ok());
+    operations.insert(operations.end(), others.begin(), others.end());
+    return operations;
+  }
+  static Task<int> nothing() { co_return 0; }
+
   static bool ready(const LogPostgres& log) {
     return testing::eventually([&log] { return log.health().ready; });
   }
@@ -192,6 +231,106 @@ TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
   EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
   ASSERT_TRUE(ready(*log));
   EXPECT_EQ(outcomes_of(operation), "not_sent");
+}
+
+TEST_F(LogFaultTest, fault_what_was_acknowledged_survives_a_crash_of_the_server) {
+  auto log = open_log();
+  const std::vector<Uuid> operations = begin_together(*log, 50);
+  for (auto& outcome : [&] {
+         std::vector<std::future<Result<RecordRef>>> outcomes;
+         for (const Uuid& operation : operations) {
+           outcomes.push_back(
+               runner_.start(log->append_outcome(record(Kind::kOutcome, operation))));
+         }
+         return outcomes;
+       }()) {
+    EXPECT_TRUE(outcome.get().ok());
+  }
+  control("kill");
+  control("start");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "100");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "0");
+}
+
+TEST_F(LogFaultTest, fault_nobody_sends_before_the_standby_has_what_they_share) {
+  LogOptions options = log_options();
+  options.append_timeout = 60s;
+  auto log = open_log(options);
+  begin_together(*log, 3);
+  require_standby(true);
+  const Uuid operation = new_operation();
+  auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
+  const std::string pid = flusher();
+  wait_for_standby_wait(pid);
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "4") << "others see it already";
+  EXPECT_EQ(intent.wait_for(0s), std::future_status::timeout);
+  sql("postgres", "SELECT pg_cancel_backend(" + pid + ")");  // Success, with a warning.
+  const Result<Receipt> receipt = intent.get();
+  require_standby(false);
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(outcomes_of(operation), "not_sent");
+}
+
+TEST_F(LogFaultTest, fault_lost_while_it_is_made_durable_is_in_doubt_and_never_twice) {
+  LogOptions options = log_options();
+  options.append_timeout = 60s;
+  auto log = open_log(options);
+  const Uuid before = begin_together(*log, 3).front();
+  require_standby(true);
+  auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
+  const std::string pid = flusher();
+  wait_for_standby_wait(pid);
+  // It came later, and is no more durable than what came before.
+  const Uuid operation = new_operation();
+  auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
+  ASSERT_TRUE(
+      testing::eventually([this] { return value("SELECT count(*) FROM holdfast.log") == "5"; }));
+  sql("postgres", "SELECT pg_terminate_backend(" + pid + ")");
+  const Result<RecordRef> spooled = outcome.get();
+  const Result<Receipt> receipt = intent.get();
+  require_standby(false);
+  ASSERT_TRUE(spooled.ok());
+  EXPECT_EQ(spooled->index, -1);
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(outcomes_of(before), "executed");
+  EXPECT_EQ(outcomes_of(operation), "not_sent");
+  EXPECT_EQ(log->health().spooled, 0U);
+}
+
+TEST_F(LogFaultTest, fault_lost_connection_of_the_flushes_is_noticed_while_idle) {
+  auto log = open_log();
+  const std::string lost = flusher();
+  ASSERT_NE(lost, backend());
+  sql("postgres", "SELECT pg_terminate_backend(" + lost + ")");
+  ASSERT_TRUE(testing::eventually([&] { return flusher() != lost && flusher() != backend(); }));
+  ASSERT_TRUE(ready(*log));
+  begin_together(*log, 3);
+}
+
+// Where the address of the database leads to one server now and to another one then, the disk of
+// the second says nothing about what the first has committed.
+TEST_F(LogFaultTest, fault_flushes_go_to_the_server_of_the_appends) {
+  SocketWatchdog watchdog;
+  const auto appends =
+      AppendConnection::open({.database = database("holdfast_proxy"),
+                              .writer = {.id = make_uuid_v4(), .role = WriterRole::kProxy}},
+                             watchdog);
+  ASSERT_TRUE(appends.ok());
+  Backend there = (*appends)->backend();
+  EXPECT_TRUE(WalFlush::open(database("holdfast_proxy"), 60s, there).ok());
+  there.pid += 100'000'000;
+  auto refused = WalFlush::open(database("holdfast_proxy"), 60s, there);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+  there = (*appends)->backend();
+  there.server_start = "2001-01-01 00:00:00Z";
+  refused = WalFlush::open(database("holdfast_proxy"), 60s, there);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("more than one server"), std::string::npos);
 }
 
 TEST_F(LogFaultTest, fault_outcome_committed_in_doubt_is_not_recorded_twice) {

@@ -10,6 +10,7 @@ using audit::ApprovalStep;
 using audit::CallResult;
 using std::chrono::minutes;
 using testing::ApprovalTest;
+using testing::new_operation;
 using testing::officer;
 using testing::requester;
 using testing::terms;
@@ -80,6 +81,28 @@ TEST_F(NoticeTest, decisions_are_told_in_order_and_claims_are_not) {
                      approval::revoke(approval_of(revoked), officer(1), "second thoughts"))
                   .ok());
   EXPECT_EQ(told(*hook), "pending,approved,pending,rejected,pending,approved,revoked");
+}
+
+TEST_F(NoticeTest, fault_nobody_is_told_of_what_a_crash_takes_away) {
+  auto hook = stream();
+  EXPECT_EQ(told(*hook), "");
+  audit::SocketWatchdog watchdog;
+  const audit::Writer writer{.id = make_uuid_v4(), .role = audit::WriterRole::kProxy};
+  const auto connection = audit::AppendConnection::open(
+      {.database = database("holdfast_proxy"), .writer = writer}, watchdog);
+  ASSERT_TRUE(connection.ok()) << connection.error().message;
+  const Uuid code = make_uuid_v4();
+  auto entry = audit::make_entry(file_record(code, "a", terms()), new_operation(), writer);
+  ASSERT_TRUE(entry.ok()) << entry.error().message;
+  entry->set_time(system_clock().now());
+  const audit::Entry* entries[] = {&*entry};
+  ASSERT_TRUE((*connection)->append(entries, audit::Commit::kWritten).ok());
+  const std::optional<Notice> notice = next(*hook);
+  ASSERT_TRUE(notice);
+  EXPECT_EQ(notice->code, to_string(code));
+  control("kill");
+  control("start");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.approvals"), "1");
 }
 
 TEST_F(NoticeTest, a_notice_comes_again_until_it_is_settled) {

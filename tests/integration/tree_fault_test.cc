@@ -1,4 +1,6 @@
 // What must never be signed, and who must not sign any more.
+#include <future>
+
 #include "tests/integration/tree_fixture.h"
 
 namespace holdfast::audit {
@@ -37,6 +39,32 @@ TEST_F(TreeTest, fault_fewer_records_freeze_until_they_are_back) {
   ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
   EXPECT_EQ(checkpoints(), "300,310");
   EXPECT_EQ(a->status().frozen, "");
+  EXPECT_EQ(newest("a"), true_head());
+}
+
+// Records are to be seen before they are durable, and the checkpoint is on the keeper's disk before
+// the database has it.
+TEST_F(TreeTest, fault_a_crash_takes_no_record_away_that_was_signed) {
+  fill(300);
+  auto a = keeper("a");
+  ASSERT_TRUE(run(*a).ok());
+  maintenance("ALTER ROLE postgres SET synchronous_commit = off");
+  fill(400);
+  pqxx::connection other(database("postgres").url);
+  pqxx::work blocks(other);
+  blocks.exec("LOCK TABLE holdfast.tree_checkpoints IN SHARE ROW EXCLUSIVE MODE");
+  auto step = std::async(std::launch::async, [&] { return a->step(); });
+  ASSERT_TRUE(eventually([this] {
+    return value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1";
+  }));
+  control("kill");
+  EXPECT_FALSE(step.get().ok());
+  control("start");
+  maintenance("ALTER ROLE postgres RESET synchronous_commit");
+  EXPECT_EQ(checkpoints(), "300");
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }))
+      << a->status().frozen;
+  EXPECT_EQ(checkpoints(), "300,400");
   EXPECT_EQ(newest("a"), true_head());
 }
 

@@ -191,6 +191,8 @@ class Cluster:
             "shared_buffers": "64MB",
             "fsync": "on" if durable else "off",
             "synchronous_commit": "on",
+            # What no commit waited for is lost in a crash for certain, not by chance.
+            "wal_writer_delay": "200ms" if durable else "10s",
             "timezone": "UTC",
             "log_timezone": "UTC",
             **settings,

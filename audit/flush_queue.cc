@@ -1,0 +1,98 @@
+#include "audit/flush_queue.h"
+
+#include <iterator>
+#include <utility>
+
+namespace holdfast::audit {
+namespace {
+
+void move_to_end(std::vector<AppendedEntry>& to, std::vector<AppendedEntry>& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  from.clear();
+}
+
+}  // namespace
+
+FlushQueue::FlushQueue(std::function<void()> on_end)
+    : on_end_(std::move(on_end)), thread_([this] { run(); }) {}
+
+FlushQueue::~FlushQueue() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void FlushQueue::open(std::unique_ptr<Flush> flush) {
+  MutexLock lock(mutex_);
+  flush_ = std::move(flush);
+}
+
+void FlushQueue::push(std::vector<AppendedEntry> appended) {
+  {
+    MutexLock lock(mutex_);
+    move_to_end(waiting_, appended);
+  }
+  changed_.notify_all();
+}
+
+std::size_t FlushQueue::size() const {
+  MutexLock lock(mutex_);
+  return waiting_.size() + in_flush_ + in_doubt_.size();
+}
+
+bool FlushQueue::has_failed() const {
+  MutexLock lock(mutex_);
+  return failure_.has_value();
+}
+
+FlushQueue::InDoubt FlushQueue::close() {
+  MutexLock lock(mutex_);
+  while (in_flush_ != 0 || (!waiting_.empty() && !failure_)) changed_.wait(mutex_);
+  move_to_end(in_doubt_, waiting_);
+  InDoubt result{.entries = {}, .error = std::exchange(failure_, std::nullopt).value_or(Error{})};
+  for (AppendedEntry& each : in_doubt_) result.entries.push_back(std::move(each.pending));
+  in_doubt_.clear();
+  flush_.reset();
+  return result;
+}
+
+bool FlushQueue::is_lost() const {
+  MutexLock lock(mutex_);
+  return in_flush_ == 0 && flush_ != nullptr && flush_->is_lost();
+}
+
+void FlushQueue::run() {
+  while (true) {
+    std::vector<AppendedEntry> taken;
+    Flush* flush = nullptr;
+    {
+      MutexLock lock(mutex_);
+      while (!stopping_ && (waiting_.empty() || failure_)) changed_.wait(mutex_);
+      if (stopping_) return;
+      taken = std::exchange(waiting_, {});
+      in_flush_ = taken.size();
+      flush = flush_.get();
+    }
+    const Status flushed = flush->flush();
+    if (flushed.ok()) {
+      for (AppendedEntry& each : taken) {
+        each.pending.done(RecordRef{.id = each.pending.entry.id, .index = each.index});
+      }
+    }
+    {
+      MutexLock lock(mutex_);
+      in_flush_ = 0;
+      if (!flushed.ok()) {
+        failure_ = flushed.error();
+        move_to_end(in_doubt_, taken);
+      }
+    }
+    changed_.notify_all();
+    on_end_();
+  }
+}
+
+}  // namespace holdfast::audit

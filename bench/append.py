@@ -132,16 +132,19 @@ class _Bench:
             calls = SUSTAINED_RATIO_MIN * their_rate / 2 * 1.02  # Two records each, and some slack.
             watch.begin()
             measured = self.holdfast(seconds, calls_per_second=calls)
-            behind = watch.end()
+            behind, unindexed = watch.end()
         report.note(f"sustained: {measured.per_second:,.0f} records/s; behind at most: "
-                    f"{', '.join(f'{name} {value:.2f} s' for name, value in behind.items())}")
+                    f"{', '.join(f'{name} {value:.2f} s' for name, value in behind.items())}; "
+                    f"not indexed at most: {unindexed:,.0f}")
         peer = load.Measured(their_rate, 0, 0)
         rows = [dataclasses.replace(_row("sustained", [measured], [peer], SUSTAINED_RATIO_MIN),
                                     theirs_p99_ms=None)]
         return rows + [
             report.Row("append", f"sustained, {name} behind", IN_FLIGHT, value, unit="s",
                        target=f"< {BEHIND_SECONDS_MAX:g} s", met=value < BEHIND_SECONDS_MAX)
-            for name, value in behind.items()]
+            for name, value in behind.items()] + [
+            report.Row("append", "sustained, records not indexed", IN_FLIGHT, unindexed,
+                       unit="records")]
 
     def holdfast(self, seconds: float, calls_per_second: float | None = None) -> load.Measured:
         paced = ["--calls-per-second", str(calls_per_second)] if calls_per_second else []

@@ -21,10 +21,12 @@ logging:
   level: warning
 """
 NO_OFFICER = {"tokens": [{"name": "nobody", "sha256": "0" * 64, "roles": ["auditor"]}]}
-# The log's size, what search holds and what the newest checkpoint covers, at one moment.
+# The log's size, what search holds, what the newest checkpoint covers, and what search has indexed, at
+# one moment.
 SAMPLE = """SELECT extract(epoch FROM clock_timestamp()), next_index,
   (SELECT derived FROM holdfast.search_state),
-  (SELECT coalesce(max(size), 0) FROM holdfast.tree_checkpoints) FROM holdfast.log_head"""
+  (SELECT coalesce(max(size), 0) FROM holdfast.tree_checkpoints),
+  (SELECT indexed FROM holdfast.search_index_state) FROM holdfast.log_head"""
 
 
 @contextlib.contextmanager
@@ -56,13 +58,13 @@ class Watch:
         """What was written before is not what is measured."""
         deadline = time.monotonic() + CURRENT_SECONDS_MAX
         while True:
-            _, size, derived, signed = self._cluster.sql(SAMPLE).split("|")
-            if size == derived == signed:
+            _, size, derived, signed, indexed = self._cluster.sql(SAMPLE).split("|")
+            if size == derived == signed == indexed:
                 return
             if self._process.poll() is not None or time.monotonic() > deadline:
                 tail = " | ".join(self._log.read_text(errors="replace").splitlines()[-5:])
-                raise RuntimeError(f"holdfast audit stays behind at {derived}, {signed} of {size} "
-                                   f"records: {tail}")
+                raise RuntimeError(f"holdfast audit stays behind at {derived}, {signed}, {indexed} "
+                                   f"of {size} records: {tail}")
             time.sleep(0.2)
 
     def begin(self) -> None:
@@ -72,16 +74,18 @@ class Watch:
         self._sampler.stdin.write(f"{SAMPLE} \\watch {SAMPLE_SECONDS}\n")
         self._sampler.stdin.flush()
 
-    def end(self) -> dict[str, float]:
-        """The longest that a record was not yet in each, in seconds."""
+    def end(self) -> tuple[dict[str, float], float]:
+        """The longest that a record was not yet in each, in seconds; and the most records that no
+        index of search had."""
         self._sampler.terminate()
         lines = self._sampler.communicate()[0].splitlines()
         samples = [tuple(float(cell) for cell in line.split("|"))
-                   for line in lines if line.count("|") == 3]
+                   for line in lines if line.count("|") == 4]
         if len(samples) < 10:
             raise RuntimeError("how far search and checkpoints are behind was not measured")
-        return {name: _behind(samples, column)
-                for name, column in (("search", 2), ("checkpoint", 3))}
+        behind = {name: _behind(samples, column)
+                  for name, column in (("search", 2), ("checkpoint", 3))}
+        return behind, max(sample[1] - sample[4] for sample in samples)
 
 
 def _behind(samples: list[tuple], column: int) -> float:

@@ -117,6 +117,7 @@ struct LogState {
   std::int64_t log_size = 0;
   std::int64_t derived = 0;     // The search table holds every index below it.
   std::int64_t partitions = 0;  // The log can take every index below it.
+  std::int64_t indexed = 0;     // Search looks through what is derived and not below it.
   // Operations whose outcome is unknown and not reconciled, as far as search is derived, and since
   // when the oldest of them is.
   std::int64_t unsettled = 0;

@@ -82,10 +82,11 @@ Result<LogState> state_in(DatabaseSession& session, const SqlQuestion& question)
     state = {.log_size = row[0].as<std::int64_t>(),
              .derived = row[1].as<std::int64_t>(),
              .partitions = row[2].as<std::int64_t>(),
-             .unsettled = row[3].as<std::int64_t>()};
-    state.unsettled_since = time_in(row[4]);
-    state.dropped = dropped_in(row[5].c_str());
-    state.open_since = time_in(row[6]);
+             .indexed = row[3].as<std::int64_t>(),
+             .unsettled = row[4].as<std::int64_t>()};
+    state.unsettled_since = time_in(row[5]);
+    state.dropped = dropped_in(row[6].c_str());
+    state.open_since = time_in(row[7]);
   });
   if (!status.ok()) return status.error();
   return state;

@@ -147,12 +147,12 @@ SqlQuestion id_question(const Uuid& id) {
 
 SqlQuestion state_question() {
   return {.text =
-              "SELECT h.next_index, s.derived, h.partitions_end, u.count, u.oldest,"
+              "SELECT h.next_index, s.derived, h.partitions_end, i.indexed, u.count, u.oldest,"
               " (SELECT coalesce(json_agg(json_build_array(d.first, d.until, d.record_index,"
               " holdfast.record_time(d.dropped_at)) ORDER BY d.first), '[]')"
               " FROM holdfast.dropped_ranges d),"
               " (extract(epoch FROM holdfast.oldest_open_operation()) * 1000000)::bigint"
-              " FROM holdfast.search_state s, holdfast.log_head h,"
+              " FROM holdfast.search_state s, holdfast.search_index_state i, holdfast.log_head h,"
               " (SELECT count(*), (extract(epoch FROM min(since)) * 1000000)::bigint AS oldest"
               " FROM holdfast.unsettled) u",
           .values = {}};

@@ -36,7 +36,9 @@ SqlQuestion search_question(const RecordQuery& query);
 SqlQuestion index_question(std::int64_t index);
 SqlQuestion id_question(const Uuid& id);
 
-// Answers one row: size, derived, the first index that no partition takes.
+// Answers one row, which state() of audit/queries.h tells of: size, derived, the first index that
+// no partition takes, how far search is indexed, unsettled operations and since when, dropped
+// ranges as JSON, since when an operation is open.
 SqlQuestion state_question();
 
 }  // namespace holdfast::audit

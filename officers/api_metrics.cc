@@ -23,6 +23,9 @@ ApiMetrics::ApiMetrics(Metrics& metrics) : metrics_(metrics) {
                      [this] { return static_cast<double>(log_size_); });
   metrics.gauge_from("holdfast_search_lag_records", "Records that search is behind the log.", {},
                      [this] { return static_cast<double>(log_size_ - derived_); });
+  metrics.gauge_from("holdfast_search_unindexed_records",
+                     "Records in search that no index finds: every question looks through them.",
+                     {}, [this] { return static_cast<double>(derived_ - indexed_); });
   metrics.gauge_from("holdfast_log_capacity_records",
                      "Records that the log's partitions can still take.", {},
                      [this] { return static_cast<double>(partitions_ - log_size_); });
@@ -40,6 +43,7 @@ void ApiMetrics::answered(bool is_api, int status) const {
 void ApiMetrics::observe(const audit::LogState& state, WallTime now) {
   log_size_ = state.log_size;
   derived_ = state.derived;
+  indexed_ = state.indexed;
   partitions_ = state.partitions;
   const WallTime::duration open = now - state.open_since.value_or(now);
   oldest_open_seconds_ = std::max(0.0, std::chrono::duration<double>(open).count());

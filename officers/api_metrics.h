@@ -33,6 +33,7 @@ class ApiMetrics {
   std::array<std::array<Counter*, 6>, 2> requests_{};
   std::atomic<std::int64_t> log_size_{0};
   std::atomic<std::int64_t> derived_{0};
+  std::atomic<std::int64_t> indexed_{0};
   std::atomic<std::int64_t> partitions_{0};
   std::atomic<double> oldest_open_seconds_{0};
 };

@@ -503,6 +503,25 @@ TEST_F(ErasureTest, an_append_on_its_way_is_waited_for) {
 
 // Whatever comes first: each document is under a live key, or went with its subject.
 // The second batch waits for the first one's commit, and finds them.
+TEST_F(ErasureTest, rows_that_are_being_indexed_are_waited_for) {
+  const auto log = open_sealed();
+  whole_call(*log, kCarol);
+  derive();
+  pqxx::connection indexing(database("holdfast_audit").url);
+  pqxx::work moving(indexing);
+  moving.exec("SELECT holdfast.index_search(1)");
+  auto erased = std::async(std::launch::async, [this] { return erase(kCarol); });
+  ASSERT_TRUE(waits_for_lock("holdfast_retention"));
+  moving.commit();
+  const Result<std::int64_t> done = erased.get();
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(found_by("mailboxes", kCarol), "0");
+  sql("holdfast_audit", "SELECT holdfast.index_search(1000)");
+  EXPECT_EQ(found_by("mailboxes", kCarol), "0");
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.record_search_recent"), "0");
+  EXPECT_EQ(faults(), "");
+}
+
 TEST_F(ErasureTest, race_of_two_records_of_somebody_new_makes_one_person) {
   const auto log = open_sealed();
   const auto other = open_other();

@@ -74,6 +74,12 @@ class QueryTest : public LogTest {
   }
 
   void derive() { sql("holdfast_audit", "SELECT holdfast.derive_search(1000000)"); }
+  void index() { sql("holdfast_audit", "SELECT holdfast.index_search(1000000)"); }
+  // Where search has its rows: those that are indexed, and those that are not yet.
+  std::string places() {
+    return value("SELECT count(*) FROM ONLY holdfast.record_search") + " and " +
+           value("SELECT count(*) FROM holdfast.record_search_recent");
+  }
 
   RecordPage ask(std::vector<Parameter> parameters) {
     ParsedQuery parsed = parse_record_query(parameters);
@@ -127,7 +133,7 @@ class QueryTest : public LogTest {
   std::unique_ptr<PostgresRecordSource> source_;
 };
 
-TEST_F(QueryTest, every_filter_finds_its_records_derived_or_not) {
+TEST_F(QueryTest, every_filter_finds_its_records_derived_indexed_or_neither) {
   append_sample();
   const std::string time = value(
       "SELECT convert_from(entry, 'UTF8')::json ->> 'time' FROM holdfast.log WHERE index = 1");
@@ -169,11 +175,17 @@ TEST_F(QueryTest, every_filter_finds_its_records_derived_or_not) {
       {"q", "o%k", ""},
       {"q", "'; DROP TABLE holdfast.log; --", ""},
   };
-  for (const bool derived : {false, true}) {
-    if (derived) derive();
+  struct Stage {
+    const char* name;
+    std::function<void()> reach;
+  };
+  const std::vector<Stage> stages = {
+      {"tail", [] {}}, {"derived", [this] { derive(); }}, {"indexed", [this] { index(); }}};
+  for (const Stage& stage : stages) {
+    stage.reach();
     for (const Case& test : cases) {
       EXPECT_EQ(found({{test.name, test.value}}), test.found)
-          << test.name << "=" << test.value << (derived ? ", derived" : ", tail");
+          << test.name << "=" << test.value << ", " << stage.name;
     }
     EXPECT_EQ(found({{"kind", "intent"}, {"actor", "app-1"}, {"ip", "10.1.2.3"}}), "1 ");
     EXPECT_EQ(found({{"kind", "intent"}, {"actor", "app-9"}}), "");
@@ -207,10 +219,10 @@ TEST_F(QueryTest, answers_are_the_bytes_of_the_log_and_say_how_far_they_reach) {
 
 TEST_F(QueryTest, pages_hold_every_record_once_while_others_arrive_and_are_derived) {
   for (int i = 0; i < 10; ++i) append(Kind::kDecision, others_call());
-  sql("holdfast_audit", "SELECT holdfast.derive_search(4)");
+  sql("holdfast_audit", "SELECT holdfast.derive_search(4), holdfast.index_search(2)");
   const auto arrive = [this] {
     append(Kind::kDecision, others_call());
-    sql("holdfast_audit", "SELECT holdfast.derive_search(2)");
+    sql("holdfast_audit", "SELECT holdfast.derive_search(2), holdfast.index_search(1)");
   };
   EXPECT_EQ(paged("desc", arrive), "9 8 7 6 5 4 3 2 1 0 ");
   EXPECT_EQ(paged("asc", arrive), "0 1 2 3 4 5 6 7 8 9 10 11 12 ");
@@ -282,11 +294,80 @@ TEST_F(QueryTest, rebuilt_search_equals_derived_search) {
   derive();
   const std::string derived = value(all);
   ASSERT_NE(derived, "");
+  sql("holdfast_audit", "SELECT holdfast.index_search(3)");
+  EXPECT_EQ(value(all), derived);
   sql("postgres", "SELECT holdfast.rebuild_search()");
   EXPECT_EQ(value(all), "");
   EXPECT_EQ(found({{"action", "recall"}}), "1 2 ");
   derive();
   EXPECT_EQ(value(all), derived);
+  index();
+  EXPECT_EQ(places(), "4 and 0");
+  EXPECT_EQ(value(all), derived);
+}
+
+TEST_F(QueryTest, rows_are_indexed_oldest_first_as_far_as_they_are_derived) {
+  append_sample();
+  EXPECT_EQ(value("SELECT holdfast.index_search(10)", "holdfast_audit"), "0");
+  sql("holdfast_audit", "SELECT holdfast.derive_search(3)");
+  EXPECT_EQ(places(), "0 and 3");
+  EXPECT_EQ(value("SELECT holdfast.index_search(2)", "holdfast_audit"), "2");
+  EXPECT_EQ(places(), "2 and 1");
+  EXPECT_EQ(value("SELECT min(index) FROM holdfast.record_search_recent"), "2");
+  EXPECT_EQ(runner_.run(source_->state())->indexed, 2);
+  derive();
+  EXPECT_EQ(value("SELECT holdfast.index_search(10)", "holdfast_audit"), "2");
+  EXPECT_EQ(places(), "4 and 0");
+  EXPECT_EQ(value("SELECT holdfast.index_search(10)", "holdfast_audit"), "0");
+  EXPECT_EQ(runner_.run(source_->state())->indexed, 4);
+  EXPECT_THAT(refusal("holdfast_audit", "SELECT holdfast.index_search(0)"),
+              ::testing::HasSubstr("batch must be at least 1"));
+}
+
+TEST_F(QueryTest, nothing_is_indexed_while_search_is_far_behind) {
+  for (int i = 0; i < 7; ++i) append(Kind::kDecision, others_call());
+  sql("holdfast_audit", "SELECT holdfast.derive_search(2)");
+  EXPECT_EQ(value("SELECT holdfast.index_search(1)", "holdfast_audit"), "0");
+  EXPECT_EQ(places(), "0 and 2");
+  sql("holdfast_audit", "SELECT holdfast.derive_search(1)");
+  EXPECT_EQ(value("SELECT holdfast.index_search(1)", "holdfast_audit"), "1");
+  EXPECT_EQ(places(), "1 and 2");
+}
+
+TEST_F(QueryTest, what_somebody_emptied_by_hand_is_indexed_from_its_beginning) {
+  append_sample();
+  derive();
+  index();
+  sql("postgres", "UPDATE holdfast.search_state SET derived = 0; TRUNCATE holdfast.record_search");
+  EXPECT_EQ(value("SELECT holdfast.index_search(10)", "holdfast_audit"), "0");
+  derive();
+  index();
+  EXPECT_EQ(places(), "4 and 0");
+}
+
+TEST_F(QueryTest, nobody_waits_while_rows_are_being_indexed) {
+  append_sample();
+  sql("holdfast_audit", "SELECT holdfast.derive_search(3)");
+  pqxx::connection first(database("holdfast_audit").url);
+  pqxx::work moving(first);
+  EXPECT_EQ(moving.exec("SELECT holdfast.index_search(2)")[0][0].as<int>(), 2);
+  EXPECT_EQ(value("SELECT holdfast.index_search(10)", "holdfast_audit"), "0");
+  EXPECT_EQ(value("SELECT holdfast.derive_search(10)", "holdfast_audit"), "1");
+  EXPECT_EQ(found({}), "0 1 2 3 ");
+  moving.commit();
+  EXPECT_EQ(found({}), "0 1 2 3 ");
+  EXPECT_EQ(places(), "2 and 2");
+}
+
+TEST_F(QueryTest, search_is_emptied_when_nobody_derives_or_indexes) {
+  for (const std::string lock : {"derive_search", "index_search"}) {
+    pqxx::connection other(database("postgres").url);
+    pqxx::work working(other);
+    working.exec("SELECT pg_advisory_xact_lock(hashtextextended('holdfast." + lock + "', 0))");
+    EXPECT_THAT(refusal("postgres", "SET lock_timeout = '1ms'; SELECT holdfast.rebuild_search()"),
+                ::testing::HasSubstr("lock timeout"))
+        << lock;
+  }
 }
 
 TEST_F(QueryTest, only_one_derives_at_a_time_and_the_other_does_not_wait) {
@@ -304,11 +385,15 @@ TEST_F(QueryTest, roles_may_derive_and_read_but_not_write_search) {
        {"INSERT INTO holdfast.record_search (index, malformed) VALUES (0, true)",
         "UPDATE holdfast.record_search SET kind = 'x'", "DELETE FROM holdfast.record_search",
         "TRUNCATE holdfast.record_search", "UPDATE holdfast.search_state SET derived = 9",
+        "DELETE FROM holdfast.record_search_recent",
+        "UPDATE holdfast.search_index_state SET indexed = 9", "SELECT holdfast.hold_search()",
         "SELECT holdfast.rebuild_search()"}) {
     EXPECT_THAT(refusal("holdfast_audit", statement), ::testing::HasSubstr("permission denied"));
     EXPECT_THAT(refusal("holdfast_proxy", statement), ::testing::HasSubstr("permission denied"));
   }
   EXPECT_THAT(refusal("holdfast_proxy", "SELECT holdfast.derive_search(1)"),
+              ::testing::HasSubstr("permission denied"));
+  EXPECT_THAT(refusal("holdfast_proxy", "SELECT holdfast.index_search(1)"),
               ::testing::HasSubstr("permission denied"));
   EXPECT_THAT(refusal("holdfast_proxy", "SELECT * FROM holdfast.record_search"),
               ::testing::HasSubstr("permission denied"));

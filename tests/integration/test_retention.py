@@ -387,6 +387,28 @@ class Interrupted(RetentionCase):
         self.assertEqual((status, errors), (0, ""))
         self.assertEqual(self.sql("SELECT min(index) FROM holdfast.log"), "512")
 
+    def test_rows_that_are_being_indexed_go_as_well(self):
+        self.allow()
+        self.sql("SELECT holdfast.rebuild_search(); SELECT holdfast.derive_search(1000000)")
+        indexing = self.log.session(self.database.name)
+        indexing.stdin.write("BEGIN; SELECT holdfast.index_search(300);\n")
+        indexing.stdin.flush()
+        wait_until(lambda: self.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND "
+                                    + HERE) != "0", "rows on their way")
+        done = []
+        thread = threading.Thread(target=lambda: done.append(self.retention("run")))
+        thread.start()
+        wait_until(lambda: self.sql("SELECT count(*) FROM pg_stat_activity WHERE usename = "
+                                    "'holdfast_retention' AND datname = current_database() AND "
+                                    "wait_event = 'advisory'") != "0", "retention waits for them")
+        indexing.communicate("COMMIT;\n")
+        thread.join()
+        status, _, errors = done[0]
+        self.assertEqual((status, errors), (0, ""))
+        self.sql("SELECT holdfast.index_search(1000000)")
+        self.assertEqual(self.sql("SELECT min(index) FROM holdfast.record_search"), "512")
+        self.not_seen_by_verify()
+
     def test_a_hold_that_is_placed_meanwhile_is_kept(self):
         _, (status, _, errors) = self.waiting(lambda: self.sql(
             f"INSERT INTO holdfast.holds (id, state, mailboxes, placed_index, changed_index, content, "

@@ -179,7 +179,7 @@ class TreeLife(TreeCase):
             time.sleep(chance.uniform(0, 0.4))  # Anywhere in its work.
             self.stack.audit.kill()
             self.stack.audit.start()
-        self.stack.audit.wait_ready()
+        self.stack.audit.wait_ready(seconds=120)  # Search has all of them to derive.
         self.wait_for_checkpoint(size)
         signed_size, root = self.log().checkpoint()
         hashes = self.stack.cluster.sql("SELECT encode(sha256('\\x00'::bytea || entry), 'hex') "

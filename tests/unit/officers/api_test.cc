@@ -185,6 +185,12 @@ TEST_F(ApiTest, MetricsAreForTheirNetworksOnly) {
   EXPECT_EQ(elsewhere.content, get("/metricz", "").content);
 }
 
+TEST_F(ApiTest, MetricsTellHowMuchOfSearchIsNotIndexed) {
+  records_.log_state.derived = 500;
+  records_.log_state.indexed = 300;
+  EXPECT_THAT(get("/metrics", "").content, HasSubstr("\nholdfast_search_unindexed_records 200\n"));
+}
+
 TEST_F(ApiTest, MetricsTellHowLongAnOperationHasBeenOpen) {
   const auto shows = [this](const std::string& line) {
     return get("/metrics", "")

@@ -167,7 +167,7 @@ Status RuleWatcher::offer(const RuleSet& own) {
         generations_.standing(options_.writer, own.sha256());
     if (!standing.ok()) return standing.error();
     const Result<bool> changed = tighten(own, *standing);
-    if (!changed.ok() && changed.error().code != ErrorCode::kNotFound) return changed.error();
+    if (!changed.ok() && changed.error().code != ErrorCode::kRefused) return changed.error();
     // What is new is judged by what is in force now.
     if (!changed.ok() || *changed) continue;
     if (is_known(own, *standing)) {
@@ -197,7 +197,7 @@ Status RuleWatcher::offer(const RuleSet& own) {
                                  {"loosens", loosens}});
       return {};
     }
-    if (offered.error().code != ErrorCode::kNotFound) {
+    if (offered.error().code != ErrorCode::kRefused) {
       return Error{offered.error().code,
                    "the audit log cannot take the record of it: " + offered.error().message};
     }
@@ -225,7 +225,7 @@ Result<bool> RuleWatcher::tighten(const RuleSet& own, const Generations::Standin
   const Status appended =
       append(generation_offer(standing.newest + 1, tighter, {}, options_.people, before));
   if (!appended.ok()) {
-    if (appended.error().code == ErrorCode::kNotFound) return appended.error();
+    if (appended.error().code == ErrorCode::kRefused) return appended.error();
     return Error{appended.error().code,
                  "the audit log cannot take the record of it: " + appended.error().message};
   }
@@ -314,7 +314,7 @@ Status RuleWatcher::recover(const Generations::InForce& now) {
   change["recovery"] = *std::move(recovery);
   Status done = append(std::move(change));
   // Another replica was first.
-  if (!done.ok() && done.error().code == ErrorCode::kNotFound) return {};
+  if (!done.ok() && done.error().code == ErrorCode::kRefused) return {};
   return done;
 }
 

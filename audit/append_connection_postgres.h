@@ -39,7 +39,7 @@ enum class Placement {
   kOutdated,  // Not as the rules in force are: an intent of another generation, or their change.
   kLimit,     // An intent that would exceed a rule's limit.
   kApproval,  // The approval is not in the state that the entry's step needs.
-  kToken,     // An officer's step, and the API token it was asked for with is over.
+  kToken,     // An officer's change, and the API token it was asked for with is over.
 };
 
 struct Placed {

@@ -85,8 +85,8 @@ class AuditLog {
   virtual Task<Result<RecordRef>> append_outcome(Record outcome) = 0;
 
   // Commits any other record. Errors as for append_intent; kRefused: its approval step cannot be
-  // taken. kNotFound: the rules that it would change are not as it says, or the API token of who
-  // takes the step is over.
+  // taken, or the rules that it would change are not as it says. kNotFound: the API token that the
+  // change was asked for with is over.
   virtual Task<Result<RecordRef>> append(Record record) = 0;
 
   virtual LogHealth health() const = 0;

@@ -411,7 +411,9 @@ void LogPostgres::refuse(PendingEntry pending, const Placed& placed) {
     case Placement::kToken:
       return pending.done(Error{ErrorCode::kNotFound, "the token was revoked or has expired"});
     case Placement::kOutdated:
-      return pending.done(Error{ErrorCode::kNotFound, "other rules are in force"});
+      return pending.done(
+          Error{pending.entry.kind == Kind::kIntent ? ErrorCode::kNotFound : ErrorCode::kRefused,
+                "other rules are in force"});
     case Placement::kLimit:
       return pending.done(Error{ErrorCode::kLimit, placed.rule});
   }

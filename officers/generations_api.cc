@@ -173,7 +173,7 @@ Task<http::Response> decide_generation(const ApiServices& services, const Asked&
     audit::Record record = change_record(audit::Kind::kRules, asked);
     record.content["rules"] = std::move(change);
     const Result<audit::RecordRef> done = co_await services.log.append(std::move(record));
-    if (!done.ok() && done.error().code == ErrorCode::kNotFound) continue;
+    if (!done.ok() && done.error().code == ErrorCode::kRefused) continue;
     if (!done.ok()) co_return not_recorded("decisions are", done.error());
     const auto now = co_await services.generations.find(number);
     if (!now.ok()) co_return failure(now.error());

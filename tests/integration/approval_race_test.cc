@@ -1,5 +1,4 @@
 // Who comes first is settled by the database: every race has one winner, whatever the replicas.
-#include "officers/token_source.h"
 #include "tests/integration/race_fixture.h"
 
 namespace holdfast::approval {
@@ -17,8 +16,6 @@ using testing::officer;
 using testing::race_rounds;
 using testing::terms;
 
-constexpr std::chrono::hours kHour{1};
-
 class ApprovalRace : public testing::RaceTest {
  protected:
   using Attempt = std::future<Result<RecordRef>>;
@@ -29,31 +26,6 @@ class ApprovalRace : public testing::RaceTest {
     EXPECT_EQ(refusal, ErrorCode::kRefused);
   }
 
-  // An API token, made now; its revocation, and an officer's consent that was asked for with it.
-  Uuid make_token() {
-    const WallTime now = system_clock().now();
-    const officers::TokenGrant grant{
-        .id = make_uuid_v7(now), .name = "t", .roles = maker_.roles, .expires_at = now + kHour};
-    audit::Record made{.kind = Kind::kSystem};
-    made.content["system"] = officers::token_creation(grant, officers::make_token_text(), maker_);
-    EXPECT_TRUE(runner_.run(officers_->append(std::move(made))).ok());
-    return grant.id;
-  }
-  audit::Record revocation(const Uuid& token) const {
-    audit::Record ended{.kind = Kind::kSystem};
-    ended.content["system"] =
-        officers::token_revocation({.id = token, .document = {{"name", "t"}}}, maker_, "");
-    return ended;
-  }
-  static audit::Record consent_with(const Uuid& token, const Approval& seen) {
-    audit::Record consent = step_record(Kind::kApproval, ApprovalStep::kApprove,
-                                        *approve(seen, officer(1), TokenApprovals::kRefused, ""));
-    consent.content["actor"]["token_id"] = to_string(token);
-    return consent;
-  }
-
-  const officers::Officer maker_{.name = "root", .roles = {officers::OfficerRole::kApprover}};
-  testing::TemporaryDirectory sealed_spool_;
   // Has `work` come to wait for its turn when `change` is made by the owner of the database.
   void change_while_it_waits(const std::function<void()>& work, const std::string& change) const {
     HeldLock steps(database("postgres").url, testing::kApprovalSteps);
@@ -287,82 +259,6 @@ TEST_F(ApprovalRace, race_of_who_asked_against_an_approver) {
     EXPECT_TRUE(two.get().ok());
     EXPECT_EQ(steps(code), "file,approve");
   }
-}
-
-// Where the officer's token ends on another replica of the audit service. Behind the record of
-// that, there is no approval by it.
-TEST_F(ApprovalRace, race_of_an_approver_whose_token_is_revoked) {
-  for (int round = 0; round < race_rounds(); ++round) {
-    const Uuid code = file(std::to_string(round));
-    const Uuid token = make_token();
-    audit::Record consent = consent_with(token, approval_of(code));
-    Attempt approved;
-    Attempt revoked;
-    if (round % 2 == 0) {
-      HeldLock head(database("postgres").url, testing::kLogHead);
-      revoked = runner_.start(other_officers_->append(revocation(token)));
-      EXPECT_TRUE(head.is_met_by(1));
-      approved = runner_.start(officers_->append(std::move(consent)));
-      EXPECT_TRUE(head.is_met_by(2));
-      head.release();
-    } else {
-      approved = runner_.start(officers_->append(std::move(consent)));
-      revoked = runner_.start(other_officers_->append(revocation(token)));
-    }
-    const Result<RecordRef> first = approved.get();
-    const Result<RecordRef> second = revoked.get();
-    ASSERT_TRUE(second.ok());
-    if (first.ok()) {
-      EXPECT_LT(first->index, second->index);
-      EXPECT_EQ(round % 2, 1);
-    } else {
-      EXPECT_EQ(first.error().code, ErrorCode::kNotFound) << first.error().message;
-    }
-    EXPECT_EQ(state(code), first.ok() ? "APPROVED" : "PENDING");
-  }
-}
-
-// Both are of one replica, and wait for a record before them.
-TEST_F(ApprovalRace, race_of_an_approver_whose_token_is_revoked_in_the_same_batch) {
-  const Uuid code = file("item");
-  const Uuid token = make_token();
-  HeldLock head(database("postgres").url, testing::kLogHead);
-  Attempt before = runner_.start(officers_->append(audit::Record{.kind = Kind::kAccess}));
-  EXPECT_TRUE(head.is_met_by(1));
-  Attempt revoked = runner_.start(officers_->append(revocation(token)));
-  Attempt approved = runner_.start(officers_->append(consent_with(token, approval_of(code))));
-  head.release();
-  EXPECT_TRUE(before.get().ok());
-  EXPECT_TRUE(revoked.get().ok());
-  const Result<RecordRef> late = approved.get();
-  ASSERT_FALSE(late.ok());
-  EXPECT_EQ(late.error().code, ErrorCode::kNotFound) << late.error().message;
-  EXPECT_EQ(state(code), "PENDING");
-}
-
-// Where both have personal values to seal, of people nobody knew before.
-TEST_F(ApprovalRace, race_of_a_step_with_a_token_against_a_call_of_somebody_new) {
-  audit::LogOptions options = log_options();
-  options.spool_dir = sealed_spool_.path();
-  options.personal_data = audit::PersonalData::kSealed;
-  const auto sealed_replica = open_log(options);
-  audit::Record call = testing::record(Kind::kIntent, testing::new_operation());
-  call.content["actor"] = {{"user", "somebody"}};
-  const Uuid code = file("item");
-  audit::Record consent = consent_with(make_token(), approval_of(code));
-  consent.content["actor"]["user"] = "another";
-  consent.personal_data = audit::PersonalData::kSealed;
-  HeldLock head(database("postgres").url, testing::kLogHead);
-  Attempt approved = runner_.start(officers_->append(std::move(consent)));
-  EXPECT_TRUE(head.is_met_by(1));
-  auto called = runner_.start(sealed_replica->append_intent(std::move(call), request("")));
-  EXPECT_TRUE(head.is_met_by(2));
-  head.release();
-  const Result<RecordRef> first = approved.get();
-  EXPECT_TRUE(first.ok()) << first.error().message;
-  const Result<Receipt> second = called.get();
-  EXPECT_TRUE(second.ok()) << second.error().message;
-  EXPECT_EQ(state(code), "APPROVED");
 }
 
 // A writer that was taken for dead, its lease over on the database's clock, ends its call after

@@ -83,13 +83,19 @@ TEST_F(GenerationsApiTest, what_is_decided_on_is_named_by_its_hash) {
 }
 
 TEST_F(GenerationsApiTest, rules_that_change_meanwhile_are_looked_at_again) {
-  log_.fail_nth(1, {ErrorCode::kNotFound, "other rules are in force"});
+  log_.fail_nth(1, {ErrorCode::kRefused, "other rules are in force"});
   EXPECT_EQ(approve().status, 200);
   generations_.add("pending");
-  for (std::size_t n = 1; n <= 5; ++n) log_.fail_nth(n, {ErrorCode::kNotFound, "again"});
+  for (std::size_t n = 1; n <= 5; ++n) log_.fail_nth(n, {ErrorCode::kRefused, "again"});
   EXPECT_EQ(decide("approve", R"({"sha256":"hash3"})", "root", "3").status, 409);
   log_.fail_nth(1, {ErrorCode::kUnavailable, "away"});
   EXPECT_EQ(decide("approve", R"({"sha256":"hash3"})", "root", "3").status, 503);
+}
+
+TEST_F(GenerationsApiTest, a_token_that_ends_meanwhile_decides_nothing) {
+  log_.fail_nth(1, {ErrorCode::kNotFound, "the token was revoked or has expired"});
+  EXPECT_EQ(approve().status, 401);
+  EXPECT_EQ(changes(), 0U);
 }
 
 TEST_F(GenerationsApiTest, every_officer_reads_and_that_is_recorded) {

@@ -68,7 +68,8 @@ http::ClientOptions client_options(const config::Upstream& upstream, int workers
           .pool_idle_max = upstream.pool_idle_max,
           .idle_connections_max = share_of(upstream.idle_connections, workers),
           .connections_max = share_of(upstream.connections, workers),
-          .guarded_connections_max = share_of(upstream.guarded_connections, workers)};
+          .guarded_connections_max = share_of(upstream.guarded_connections, workers),
+          .connections_per_address_max = share_of(upstream.connections_per_address, workers)};
 }
 
 // For a connection that is being made to fail, and an outcome to reach the database or the spool.

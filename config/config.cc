@@ -161,6 +161,15 @@ Status check_together(const Config& config) {
                      : invalid(config.where("proxy.limits.buffered_body_bytes"),
                                "must not be more than proxy.limits.buffered_bodies_bytes");
   }
+  if (config.upstream.connections < config.upstream.connections_per_address) {
+    const bool all_given = config.origins.contains("upstream.connections");
+    return all_given ? invalid(config.where("upstream.connections"),
+                               "must not be less than upstream.connections_per_address, which is " +
+                                   std::to_string(config.upstream.connections_per_address))
+                     : invalid(config.where("upstream.connections_per_address"),
+                               "must not be more than upstream.connections, which is " +
+                                   std::to_string(config.upstream.connections));
+  }
   Status proxy_checked = check_proxy(config);
   if (!proxy_checked.ok()) return proxy_checked;
   if (config.audit_log.append_timeout >= config.audit_log.lease) {

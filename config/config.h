@@ -102,6 +102,7 @@ struct Upstream {
   milliseconds idle_timeout{30'000};
   milliseconds pool_idle_max{20'000};
   int connections = 512;
+  int connections_per_address = 256;
   int guarded_connections = 128;
   int idle_connections = 256;
 };

@@ -185,6 +185,11 @@ void add_upstream(std::vector<Field>& table) {
       {"upstream.connections",
        CountKind{[](Config& c) -> auto& { return c.upstream.connections; }, 1, 100'000},
        "Connections to Graph at once that any call may use, shared out among the worker threads."},
+      {"upstream.connections_per_address",
+       CountKind{[](Config& c) -> auto& { return c.upstream.connections_per_address; }, 1, 100'000},
+       "Of those, and shared out like them, what one client address, or one IPv6 /64, may use at "
+       "once, so that slow clients leave some to others; further calls wait for connect_timeout at "
+       "most. trusted_proxies are not counted."},
       {"upstream.guarded_connections",
        CountKind{[](Config& c) -> auto& { return c.upstream.guarded_connections; }, 1, 100'000},
        "Further ones that only guarded calls, and Holdfast's questions about their callers, may "

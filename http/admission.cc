@@ -43,6 +43,7 @@ std::string peer_address(int descriptor) {
 }  // namespace
 
 std::string address_group(std::string_view text) {
+  if (text.find(':') == std::string_view::npos) return std::string(text);
   boost::system::error_code failed;
   const auto address = boost::asio::ip::make_address(text, failed);
   if (failed || !address.is_v6()) return std::string(text);

@@ -333,7 +333,7 @@ struct Attempt {
 
 Task<Attempt> try_once(ClientPool& pool, const Outgoing& outgoing, BodyPlan plan, Opening opening,
                        Pick pick) {
-  Result<Lease> lease = co_await pool.lease(outgoing.traffic, pick);
+  Result<Lease> lease = co_await pool.lease(outgoing.traffic, pick, outgoing.address);
   if (!lease.ok()) co_return Attempt{{Progress::kNothingSent, lease.error()}};
   // As late as can be: connecting takes time, and a process may be stopped meanwhile.
   if (outgoing.send_before && steady_now() >= *outgoing.send_before) {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -45,6 +46,8 @@ struct ClientOptions {
   // only guarded traffic may use, so that slow downloads never keep it waiting.
   std::size_t connections_max = 256;
   std::size_t guarded_connections_max = 64;
+  // Of connections_max, what requests of one Outgoing::address may have.
+  std::size_t connections_per_address_max = 128;
   std::size_t header_bytes_max = 64 * 1024;
   Metrics* metrics = nullptr;  // See ClientMetrics; outlives the client. Null: nobody asks.
 };
@@ -60,6 +63,9 @@ struct Outgoing {
   const RequestHead& head;
   Body* body = nullptr;  // nullptr or empty: none. Streamed with its length or chunked.
   Traffic traffic = Traffic::kOrdinary;
+  // Whose share of the connections it takes, where it is ordinary: an address_group(). Empty:
+  // nobody's.
+  std::string_view address{};
   std::optional<std::chrono::milliseconds> response_timeout{};  // Instead of the client's.
   std::optional<SteadyTime> send_before{};  // From then on no byte leaves any more: kTimeout.
   // From the answer's head to its end, for answers that must come whole; 0: only its parts matter.

@@ -15,7 +15,8 @@ struct ClientMetrics {
         over_response(metrics.refused_by("response_timeout")),
         over_idle(metrics.refused_by("idle_timeout")),
         over_answer(metrics.refused_by("guarded_answer_timeout")),
-        over_connections(metrics.refused_by("upstream_connections")) {}
+        over_connections(metrics.refused_by("upstream_connections")),
+        over_per_address(metrics.refused_by("upstream_connections_per_address")) {}
 
   Gauge& open;
   Counter& over_connect;
@@ -23,6 +24,7 @@ struct ClientMetrics {
   Counter& over_idle;
   Counter& over_answer;
   Counter& over_connections;  // No place was free in time.
+  Counter& over_per_address;  // None of those that one client address may have.
 };
 
 }  // namespace holdfast::http

@@ -24,20 +24,42 @@ Error closed_here() {
 }  // namespace
 
 struct ClientPool::Waiter {
-  Waiter(ClientPool& owner, Traffic traffic, SteadyTime deadline)
-      : pool(owner), queue(owner.queue_of(traffic)), timer(owner.executor_, deadline) {
-    place = queue.insert(queue.end(), this);
-  }
+  // In line for a connection.
+  Waiter(ClientPool& owner, Traffic wanted, SteadyTime deadline)
+      : pool(owner),
+        traffic(wanted),
+        queue(owner.queue_of(wanted)),
+        timer(owner.executor_, deadline),
+        place(queue.insert(queue.end(), this)) {}
+  // In line for a share.
+  Waiter(ClientPool& owner, AddressUses::value_type& address, SteadyTime deadline)
+      : pool(owner),
+        use(&address),
+        queue(address.second.waiting),
+        timer(owner.executor_, deadline),
+        place(queue.insert(queue.end(), this)) {}
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
   ~Waiter() {
     queue.erase(place);
-    pool.wake_next();
+    if (use != nullptr) {
+      pool.settle(*use);
+    } else {
+      pool.wake_next();
+    }
   }
+
+  bool has_turn() const {
+    if (queue.front() != this) return false;
+    return use != nullptr ? pool.has_room(use->second) : pool.has_room(traffic);
+  }
+
   ClientPool& pool;
-  std::list<Waiter*>& queue;
-  std::list<Waiter*>::iterator place;
+  const Traffic traffic = Traffic::kOrdinary;
+  AddressUses::value_type* const use = nullptr;
+  Queue& queue;
   boost::asio::steady_timer timer;
+  const Queue::iterator place;
 };
 
 ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions options)
@@ -72,10 +94,10 @@ ClientPool::ClientPool(boost::asio::any_io_executor executor, ClientOptions opti
   }
 }
 
-Task<Result<Lease>> ClientPool::lease(Traffic traffic, Pick pick) {
+Task<Result<Lease>> ClientPool::lease(Traffic traffic, Pick pick, std::string_view address) {
   if (!usable_.ok()) co_return usable_.error();
   const SteadyTime deadline = steady_now() + options_.connect_timeout;
-  Result<Lease> turn = co_await take_turn(traffic, deadline);
+  Result<Lease> turn = co_await take_turn(traffic, address, deadline);
   if (!turn.ok()) co_return turn.error();
   Lease lease = std::move(*turn);
   if (pick == Pick::kKept) lease.connection_ = take_idle(traffic);
@@ -97,22 +119,73 @@ Task<Result<Lease>> ClientPool::lease(Traffic traffic, Pick pick) {
 }
 
 // A lease without a connection: the right to have one.
-Task<Result<Lease>> ClientPool::take_turn(Traffic traffic, SteadyTime deadline) {
+Task<Result<Lease>> ClientPool::take_turn(Traffic traffic, std::string_view address,
+                                          SteadyTime deadline) {
   if (closed_) co_return closed_here();
-  if (queue_of(traffic).empty() && has_room(traffic)) co_return Lease(shared_from_this(), traffic);
-  Waiter waiter(*this, traffic, deadline);
-  while (waiter.queue.front() != &waiter || !has_room(traffic)) {
-    co_await waiter.timer.async_wait(kAwait);
-    if (closed_) co_return closed_here();
-    if (steady_now() >= deadline) {
-      metrics_.over_connections.add();
-      co_return Error{ErrorCode::kLimit, origin_.authority + ": no connection free in time"};
+  Share share;
+  if (traffic == Traffic::kOrdinary && !address.empty()) {
+    AddressUses::value_type& use = *by_address_.try_emplace(std::string(address)).first;
+    if (use.second.waiting.empty() && has_room(use.second)) {
+      share = take_share(use);
+    } else {
+      Result<Share> waited = co_await wait_for_share(use, deadline);
+      if (!waited.ok()) co_return waited.error();
+      share = *std::move(waited);
     }
   }
-  co_return Lease(shared_from_this(), traffic);
+  if (queue_of(traffic).empty() && has_room(traffic)) {
+    co_return Lease(shared_from_this(), traffic, std::move(share));
+  }
+  Waiter waiter(*this, traffic, deadline);
+  const Status turn = co_await wait_for_turn(waiter);
+  if (!turn.ok()) co_return turn.error();
+  co_return Lease(shared_from_this(), traffic, std::move(share));
 }
 
-std::list<ClientPool::Waiter*>& ClientPool::queue_of(Traffic traffic) {
+Task<Result<ClientPool::Share>> ClientPool::wait_for_share(AddressUses::value_type& use,
+                                                           SteadyTime deadline) {
+  Waiter waiter(*this, use, deadline);
+  const Status turn = co_await wait_for_turn(waiter);
+  if (!turn.ok()) co_return turn.error();
+  co_return take_share(use);
+}
+
+Task<Status> ClientPool::wait_for_turn(Waiter& waiter) {
+  while (!waiter.has_turn()) {
+    co_await waiter.timer.async_wait(kAwait);
+    if (closed_) co_return closed_here();
+    if (steady_now() < waiter.timer.expiry()) continue;
+    Error late{ErrorCode::kLimit, origin_.authority + ": no connection free in time"};
+    if (waiter.use != nullptr) {
+      late.message += " of those that one address may have (upstream.connections_per_address)";
+    }
+    (waiter.use != nullptr ? metrics_.over_per_address : metrics_.over_connections).add();
+    co_return late;
+  }
+  co_return Status();
+}
+
+ClientPool::Share ClientPool::take_share(AddressUses::value_type& use) {
+  ++use.second.shares;
+  return Share(&use, GiveBack{this});
+}
+
+void ClientPool::give_back(AddressUses::value_type& use) {
+  --use.second.shares;
+  settle(use);
+}
+
+// Wakes the next one in turn, and forgets an address that is gone.
+void ClientPool::settle(AddressUses::value_type& use) {
+  const Queue& waiting = use.second.waiting;
+  if (waiting.empty() && use.second.shares == 0) {
+    by_address_.erase(by_address_.find(use.first));
+  } else if (!waiting.empty() && has_room(use.second)) {
+    waiting.front()->timer.cancel();
+  }
+}
+
+ClientPool::Queue& ClientPool::queue_of(Traffic traffic) {
   return traffic == Traffic::kGuarded ? guarded_waiting_ : ordinary_waiting_;
 }
 
@@ -123,10 +196,14 @@ bool ClientPool::has_room(Traffic traffic) const {
   return any_room && guarded_waiting_.empty() && ordinary_in_use_ < options_.connections_max;
 }
 
+bool ClientPool::has_room(const AddressUse& use) const {
+  return use.shares < options_.connections_per_address_max;
+}
+
 // Each who is served wakes the next one in turn.
 void ClientPool::wake_next() {
   for (const Traffic traffic : {Traffic::kGuarded, Traffic::kOrdinary}) {
-    const std::list<Waiter*>& queue = queue_of(traffic);
+    const Queue& queue = queue_of(traffic);
     if (queue.empty() || !has_room(traffic)) continue;
     queue.front()->timer.cancel();
     return;
@@ -215,12 +292,16 @@ void ClientPool::close() {
 void ClientPool::abandon() {
   close();
   for (UpstreamConnection& connection : leased_) connection.stream->interrupt();
-  for (Waiter* const waiter : guarded_waiting_) waiter->timer.cancel();
-  for (Waiter* const waiter : ordinary_waiting_) waiter->timer.cancel();
+  const auto wake_all = [](const Queue& queue) {
+    for (Waiter* const waiter : queue) waiter->timer.cancel();
+  };
+  wake_all(guarded_waiting_);
+  wake_all(ordinary_waiting_);
+  for (const auto& [address, use] : by_address_) wake_all(use.waiting);
 }
 
-Lease::Lease(std::shared_ptr<ClientPool> pool, Traffic traffic)
-    : pool_(std::move(pool)), traffic_(traffic) {
+Lease::Lease(std::shared_ptr<ClientPool> pool, Traffic traffic, ClientPool::Share share)
+    : pool_(std::move(pool)), traffic_(traffic), share_(std::move(share)) {
   ++count();
 }
 
@@ -241,6 +322,7 @@ void Lease::give_back() {
 void Lease::release() {
   connection_.reset();
   --count();
+  share_.reset();
   std::exchange(pool_, nullptr)->wake_next();
 }
 

@@ -12,6 +12,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "http/client.h"
@@ -52,8 +55,9 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
  public:
   ClientPool(boost::asio::any_io_executor executor, ClientOptions options);
 
-  // kLimit: none was free in time; otherwise why no connection could be made. Nothing was sent.
-  Task<Result<Lease>> lease(Traffic traffic, Pick pick);
+  // kLimit: none was free in time, or none of the share of `address`, see Outgoing; otherwise why
+  // no connection could be made. Nothing was sent.
+  Task<Result<Lease>> lease(Traffic traffic, Pick pick, std::string_view address = {});
 
   // The client is gone: nothing is kept for later.
   void close();
@@ -74,16 +78,40 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   const ClientOptions& options() const { return options_; }
   const Origin& origin() const { return origin_; }
   const ClientMetrics& metrics() const { return metrics_; }
+  // Of how many clients' addresses something is known: those that use the pool now.
+  std::size_t addresses() const { return by_address_.size(); }
   // For one read, and not over a co_await.
   std::vector<char>& received() { return received_; }
 
  private:
   friend class Lease;
   struct Waiter;
+  // First come, first served; who is woken stays at the front until it has what it waits for.
+  using Queue = std::list<Waiter*>;
 
-  Task<Result<Lease>> take_turn(Traffic traffic, SteadyTime deadline);
-  std::list<Waiter*>& queue_of(Traffic traffic);
+  // What one address has of the ordinary connections. Who has no share waits in a queue of the
+  // address's own, and so in nobody's way; who has one is in line for a connection, or has it.
+  struct AddressUse {
+    std::size_t shares = 0;
+    Queue waiting{};
+  };
+  using AddressUses = std::unordered_map<std::string, AddressUse>;
+  struct GiveBack {
+    ClientPool* pool;
+    void operator()(AddressUses::value_type* use) const { pool->give_back(*use); }
+  };
+  // Of an address's; null: nobody's.
+  using Share = std::unique_ptr<AddressUses::value_type, GiveBack>;
+
+  Task<Result<Lease>> take_turn(Traffic traffic, std::string_view address, SteadyTime deadline);
+  Task<Result<Share>> wait_for_share(AddressUses::value_type& use, SteadyTime deadline);
+  Share take_share(AddressUses::value_type& use);
+  Task<Status> wait_for_turn(Waiter& waiter);
+  void give_back(AddressUses::value_type& use);
+  void settle(AddressUses::value_type& use);
+  Queue& queue_of(Traffic traffic);
   bool has_room(Traffic traffic) const;
+  bool has_room(const AddressUse& use) const;
   void wake_next();
   std::unique_ptr<UpstreamConnection> take_idle(Traffic traffic);
   void make_room();
@@ -113,9 +141,9 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   std::size_t guarded_in_use_ = 0;
   boost::intrusive::list<UpstreamConnection, boost::intrusive::constant_time_size<false>> leased_;
   std::deque<std::unique_ptr<UpstreamConnection>> idle_;  // The youngest at the back.
-  // First come, first served; who is woken stays at the front until it has what it waits for.
-  std::list<Waiter*> ordinary_waiting_;
-  std::list<Waiter*> guarded_waiting_;
+  Queue ordinary_waiting_;
+  Queue guarded_waiting_;
+  AddressUses by_address_;  // Without those that have nothing and wait for nothing.
 };
 
 // The right to use one connection. What is not given back is closed.
@@ -139,12 +167,13 @@ class Lease {
  private:
   friend class ClientPool;
   // Counts from here on.
-  Lease(std::shared_ptr<ClientPool> pool, Traffic traffic);
+  Lease(std::shared_ptr<ClientPool> pool, Traffic traffic, ClientPool::Share share);
   std::size_t& count() const;
   void release();
 
   std::shared_ptr<ClientPool> pool_;  // Null once given back.
   Traffic traffic_;
+  ClientPool::Share share_;
   std::unique_ptr<UpstreamConnection> connection_;
   bool reused_ = false;
   SteadyTime::duration idle_{};

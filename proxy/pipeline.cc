@@ -315,7 +315,8 @@ Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Con
   const std::unique_ptr<http::Body> content =
       call.content ? http::string_body(*call.content) : nullptr;
   WatchedBody body(content ? *content : *call.request.body);
-  http::SendResult sent = co_await upstream_->pass(head, &body);
+  const std::string address = share_group(call.source_ip, parts_.trusted_proxies);
+  http::SendResult sent = co_await upstream_->pass(head, &body, address);
   if (sent.response.ok()) {
     strip_connection_fields(*sent.response);
     if (origins) keep_links_inside(*sent.response, head.method, *origins, content_kind);

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "http/admission.h"
+
 namespace holdfast::proxy {
 namespace {
 
@@ -66,6 +68,11 @@ std::string source_address(const http::Peer& peer, const http::Headers& headers,
     source = address_of(take_last(hops));
   }
   return source;
+}
+
+std::string share_group(std::string_view source, const std::vector<approval::Network>& trusted) {
+  const bool is_shared = !trusted.empty() && approval::is_in_any(source, trusted);
+  return is_shared ? std::string() : http::address_group(source);
 }
 
 bool is_for_operators(const http::Request& request, std::string_view source,

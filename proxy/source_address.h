@@ -20,6 +20,11 @@ namespace holdfast::proxy {
 std::string source_address(const http::Peer& peer, const http::Headers& headers,
                            const std::vector<approval::Network>& trusted);
 
+// Whose share a call from `source`, its source_address(), takes of what clients share out among
+// them: the address, or the /64 of an IPv6 one. Empty, nobody's, where that is a load balancer or
+// not known: many clients come from there.
+std::string share_group(std::string_view source, const std::vector<approval::Network>& trusted);
+
 // Whether what is for operators only may be answered to a request from `source`, its
 // source_address(): one in `allowed`, whose way here is known. Behind a balancer that is not
 // trusted, every client seems to come from the balancer.

@@ -59,8 +59,9 @@ Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
   co_return ForwardResult{.result = result, .response = std::move(response), .reason = {}};
 }
 
-Task<http::SendResult> GraphUpstream::pass(const http::RequestHead& head, http::Body* body) {
-  return client_.send({.head = head, .body = body});
+Task<http::SendResult> GraphUpstream::pass(const http::RequestHead& head, http::Body* body,
+                                           std::string_view address) {
+  return client_.send({.head = head, .body = body, .address = address});
 }
 
 }  // namespace holdfast::proxy

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "audit/audit_log.h"
 #include "base/task.h"
@@ -31,8 +32,10 @@ class Upstream {
   // failure is kUnknown.
   virtual Task<ForwardResult> forward(audit::Receipt receipt) = 0;
 
-  // Passes a request on that is not guarded; its body streams. See http::SendResult.
-  virtual Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) = 0;
+  // Passes a request on that is not guarded; its body streams. `address` is whose share of the
+  // connections it takes, see http::Outgoing. See http::SendResult.
+  virtual Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body,
+                                      std::string_view address) = 0;
 };
 
 // kExecuted for 2xx; kRefused for 4xx other than 408; kUnknown for the rest: after a redirect, a
@@ -47,7 +50,8 @@ class GraphUpstream final : public Upstream {
       : client_(client), answer_timeout_(answer_timeout) {}
 
   Task<ForwardResult> forward(audit::Receipt receipt) override;
-  Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override;
+  Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body,
+                              std::string_view address) override;
 
  private:
   Task<ForwardResult> send_once(audit::Receipt receipt);

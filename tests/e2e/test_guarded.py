@@ -126,6 +126,7 @@ class GuardedCalls(StackCase):
 
 class Reserve(StackCase):
     options = {"config": {"proxy.threads": 1, "upstream.connections": 2,
+                          "upstream.connections_per_address": 2,
                           "upstream.guarded_connections": 1}}
 
     def test_slow_downloads_do_not_keep_guarded_calls_waiting(self):

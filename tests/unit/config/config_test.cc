@@ -233,6 +233,17 @@ INSTANTIATE_TEST_SUITE_P(
                  "egress_credentials_file"},
         FileCase{"egress_credentials_for_nobody", "upstream: {egress_credentials_file: a}\n",
                  ":1: upstream.egress_credentials_file: not used without upstream.egress_proxy"},
+        FileCase{"more_for_one_address_than_there_are",
+                 "upstream:\n  connections: 100\n  connections_per_address: 101\n",
+                 ":2: upstream.connections: must not be less than "
+                 "upstream.connections_per_address, which is 101"},
+        FileCase{"fewer_than_for_one_address", "upstream: {connections: 255}\n",
+                 ":1: upstream.connections: must not be less than "
+                 "upstream.connections_per_address, which is 256"},
+        FileCase{"more_for_one_address_than_by_default",
+                 "upstream: {connections_per_address: 513}\n",
+                 ":1: upstream.connections_per_address: must not be more than "
+                 "upstream.connections, which is 512"},
         FileCase{"append_outlives_lease", "audit_log:\n  append_timeout: 15s\n",
                  ":2: audit_log.append_timeout: must be shorter than audit_log.lease"},
         FileCase{"lease_below_append", "audit_log: {lease: 4s}\n",

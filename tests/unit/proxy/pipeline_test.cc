@@ -90,8 +90,10 @@ class FakeUpstream final : public Upstream {
     co_return result;
   }
 
-  Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body) override {
+  Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body,
+                              std::string_view address) override {
     passed.push_back(head);
+    passed_for.emplace_back(address);
     if (body != nullptr) {
       const Result<std::string> content = co_await http::read_all(*body, 1'000'000);
       if (content.ok()) passed_content.push_back(*content);
@@ -107,6 +109,7 @@ class FakeUpstream final : public Upstream {
   std::vector<audit::OutboundRequest> forwarded;
   std::vector<std::size_t> entries_before_forward;
   std::vector<http::RequestHead> passed;
+  std::vector<std::string> passed_for;
   std::vector<std::string> passed_content;
   CallResult next_result = CallResult::kUnknown;
   int next_status = 204;
@@ -178,6 +181,7 @@ class PipelineTest : public ::testing::Test {
                       .metrics = metrics_,
                       .clock = clock_,
                       .draining = draining_,
+                      .trusted_proxies = {*approval::parse_network("10.0.0.0/8")},
                       .metrics_from = {*approval::parse_network("198.51.100.0/24")},
                       .buffered_body_bytes_max = 1000,
                       .audit_url = "https://audit.example",
@@ -1230,6 +1234,18 @@ TEST_F(PipelineTest, BodiesInMemoryAreBoundedTogether) {
   EXPECT_EQ(metrics_.refused_by("buffered_bodies_bytes").value(), 1u);
   EXPECT_EQ(send("POST", "/v1.0/$batch", json_type, batch).status, 200);
   EXPECT_EQ(buffered_bodies_.used(), 0u);
+}
+
+TEST_F(PipelineTest, WhatIsPassedThroughTakesTheShareOfItsClient) {
+  send("GET", "/v1.0/me");
+  peer_address_ = "2001:db8:1:2:3::4";
+  send("GET", "/v1.0/me");
+  peer_address_ = "10.0.0.1";
+  send("GET", "/v1.0/me", {{"X-Forwarded-For", "203.0.113.7"}});
+  send("GET", "/v1.0/me");  // Of a balancer that names nobody.
+  send("GET", "/v1.0/me", {{"X-Forwarded-For", "unknown"}});
+  EXPECT_EQ(upstream_->passed_for,
+            (std::vector<std::string>{"192.0.2.1", "2001:db8:1:2::/64", "203.0.113.7", "", ""}));
 }
 
 TEST_F(PipelineTest, TokensGraphTurnsDownAreTriedOnlySoOften) {

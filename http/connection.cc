@@ -24,6 +24,22 @@ HeadLimits head_limits(const ServerOptions& options) {
   return {options.header_bytes_max, options.header_count_max, options.target_bytes_max};
 }
 
+// In a gauge while it lives.
+class Counted {
+ public:
+  Counted(Gauge& gauge, std::size_t count)
+      : gauge_(gauge), count_(static_cast<std::int64_t>(count)) {
+    gauge_.add(count_);
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { gauge_.add(-count_); }
+
+ private:
+  Gauge& gauge_;
+  const std::int64_t count_;
+};
+
 }  // namespace
 
 const std::string& ConnectionHost::date() {
@@ -302,11 +318,21 @@ Task<Connection::Next> Connection::respond_with_stream(Response response, BodyPl
 }
 
 Task<Status> Connection::send(std::string_view bytes) {
-  Status sent = co_await stream_->write_all(bytes, answer_pace_);
-  if (!sent.ok() && sent.error().code == ErrorCode::kTimeout) {
-    (answer_pace_.too_slow_on_average() ? host_.server.over_rate : host_.server.over_write).add();
+  for (;;) {
+    const IoStep step = stream_->write_now(bytes, answer_pace_);
+    if (step.state == IoState::kDone) co_return Status();
+    if (step.state == IoState::kFailed || step.state == IoState::kEnd) {
+      co_return Error{ErrorCode::kUnavailable, stream_->failure()};
+    }
+    host_.server.answer_waits.add();
+    const Counted queued(host_.server.queued_bytes, stream_->unsent_bytes());
+    Status ready = co_await stream_->wait(step.state, answer_pace_);
+    if (ready.ok()) continue;
+    if (ready.error().code == ErrorCode::kTimeout) {
+      (answer_pace_.too_slow_on_average() ? host_.server.over_rate : host_.server.over_write).add();
+    }
+    co_return ready;
   }
-  co_return sent;
 }
 
 // Reads on for a while after the last answer, so that what the client is still sending does not

@@ -29,6 +29,12 @@ class ServerState {
   Metrics unseen_metrics_;
 
  public:
+  Counter& answer_waits = metrics().counter("holdfast_answer_waits_total",
+                                            "Times that an answer waited for its client.");
+  Gauge& queued_bytes = metrics().gauge(
+      "holdfast_queued_answer_bytes",
+      "What the system had not sent of answers that wait for their clients, as each began to.");
+
   // By name in the configuration.
   Counter& over_handshake = metrics().refused_by("handshake");
   Counter& over_header = metrics().refused_by("header");

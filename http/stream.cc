@@ -1,5 +1,7 @@
 #include "http/stream.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -162,20 +164,31 @@ Task<Result<std::size_t>> Stream::read_some(std::span<char> buffer, Pace& pace) 
 }
 
 Task<Status> Stream::write_all(std::string_view bytes, Pace& pace) {
-  while (!bytes.empty()) {
-    const IoStep step = try_write(bytes);
-    pace.moved(step.bytes);
-    if (step.state == IoState::kDone) {
-      bytes.remove_prefix(step.bytes);
-      continue;
-    }
+  for (;;) {
+    const IoStep step = write_now(bytes, pace);
+    if (step.state == IoState::kDone) co_return Status();
     if (step.state == IoState::kFailed || step.state == IoState::kEnd) {
       co_return Error{ErrorCode::kUnavailable, failure_};
     }
     Status ready = co_await wait(step.state, pace);
     if (!ready.ok()) co_return ready;
   }
-  co_return Status();
+}
+
+IoStep Stream::write_now(std::string_view& bytes, Pace& pace) {
+  while (!bytes.empty()) {
+    const IoStep step = try_write(bytes);
+    pace.moved(step.bytes);
+    if (step.state != IoState::kDone) return step;
+    bytes.remove_prefix(step.bytes);
+  }
+  return {IoState::kDone, 0};
+}
+
+std::size_t Stream::unsent_bytes() {
+  int bytes = 0;
+  if (::ioctl(socket_.native_handle(), SIOCOUTQNSD, &bytes) != 0) return 0;
+  return static_cast<std::size_t>(bytes);
 }
 
 void Stream::wake() {

@@ -60,6 +60,10 @@ class Stream {
   // The same, as long as `pace` allows.
   Task<Result<std::size_t>> read_some(std::span<char> buffer, Pace& pace);
   Task<Status> write_all(std::string_view bytes, Pace& pace);
+  // Writes what can be written without waiting, and leaves the rest in `bytes`: none with kDone.
+  IoStep write_now(std::string_view& bytes, Pace& pace);
+  // Of what was written, the bytes that the system holds and has not sent.
+  std::size_t unsent_bytes();
   // As many bytes from below TLS, where it has not begun: what a load balancer put in front of it.
   // `deadline` as above.
   Task<Status> read_in_front(std::span<char> buffer, const SteadyTime& deadline);

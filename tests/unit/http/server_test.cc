@@ -698,6 +698,13 @@ TEST_F(ServerTest, KeepsLittleOfAnAnswerThatIsNotTaken) {
     produced = now;
   }
   EXPECT_LT(produced, raw.receive_room() + 512 * 1024);
+  Gauge& queued = metrics_.gauge("holdfast_queued_answer_bytes", "");
+  EXPECT_GE(queued.value(), 32 * 1024);
+  EXPECT_LT(queued.value(), 512 * 1024);
+  EXPECT_GE(metrics_.counter("holdfast_answer_waits_total", "").value(), 1u);
+  raw.reset();
+  EXPECT_TRUE(server_->drain(60s));
+  EXPECT_EQ(queued.value(), 0) << "nobody waits for a client that is gone";
 }
 
 TEST_F(ServerTest, CountsWhatItCutsOff) {

@@ -1258,6 +1258,13 @@ TEST_F(PipelineTest, TokensGraphTurnsDownAreTriedOnlySoOften) {
   EXPECT_EQ(response.headers.count("Retry-After"), 0U);
   EXPECT_EQ(graph_->asked().size(), asked);
   EXPECT_EQ(metrics_.refused_by("failed_probes_per_address").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("failed_probes").value(), 0u);
+  // One more in all.
+  peer_address_ = "192.0.2.2";
+  EXPECT_EQ(purge().status, 401);
+  EXPECT_EQ(purge().status, 403);
+  EXPECT_EQ(metrics_.refused_by("failed_probes_per_address").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("failed_probes").value(), 1u);
   clock_.advance(std::chrono::minutes(1));
   EXPECT_EQ(purge().status, 401);
 }

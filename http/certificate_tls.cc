@@ -13,8 +13,6 @@
 namespace holdfast::http {
 namespace {
 
-// An authority's certificates are believed, but they need not fill a record.
-constexpr int kNamesMax = 16;
 constexpr std::size_t kNameBytesMax = 256;
 
 using Bio = std::unique_ptr<BIO, FreeWith<BIO_free_all>>;
@@ -59,7 +57,7 @@ std::vector<std::string> names_of(const X509* certificate) {
   const Names names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   const int count = names ? sk_GENERAL_NAME_num(names.get()) : 0;
-  for (int i = 0; i < count && i < kNamesMax; ++i) {
+  for (int i = 0; i < count; ++i) {
     std::string text = name_text(sk_GENERAL_NAME_value(names.get(), i));
     if (!text.empty()) texts.push_back(std::move(text));
   }

@@ -19,6 +19,8 @@ using nlohmann::json;
 
 constexpr std::size_t kHeaderTextBytesMax = 256;
 constexpr std::size_t kReasonBytesMax = 512;
+// An authority's certificates are believed, but they need not fill a record.
+constexpr std::size_t kCertificateNamesMax = 16;
 constexpr std::size_t kNamesBytesMax = 8 * 1024;  // An entry has room for several of these.
 
 std::vector<std::string> as_texts(const std::vector<std::string>& texts) {
@@ -75,8 +77,10 @@ std::string target_for_record(const std::string& target) {
 }
 
 std::string certificate_content(const http::ClientCertificate& certificate) {
+  std::vector<std::string> names = as_texts(certificate.names);
+  if (names.size() > kCertificateNamesMax) names.resize(kCertificateNamesMax);
   CanonicalObject content;
-  if (!certificate.names.empty()) content.texts("names", as_texts(certificate.names));
+  if (!names.empty()) content.texts("names", names);
   content.text("sha256", certificate.sha256);
   add_if_present(content, "subject", certificate.subject);
   return std::move(content).take();

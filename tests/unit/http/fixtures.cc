@@ -205,6 +205,15 @@ const Certificate& certificate_for_clients() {
   return made;
 }
 
+const Certificate& certificate_of_many() {
+  static const Certificate made = [] {
+    std::string names = "DNS:host0.example";
+    for (int i = 1; i < 40; ++i) names += ",DNS:host" + std::to_string(i) + ".example";
+    return make_certificate("many", names);
+  }();
+  return made;
+}
+
 const Certificate& expired_certificate() {
   static const Certificate made = [] {
     Certificate again = make_certificate("expired", "DNS:localhost,IP:127.0.0.1");

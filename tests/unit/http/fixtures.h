@@ -109,6 +109,7 @@ struct Certificate {
 const Certificate& certificate_for_loopback();  // 127.0.0.1 and localhost.
 const Certificate& certificate_for_others();    // other.example.
 const Certificate& certificate_for_clients();   // Names of every kind.
+const Certificate& certificate_of_many();       // host0.example to host39.example.
 const Certificate& expired_certificate();       // 127.0.0.1 and localhost, until yesterday.
 
 }  // namespace holdfast::http::test

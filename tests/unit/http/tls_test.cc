@@ -151,6 +151,17 @@ TEST_P(TlsServer, HandsOverTheCertificateThatItVerified) {
   EXPECT_EQ(stranger.get(), "");
 }
 
+// Which app a certificate is for must not depend on the order of its names.
+TEST_P(TlsServer, HandsOverEveryName) {
+  const Certificate& own = certificate_of_many();
+  start({.client_certificates = ClientCertificates::kRequired,
+         .client_ca_file = own.certificate_file});
+  TlsClient client(server_->port(), attempt(nullptr, &own));
+  const std::string answer = client.get();
+  EXPECT_NE(answer.find(" CN=many|DNS:host0.example|"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("|DNS:host39.example|"), std::string::npos) << answer;
+}
+
 TEST_P(TlsServer, ServesNobodyWithoutACertificateWhereOneIsRequired) {
   const Certificate& own = certificate_for_clients();
   start({.client_certificates = ClientCertificates::kRequired,

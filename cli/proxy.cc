@@ -28,6 +28,17 @@ http::ClientCertificates client_certificates(config::ClientCertificates mode) {
   return http::ClientCertificates::kRequired;
 }
 
+// nullopt: callers are known by their tokens.
+std::optional<identity::CertificateApps> certificate_apps(const config::Identity& identity) {
+  if (identity.mode != config::IdentityMode::kMtls) return std::nullopt;
+  std::vector<identity::CertificateApps::Entry> entries;
+  entries.reserve(identity.certificates.size());
+  for (const config::CertificateApp& app : identity.certificates) {
+    entries.push_back({.name = app.name, .tenant_id = app.tenant_id, .app_id = app.app_id});
+  }
+  return identity::CertificateApps(std::move(entries));
+}
+
 http::ServerOptions server_options(const config::Proxy& proxy) {
   return {
       .address = proxy.listen.host,
@@ -90,6 +101,7 @@ proxy::ServiceOptions service_options(const config::Config& config) {
           .buffered_body_bytes_max = limits.buffered_body_bytes,
           .buffered_bodies_bytes_max = limits.buffered_bodies_bytes,
           .guarded_answer_timeout = config.upstream.guarded_answer_timeout,
+          .certificates = certificate_apps(identity),
           .probe_rates = {.failed_per_minute_and_address = identity.failed_probes_per_address,
                           .failed_per_minute = identity.failed_probes},
           .probe_timeout = identity.probe_timeout,

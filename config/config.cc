@@ -144,6 +144,23 @@ Status check_proxy(const Config& config) {
   return {};
 }
 
+// Who is calling is either a certificate's word or a token's.
+Status check_identity(const Config& config) {
+  const Identity& identity = config.identity;
+  if (identity.mode != IdentityMode::kMtls) {
+    if (identity.certificates.empty()) return {};
+    return invalid(config.where("identity.certificates"), "not used unless identity.mode is mtls");
+  }
+  const std::string place = config.where("identity.mode");
+  if (config.proxy.tls.client_certificates != ClientCertificates::kRequired) {
+    return invalid(place, "mtls needs proxy.tls.client_certificates: required");
+  }
+  if (identity.certificates.empty()) {
+    return invalid(place, "mtls needs identity.certificates: which name stands for which app");
+  }
+  return {};
+}
+
 Status check_together(const Config& config) {
   for (const auto& [certificate, key] :
        {std::pair{"proxy.tls.certificate_file", "proxy.tls.key_file"},
@@ -170,8 +187,9 @@ Status check_together(const Config& config) {
                                "must not be more than upstream.connections, which is " +
                                    std::to_string(config.upstream.connections));
   }
-  Status proxy_checked = check_proxy(config);
-  if (!proxy_checked.ok()) return proxy_checked;
+  for (const Status& status : {check_proxy(config), check_identity(config)}) {
+    if (!status.ok()) return status;
+  }
   if (config.audit_log.append_timeout >= config.audit_log.lease) {
     const bool timeout_given = config.origins.contains("audit_log.append_timeout");
     return timeout_given ? invalid(config.where("audit_log.append_timeout"),

@@ -107,10 +107,18 @@ struct Upstream {
   int idle_connections = 256;
 };
 
-enum class IdentityMode { kPassthrough };
+enum class IdentityMode { kPassthrough, kMtls };
+
+// A name in client certificates and the app it stands for.
+struct CertificateApp {
+  std::string name;       // DNS:… in lower case, or URI:…
+  std::string tenant_id;  // Both in lower case.
+  std::string app_id;
+};
 
 struct Identity {
   IdentityMode mode = IdentityMode::kPassthrough;
+  std::vector<CertificateApp> certificates;  // Each name once.
   milliseconds probe_timeout{10'000};
   int failed_probes_per_address = 300;
   int failed_probes = 3'000;

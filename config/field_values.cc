@@ -141,6 +141,27 @@ Status set(const HoldListKind& kind, Config& config, const json& value) {
   return {};
 }
 
+Status set(const CertificateListKind& kind, Config& config, const json& value) {
+  const std::string wanted =
+      "be a list of names and apps such as [DNS:billing.contoso.com TENANT/APP]";
+  if (!value.is_array()) return must(wanted);
+  std::vector<CertificateApp> apps;
+  for (const json& element : value) {
+    const std::string* text = text_of(element);
+    std::optional<CertificateApp> app =
+        text == nullptr ? std::nullopt : parse_certificate_app(*text);
+    if (!app) {
+      return must(wanted + ", of DNS: or URI: names without wildcards; not one: " + element.dump());
+    }
+    if (std::ranges::find(apps, app->name, &CertificateApp::name) != apps.end()) {
+      return must("name each name once; twice: " + app->name);
+    }
+    apps.push_back(*std::move(app));
+  }
+  kind.at(config) = std::move(apps);
+  return {};
+}
+
 Status set(const CountKind& kind, Config& config, const json& value) {
   if (!value.is_number_integer() || value.get<std::int64_t>() < kind.min ||
       value.get<std::int64_t>() > kind.max) {
@@ -220,7 +241,8 @@ Status set_text(const Field& field, Config& config, const std::string& text) {
     if (text == "true" || text == "false") value = text == "true";
   } else if (std::holds_alternative<CidrListKind>(field.kind) ||
              std::holds_alternative<FileListKind>(field.kind) ||
-             std::holds_alternative<HoldListKind>(field.kind)) {
+             std::holds_alternative<HoldListKind>(field.kind) ||
+             std::holds_alternative<CertificateListKind>(field.kind)) {
     value = json::array();
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
       const std::size_t end = std::min(text.find(',', begin), text.size());
@@ -235,6 +257,13 @@ json get_value(const Field& field, Config config) {
   return std::visit(
       Overloaded{
           [&](const EndpointKind& kind) -> json { return endpoint_text(kind.at(config)); },
+          [&](const CertificateListKind& kind) -> json {
+            json texts = json::array();
+            for (const CertificateApp& app : kind.at(config)) {
+              texts.push_back(certificate_app_text(app));
+            }
+            return texts;
+          },
           [&](const CountKind& kind) -> json { return kind.at(config); },
           [&](const BytesKind& kind) -> json { return bytes_text(kind.at(config)); },
           [&](const DurationKind& kind) -> json { return duration_text(kind.at(config)); },
@@ -261,6 +290,11 @@ ordered_json value_schema(const Field& field) {
           [](const HoldListKind&) {
             return ordered_json{{"type", "array"},
                                 {"items", text_schema("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?$")}};
+          },
+          [](const CertificateListKind&) {
+            return ordered_json{{"type", "array"},
+                                {"items", text_schema("^(DNS|URI):[^ ]+ [0-9A-Fa-f-]{36}/"
+                                                      "[0-9A-Fa-f-]{36}$")}};
           },
           [](const FileListKind&) {
             return ordered_json{{"type", "array"},

@@ -200,10 +200,11 @@ void add_upstream(std::vector<Field>& table) {
       {"identity.mode",
        ChoiceKind{[](const Config& c) { return static_cast<int>(c.identity.mode); },
                   [](Config& c, int i) { c.identity.mode = static_cast<IdentityMode>(i); },
-                  {"passthrough"},
-                  {"own_audience", "mtls"}},
+                  {"passthrough", "mtls"},
+                  {"own_audience"}},
        "passthrough: the client's Graph token travels on, and its claims count once Graph has "
-       "answered a probe with it."},
+       "answered a probe with it. mtls: the token travels on, and the caller is the app that its "
+       "client certificate stands for; needs proxy.tls.client_certificates: required."},
       {"identity.probe_timeout",
        DurationKind{[](Config& c) -> auto& { return c.identity.probe_timeout; }, 1ms, 10min},
        "How long that probe may take."},
@@ -218,6 +219,11 @@ void add_upstream(std::vector<Field>& table) {
       {"identity.mailbox_cache",
        DurationKind{[](Config& c) -> auto& { return c.identity.mailbox_cache; }, 0ms, 10min},
        "How long the names of a mailbox are remembered."},
+      {"identity.certificates",
+       CertificateListKind{[](Config& c) -> auto& { return c.identity.certificates; }},
+       "For mtls: which alternative name of a certificate stands for which app, by the ids of its "
+       "tenant and itself, such as [DNS:billing.contoso.com TENANT/APP, "
+       "URI:spiffe://contoso.com/billing TENANT/APP]. Names are matched whole."},
   };
   table.insert(table.end(), rows.begin(), rows.end());
 }

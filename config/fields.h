@@ -55,6 +55,10 @@ struct CidrListKind {
 struct HoldListKind {
   std::vector<std::string>& (*at)(Config&);
 };
+// Client certificates' names and their apps: NAME TENANT/APP.
+struct CertificateListKind {
+  std::vector<CertificateApp>& (*at)(Config&);
+};
 struct CountKind {
   int& (*at)(Config&);
   int min;
@@ -85,7 +89,7 @@ struct ChoiceKind {
 using Kind =
     std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind, DatabaseUrlKind,
                  UrlKind, OriginKind, HttpProxyKind, EndpointKind, CidrListKind, HoldListKind,
-                 CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
+                 CertificateListKind, CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
 
 struct Field {
   std::string path;

@@ -7,6 +7,9 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/encoding.h"
+#include "base/uuid.h"
+
 namespace holdfast::config {
 namespace {
 
@@ -65,6 +68,32 @@ std::string with_unit(std::int64_t value, const std::array<Unit, kCount>& units)
 bool is_address(int family, std::string_view text) {
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
   return inet_pton(family, std::string(text).c_str(), bytes.data()) == 1;
+}
+
+constexpr std::string_view kLettersAndDigits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+// Longer names of certificates are not read, see http/certificate_tls.cc.
+constexpr std::size_t kCertificateNameBytesMax = 256;
+
+bool holds_only(std::string_view text, std::string_view others) {
+  return std::ranges::all_of(text, [&](char c) {
+    return kLettersAndDigits.find(c) != std::string_view::npos ||
+           others.find(c) != std::string_view::npos;
+  });
+}
+
+bool is_dns_name(std::string_view text) {
+  return !text.empty() && text.size() <= kCertificateNameBytesMax && holds_only(text, "-_.") &&
+         !text.starts_with('.') && !text.ends_with('.') &&
+         text.find("..") == std::string_view::npos;
+}
+
+// Without what lists are written with, and without what could pass for a wildcard.
+bool is_plain_uri(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  return colon != std::string_view::npos && colon > 0 && colon + 1 < text.size() &&
+         text.size() <= kCertificateNameBytesMax && holds_only(text, "-._~:/?#@!$&()+;=%");
 }
 
 }  // namespace
@@ -129,13 +158,33 @@ bool is_cidr(std::string_view text) {
 }
 
 bool is_hold(std::string_view text) {
-  constexpr std::string_view kId =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
   const std::size_t slash = std::min(text.find('/'), text.size());
-  const auto is_id = [&](std::string_view id) {
-    return !id.empty() && id.find_first_not_of(kId) == std::string_view::npos;
-  };
+  const auto is_id = [&](std::string_view id) { return !id.empty() && holds_only(id, "_-"); };
   return is_id(text.substr(0, slash)) && (slash == text.size() || is_id(text.substr(slash + 1)));
+}
+
+std::optional<CertificateApp> parse_certificate_app(std::string_view text) {
+  constexpr std::string_view kDns = "DNS:";
+  constexpr std::string_view kUri = "URI:";
+  const std::size_t space = std::min(text.find(' '), text.size());
+  const std::string_view name = text.substr(0, space);
+  const std::string_view app = text.substr(std::min(space + 1, text.size()));
+  const std::size_t slash = std::min(app.find('/'), app.size());
+  const std::string_view tenant_id = app.substr(0, slash);
+  const std::string_view app_id = app.substr(std::min(slash + 1, app.size()));
+  if (!parse_uuid(tenant_id) || !parse_uuid(app_id)) return std::nullopt;
+  const bool is_dns = name.starts_with(kDns);
+  const bool is_usable = is_dns ? is_dns_name(name.substr(kDns.size()))
+                                : name.starts_with(kUri) && is_plain_uri(name.substr(kUri.size()));
+  if (!is_usable) return std::nullopt;
+  return CertificateApp{.name = is_dns ? std::string(kDns) + ascii_lower(name.substr(kDns.size()))
+                                       : std::string(name),
+                        .tenant_id = ascii_lower(tenant_id),
+                        .app_id = ascii_lower(app_id)};
+}
+
+std::string certificate_app_text(const CertificateApp& app) {
+  return app.name + " " + app.tenant_id + "/" + app.app_id;
 }
 
 bool is_http_proxy(std::string_view text) {

@@ -34,6 +34,12 @@ bool is_origin(std::string_view text);
 // An id, or two with a slash between; ids are letters, digits, hyphens and underscores.
 bool is_hold(std::string_view text);
 
+// A name as certificates have it and an app, with one space between: DNS:billing.contoso.com
+// TENANT/APP, URI:spiffe://contoso.com/billing TENANT/APP, of two GUIDs. No wildcards. In lower
+// case but for URIs.
+std::optional<CertificateApp> parse_certificate_app(std::string_view text);
+std::string certificate_app_text(const CertificateApp& app);
+
 // http://host:port, nothing else: no path, no user.
 bool is_http_proxy(std::string_view text);
 

@@ -20,6 +20,8 @@ std::string_view to_string(Verification verification) {
       return "none";
     case Verification::kProbe:
       return "probe";
+    case Verification::kCertificate:
+      return "certificate";
   }
   return "none";
 }

@@ -16,6 +16,7 @@ enum class ActorKind { kUnknown, kUser, kApp };
 enum class Verification {
   kNone,   // They are what an unverified token says: good for a log line, never for a decision.
   kProbe,  // Graph itself accepted this very token in a request that Holdfast made.
+  kCertificate,  // The client proved in the TLS handshake to hold the app's certificate.
 };
 
 // Keyed by tenant and object id (users) or tenant and app id (apps), never by name: names change
@@ -38,6 +39,6 @@ struct Actor {
 };
 
 std::string_view to_string(ActorKind kind);             // unknown, user, app
-std::string_view to_string(Verification verification);  // none, probe
+std::string_view to_string(Verification verification);  // none, probe, certificate
 
 }  // namespace holdfast::identity

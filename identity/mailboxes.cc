@@ -109,8 +109,10 @@ Task<std::optional<Names>> MailboxDirectory::resolve(GraphLookup& graph,
 
   const SteadyTime asked = clock_.steady_now();
   // The expected name tells one caller's /me from another's.
-  const std::string key =
+  std::string key =
       actor.tenant_id + '\n' + ascii_lower(question->target) + '\n' + question->expected;
+  // Graph's answer is about the tenant of the token, which a certificate does not prove.
+  if (actor.verification == Verification::kCertificate) key += '\n' + actor.token_sha256;
   std::optional<Names> names = known_.find(key, asked);
   if (names) co_return names;
 

@@ -6,7 +6,10 @@
 // that long at most. Unknown is an answer and never remembered; rules treat it as restricting.
 //
 // An answer is believed only if
-// - the caller is verified: the tenant it is remembered under is Graph's word, not a token's;
+// - the caller is verified: the tenant it is remembered under is Graph's word, not a token's. Of
+// one
+//   verified by certificate it is the configuration's word, so answers are remembered for its token
+//   alone;
 // - it is a 200 that lists every kind of name (a caller who may not read proxyAddresses gets no
 //   partial set: a hold by alias would slip through it), all of them within bounds;
 // - the key asked about is among the names (for `me`: the caller's own object id), so that an

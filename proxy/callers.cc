@@ -6,11 +6,35 @@
 #include "http/admission.h"
 
 namespace holdfast::proxy {
+namespace {
+
+std::variant<Caller, Refusal> named_by_certificate(const identity::CertificateApps& apps,
+                                                   const http::ClientCertificate* certificate,
+                                                   const identity::BearerToken& token) {
+  if (certificate == nullptr) return not_admitted("A client certificate is required.");
+  Result<identity::Actor> app = apps.app_of(*certificate, token);
+  if (!app.ok()) return not_admitted(app.error().message);
+  return Caller{.token = token, .actor = *std::move(app)};
+}
+
+// What the token itself says against its coming from that app.
+std::optional<Refusal> contradiction(const Caller& caller, WallTime now) {
+  const Status may_be_own = identity::check_token(caller.token, caller.actor, now);
+  if (may_be_own.ok()) return std::nullopt;
+  const Error& problem = may_be_own.error();
+  return problem.code == ErrorCode::kRefused ? not_admitted(problem.message)
+                                             : unauthenticated(problem.message);
+}
+
+}  // namespace
 
 std::variant<Caller, Refusal> Callers::named_in(const Call& call) {
   const auto token = identity::bearer_token(call.request.head);
   if (!token.ok()) return bad_request(token.error().message);
   if (!token->has_value()) return unauthenticated("A bearer token is required.");
+  if (certificates_ != nullptr) {
+    return named_by_certificate(*certificates_, call.request.peer.certificate.get(), **token);
+  }
   if (std::optional<identity::Actor> known = verifier_.remembered(**token)) {
     return Caller{.token = **token, .actor = *std::move(known)};
   }
@@ -20,6 +44,7 @@ std::variant<Caller, Refusal> Callers::named_in(const Call& call) {
 }
 
 Task<std::optional<Refusal>> Callers::verify(Caller& caller, const Call& call) {
+  if (certificates_ != nullptr) co_return contradiction(caller, call.received);
   if (caller.actor.verified()) co_return std::nullopt;
   const std::string address = http::address_group(call.source_ip);
   const identity::ProbeBudget::Verdict may_ask = probes_.take(address);

@@ -56,8 +56,10 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
                         .now = now};
   if (!subject.call.source_ip.empty()) facts.source_ip = subject.call.source_ip;
   if (!actor.app_id.empty()) facts.app = actor.app_id;
-  // A user's token need not list the directory roles; an app's lists all it was granted.
-  if (!is_user || !actor.wids.empty()) {
+  // A user's token need not list the directory roles; an app's lists all it was granted. Of a
+  // caller known by certificate the token is not verified.
+  const bool knows_token = actor.verification == identity::Verification::kProbe;
+  if (knows_token && (!is_user || !actor.wids.empty())) {
     facts.roles = actor.roles;
     facts.roles->insert(facts.roles->end(), actor.wids.begin(), actor.wids.end());
   }
@@ -75,7 +77,7 @@ Pipeline::Pipeline(PipelineParts parts, std::unique_ptr<Upstream> upstream,
       upstream_(std::move(upstream)),
       lookup_(std::move(lookup)),
       desk_(parts_.approvals, parts_.log, parts_.clock),
-      callers_(parts_.verifier, parts_.probes, *lookup_, metrics_) {
+      callers_(parts_.certificates, parts_.verifier, parts_.probes, *lookup_, metrics_) {
   parts_.metrics.gauge_from(
       "holdfast_oldest_open_operation_seconds",
       "Age of the oldest guarded call whose intent is recorded and whose outcome is not; 0: none.",

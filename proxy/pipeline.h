@@ -24,6 +24,7 @@
 #include "base/budget.h"
 #include "graph/classify.h"
 #include "http/server.h"
+#include "identity/certificate_apps.h"
 #include "identity/graph_lookup.h"
 #include "identity/mailboxes.h"
 #include "identity/probe_budget.h"
@@ -54,7 +55,8 @@ struct PipelineParts {
   Budget& buffered_bodies;  // Bytes.
   Metrics& metrics;
   const Clock& clock;
-  const std::atomic<bool>& draining;  // Balancers are to turn away.
+  const std::atomic<bool>& draining;                        // Balancers are to turn away.
+  const identity::CertificateApps* certificates = nullptr;  // See proxy/callers.h.
   std::vector<approval::Network> trusted_proxies;
   std::vector<approval::Network> metrics_from;  // Who /holdfast/metrics is for.
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;

@@ -91,6 +91,11 @@ Refusal unauthenticated(const std::string& why) {
       .effect = "unauthenticated"};
 }
 
+Refusal not_admitted(const std::string& why) {
+  return {.answer = {.status = 403, .code = "HoldfastDenied", .message = why},
+          .effect = "unauthenticated"};
+}
+
 Refusal rejected_by_graph(const identity::GraphAnswer& graph) {
   Refusal refusal = unauthenticated("Microsoft Graph did not accept the token.");
   refusal.answer.headers.clear();

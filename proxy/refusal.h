@@ -28,6 +28,8 @@ struct Refusal {
 
 Refusal bad_request(const std::string& why, int status = 400);
 Refusal unauthenticated(const std::string& why);
+// The client certificate names nobody who may call, or somebody else than the token.
+Refusal not_admitted(const std::string& why);
 // Graph's refusal of the caller's token, with its code, message and challenges: clients act on
 // them.
 Refusal rejected_by_graph(const identity::GraphAnswer& graph);

@@ -73,7 +73,8 @@ class Worker final : public http::Handler {
 
 struct Service::Shared {
   Shared(const Clock& clock, const ServiceOptions& options)
-      : verifier(clock),
+      : certificates(options.certificates),
+        verifier(clock),
         mailboxes(clock, options.mailbox_names_age_max),
         refusals(options.refusal_rates, clock),
         probes(options.probe_rates, clock),
@@ -88,6 +89,7 @@ struct Service::Shared {
                        [this] { return static_cast<double>(buffered_bodies.used()); });
   }
 
+  const std::optional<identity::CertificateApps> certificates;
   identity::Verifier verifier;
   identity::MailboxDirectory mailboxes;
   RefusalBudget refusals;
@@ -112,24 +114,26 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
   if (!links.ok()) return links.error();
   auto shared = std::make_unique<Shared>(clock, options);
   shared->expose(metrics);
-  shared->parts.emplace(PipelineParts{.log = log,
-                                      .rules = rules,
-                                      .approvals = approvals,
-                                      .verifier = shared->verifier,
-                                      .mailboxes = shared->mailboxes,
-                                      .refusals = shared->refusals,
-                                      .probes = shared->probes,
-                                      .guarded_in_flight = shared->guarded_in_flight,
-                                      .buffered_bodies = shared->buffered_bodies,
-                                      .metrics = metrics,
-                                      .clock = clock,
-                                      .draining = shared->draining,
-                                      .trusted_proxies = options.trusted_proxies,
-                                      .metrics_from = options.metrics_from,
-                                      .buffered_body_bytes_max = options.buffered_body_bytes_max,
-                                      .facts_timeout = options.facts_timeout,
-                                      .audit_url = options.audit_url,
-                                      .links = *std::move(links)});
+  shared->parts.emplace(
+      PipelineParts{.log = log,
+                    .rules = rules,
+                    .approvals = approvals,
+                    .verifier = shared->verifier,
+                    .mailboxes = shared->mailboxes,
+                    .refusals = shared->refusals,
+                    .probes = shared->probes,
+                    .guarded_in_flight = shared->guarded_in_flight,
+                    .buffered_bodies = shared->buffered_bodies,
+                    .metrics = metrics,
+                    .clock = clock,
+                    .draining = shared->draining,
+                    .certificates = shared->certificates ? &*shared->certificates : nullptr,
+                    .trusted_proxies = options.trusted_proxies,
+                    .metrics_from = options.metrics_from,
+                    .buffered_body_bytes_max = options.buffered_body_bytes_max,
+                    .facts_timeout = options.facts_timeout,
+                    .audit_url = options.audit_url,
+                    .links = *std::move(links)});
   options.upstream.metrics = &metrics;
   const auto make_worker = [parts = *shared->parts, upstream = options.upstream,
                             probe_timeout = options.probe_timeout,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "base/result.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "identity/certificate_apps.h"
 #include "identity/probe_budget.h"
 #include "proxy/refusal_budget.h"
 
@@ -34,6 +36,8 @@ struct ServiceOptions {
   std::size_t buffered_body_bytes_max = 4 * 1024 * 1024;
   std::size_t buffered_bodies_bytes_max = 256 * 1024 * 1024;
   std::chrono::milliseconds guarded_answer_timeout{30'000};
+  // With it callers are the apps that their client certificates stand for; without, Graph is asked.
+  std::optional<identity::CertificateApps> certificates;
   identity::ProbeRates probe_rates;
   std::chrono::milliseconds probe_timeout{10'000};  // Each of Holdfast's own questions to Graph.
   std::chrono::milliseconds facts_timeout{5'000};   // See proxy/preimage.h.

@@ -1,4 +1,4 @@
-"""A development certificate authority and a server certificate of it, made with openssl."""
+"""Development certificate authorities and certificates of servers and clients, made with openssl."""
 import pathlib
 import subprocess
 
@@ -7,6 +7,11 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = {names}
 """
+CLIENT_EXTENSIONS = """basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth
+"""
+CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
 def openssl(*arguments):
@@ -14,6 +19,22 @@ def openssl(*arguments):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"openssl {arguments[0]}: {done.stdout.strip()[-400:]}")
+
+
+def make_authority(certificate, key, subject, days):
+    openssl("req", "-x509", *CURVE, "-keyout", key, "-out", certificate, "-days", days,
+            "-subj", subject, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def issue(certificate, key, subject, extensions, authority, days):
+    """A key and a certificate for it, signed by `authority`: its certificate's and key's file."""
+    request, extension_file = certificate.with_suffix(".csr"), certificate.with_suffix(".ext")
+    openssl("req", "-new", *CURVE, "-keyout", key, "-out", request, "-subj", subject)
+    extension_file.write_text(extensions)
+    openssl("x509", "-req", "-in", request, "-CA", authority[0], "-CAkey", authority[1],
+            "-CAcreateserial", "-out", certificate, "-days", days, "-extfile", extension_file)
+    for path in (request, extension_file, authority[0].with_suffix(".srl")):
+        path.unlink(missing_ok=True)
 
 
 class Certificates:
@@ -25,18 +46,28 @@ class Certificates:
         self.ca_file = folder / "ca.crt"
         self.certificate = folder / "server.crt"
         self.key = folder / "server.key"
-        ca_key, request, extensions = (folder / name for name in ("ca.key", "server.csr",
-                                                                  "server.ext"))
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", self.ca_file, "-days", days,
-                "-subj", "/CN=Holdfast development CA",
-                "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        openssl("req", "-new", *curve, "-keyout", self.key, "-out", request,
-                "-subj", "/CN=localhost")
+        ca_key = folder / "ca.key"
+        make_authority(self.ca_file, ca_key, "/CN=Holdfast development CA", days)
         names = [f"DNS:{host}" for host in hosts] + [f"IP:{address}" for address in addresses]
-        extensions.write_text(SERVER_EXTENSIONS.format(names=", ".join(names)))
-        openssl("x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", ca_key,
-                "-CAcreateserial", "-out", self.certificate, "-days", days,
-                "-extfile", extensions)
-        for path in (ca_key, request, extensions, folder / "ca.srl"):
-            path.unlink(missing_ok=True)
+        issue(self.certificate, self.key, "/CN=localhost",
+              SERVER_EXTENSIONS.format(names=", ".join(names)), (self.ca_file, ca_key), days)
+        ca_key.unlink()
+
+
+class ClientAuthority:
+    """An authority for client certificates, in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.ca_file, self.ca_key = self.folder / "ca.crt", self.folder / "ca.key"
+        make_authority(self.ca_file, self.ca_key, "/CN=Holdfast client CA", 30)
+
+    def issue(self, file_name, *names, common_name="client"):
+        """(certificate, key) of a client with these alternative names, such as DNS:a.example."""
+        certificate = self.folder / f"{file_name}.crt"
+        key = self.folder / f"{file_name}.key"
+        alternatives = f"subjectAltName = {', '.join(names)}\n" if names else ""
+        issue(certificate, key, f"/CN={common_name}", CLIENT_EXTENSIONS + alternatives,
+              (self.ca_file, self.ca_key), 30)
+        return certificate, key

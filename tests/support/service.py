@@ -22,11 +22,15 @@ def die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def fetch(url, ca_file, token=None, timeout=5, method="GET", body=None, headers=None):
-    """(status, headers, body) of one request; OSError when there is no answer."""
+def fetch(url, ca_file, token=None, timeout=5, method="GET", body=None, headers=None,
+          client=None):
+    """(status, headers, body) of one request; OSError when there is no answer. `client` is what
+    the client shows of its own: the files of a certificate and its key."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=str(ca_file))
+        if client:
+            context.load_cert_chain(*client)
         connection = http.client.HTTPSConnection(parts.hostname, parts.port, context=context,
                                                  timeout=timeout)
     else:
@@ -46,15 +50,17 @@ def fetch(url, ca_file, token=None, timeout=5, method="GET", body=None, headers=
 
 
 class Service:
-    """A long-running command with a readiness URL. Its output goes to a file of its own."""
+    """A long-running command with a readiness URL, asked with the certificate of `client`. Its
+    output goes to a file of its own."""
 
-    def __init__(self, name, command, ready_url, ca_file, log_path, environment=None):
+    def __init__(self, name, command, ready_url, ca_file, log_path, environment=None, client=None):
         self.name = name
         self.command = [str(part) for part in command]
         self.ready_url = ready_url
         self.ca_file = ca_file
         self.log_path = pathlib.Path(log_path)
         self.environment = environment
+        self.client = client
         self.process = None
 
     def start(self):
@@ -71,7 +77,8 @@ class Service:
                 raise StartError(f"{self.name} ended with status {self.process.returncode}:\n"
                                  + self.log_tail())
             try:
-                status, _, body = fetch(self.ready_url, self.ca_file, timeout=5)
+                status, _, body = fetch(self.ready_url, self.ca_file, timeout=5,
+                                        client=self.client)
                 if status == 200:
                     return self
                 last = f"{status} {body[:300].decode(errors='replace')}"

@@ -124,6 +124,7 @@ class Stack:
         self.reconcile = reconcile  # How Graph is asked about unknowns: token, application.
         self.cuttable = cuttable  # The proxy reaches the database by a network that can be cut.
         self.has_sign_in = sign_in  # Officers may sign in with an identity provider.
+        self.client = None  # What the proxy is shown of a client: certificate and key, files.
         self.network = self.issuer = None
         self.cluster = self.simulator = self.relay = self.proxy = self.audit = None
         self.proxies = []
@@ -304,12 +305,14 @@ class Stack:
 
     def service(self, role, ready_url):
         return Service(f"holdfast {role}", self.command(role), ready_url, self.ca_file,
-                       self.folder / f"{role}.log", self.environment())
+                       self.folder / f"{role}.log", self.environment(),
+                       self.client if role == "proxy" else None)
 
-    def request(self, method, target, token=None, body=None, headers=None, timeout=60, proxy=0):
+    def request(self, method, target, token=None, body=None, headers=None, timeout=60, proxy=0,
+                client=None):
         """One request to a proxy on a connection of its own: (status, headers, body)."""
         return fetch(self.proxy_url_of(proxy) + target, self.ca_file, token, timeout, method, body,
-                     headers)
+                     headers, client or self.client)
 
     def records(self, *filters):
         """Audit records as the shell sees them, in the log's order."""

@@ -55,6 +55,49 @@ TEST(EndpointText, TakesAHostAndAPort) {
   }
 }
 
+TEST(CertificateAppText, TakesANameAndAnApp) {
+  const std::string app =
+      " d3b07384-0000-4000-8000-000000000005/6a1e55aa-0000-4000-8000-000000000006";
+  for (const std::string name : {"DNS:billing", "DNS:a-b_c.contoso.com",
+                                 "URI:spiffe://contoso.com/ns/Billing?a=b", "URI:a:b"}) {
+    const auto parsed = parse_certificate_app(name + app);
+    ASSERT_TRUE(parsed) << name;
+    EXPECT_EQ(parsed->name, name);
+    EXPECT_EQ(certificate_app_text(*parsed), name + app);
+  }
+  EXPECT_TRUE(parse_certificate_app("DNS:" + std::string(256, 'a') + app));
+  for (const std::string& name : {std::string(),
+                                  std::string("DNS:"),
+                                  std::string("billing.contoso.com"),
+                                  std::string("dns:billing.contoso.com"),
+                                  std::string("email:a@contoso.com"),
+                                  std::string("IP:192.0.2.7"),
+                                  std::string("CN:billing"),
+                                  std::string("DNS:*.contoso.com"),
+                                  std::string("DNS:bill*.contoso.com"),
+                                  std::string("DNS:.contoso.com"),
+                                  std::string("DNS:contoso.com."),
+                                  std::string("DNS:a..b"),
+                                  std::string("DNS:b\xc3\xbc"),
+                                  std::string("URI:"),
+                                  std::string("URI:billing"),
+                                  std::string("URI::a"),
+                                  std::string("URI:a:"),
+                                  std::string("URI:spiffe://contoso.com/*"),
+                                  std::string("URI:a:b,c"),
+                                  std::string("URI:http://[::1]/"),
+                                  "DNS:" + std::string(257, 'a'),
+                                  "URI:a:" + std::string(255, 'a')}) {
+    EXPECT_FALSE(parse_certificate_app(name + app)) << name;
+  }
+  for (const std::string& wrong :
+       {std::string(), std::string(" "), " " + app, app + " ", app.substr(0, 37), app + "/a",
+        std::string(" d3b07384-0000-4000-8000-000000000005 6a1e55aa-0000-4000-8000-000000000006"),
+        app.substr(0, 73)}) {
+    EXPECT_FALSE(parse_certificate_app("DNS:billing" + wrong)) << wrong;
+  }
+}
+
 TEST(Cidr, NamesANetwork) {
   for (const char* text : {"10.0.0.0/8", "0.0.0.0/0", "127.0.0.1/32", "2001:db8::/32", "::1/128"}) {
     EXPECT_TRUE(is_cidr(text)) << text;

@@ -165,6 +165,22 @@ TEST_F(Mailboxes, AreKeptApartByTenant) {
   EXPECT_EQ(resolve({MailboxKind::kUser, kBob}, caller(claims)), std::nullopt);
 }
 
+// A token of another tenant can stand beside a certificate: what Graph says to it is about that
+// one.
+TEST_F(Mailboxes, attack_a_certificates_token_teaches_nothing_to_other_tokens) {
+  Actor actor = caller(app_claims());
+  actor.verification = Verification::kCertificate;
+  actor.token_sha256 = "1";
+  graph.answer("/v1.0/users/" + kBob + kUserFields, 200, bob().dump());
+  ASSERT_TRUE(resolve({MailboxKind::kUser, kBob}, actor));
+  ASSERT_TRUE(resolve({MailboxKind::kUser, kBob}, actor));
+  EXPECT_EQ(graph.asked().size(), 1U);
+  graph.answer("/v1.0/users/" + kBob + kUserFields, 404, "{}");
+  EXPECT_EQ(resolve({MailboxKind::kUser, kBob}, caller(app_claims())), std::nullopt);
+  actor.token_sha256 = "2";
+  EXPECT_EQ(resolve({MailboxKind::kUser, kBob}, actor), std::nullopt);
+}
+
 TEST_F(Mailboxes, AreRememberedForTenMinutesAndNotLonger) {
   graph.answer("/v1.0/users/" + kBob + kUserFields, 200, bob().dump());
   ASSERT_TRUE(resolve({MailboxKind::kUser, kBob}));

@@ -132,17 +132,20 @@ class BrokenBody final : public http::Body {
   std::optional<std::uint64_t> remaining() const override { return std::nullopt; }
 };
 
-std::string token_for(const char* object_id) {
-  const json claims = {{"aud", "https://graph.microsoft.com"},
-                       {"tid", kTenant},
-                       {"oid", object_id},
-                       {"appid", "22222222-0000-4000-8000-000000000001"},
-                       {"upn", "alex@contoso.com"},
-                       {"idtyp", "user"},
-                       {"scp", "Mail.ReadWrite"},
-                       {"exp", 4102444800}};
+std::string token_of(const json& claims) {
   return to_base64url(R"({"alg":"RS256","nonce":"n","typ":"JWT"})") + "." +
          to_base64url(claims.dump()) + "." + to_base64url("signature");
+}
+
+std::string token_for(const char* object_id) {
+  return token_of({{"aud", "https://graph.microsoft.com"},
+                   {"tid", kTenant},
+                   {"oid", object_id},
+                   {"appid", "22222222-0000-4000-8000-000000000001"},
+                   {"upn", "alex@contoso.com"},
+                   {"idtyp", "user"},
+                   {"scp", "Mail.ReadWrite"},
+                   {"exp", 4102444800}});
 }
 
 approval::RuleSet rules_from(const std::string& text) {
@@ -181,6 +184,7 @@ class PipelineTest : public ::testing::Test {
                       .metrics = metrics_,
                       .clock = clock_,
                       .draining = draining_,
+                      .certificates = certificates_ ? &*certificates_ : nullptr,
                       .trusted_proxies = {*approval::parse_network("10.0.0.0/8")},
                       .metrics_from = {*approval::parse_network("198.51.100.0/24")},
                       .buffered_body_bytes_max = 1000,
@@ -200,12 +204,13 @@ class PipelineTest : public ::testing::Test {
     if (headers.find("Authorization") == nullptr && authorized_) {
       headers.add("Authorization", "Bearer " + token_for(kAlex));
     }
-    http::Request request{.head = {.method = method,
-                                   .target = target,
-                                   .minor_version = 1,
-                                   .headers = std::move(headers)},
-                          .peer = {.address = peer_address_, .port = 1, .tls = true},
-                          .body = http::string_body(body)};
+    http::Request request{
+        .head = {.method = method,
+                 .target = target,
+                 .minor_version = 1,
+                 .headers = std::move(headers)},
+        .peer = {.address = peer_address_, .port = 1, .tls = true, .certificate = certificate_},
+        .body = http::string_body(body)};
     return testing::run(pipeline_->handle(std::move(request)));
   }
   http::Response refuse_busy(const std::string& method, const std::string& target) {
@@ -263,6 +268,8 @@ class PipelineTest : public ::testing::Test {
 
   bool authorized_ = true;
   std::string peer_address_ = "192.0.2.1";
+  std::optional<identity::CertificateApps> certificates_;
+  std::shared_ptr<const http::ClientCertificate> certificate_;
   testing::FakeClock clock_;
   audit::FakeAuditLog log_;
   approval::FakeApprovals approvals_;
@@ -916,6 +923,204 @@ TEST_F(PipelineTest, TwoAuthorizationHeadersAreAmbiguous) {
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
   EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+// Callers are the apps that their certificates stand for.
+class MtlsPipelineTest : public PipelineTest {
+ protected:
+  MtlsPipelineTest() {
+    certificates_.emplace(std::vector<identity::CertificateApps::Entry>{
+        {.name = "DNS:billing.contoso.com", .tenant_id = kTenant, .app_id = kBilling},
+        {.name = "DNS:payroll.contoso.com", .tenant_id = kTenant, .app_id = kPayroll}});
+    enforce(rules_from(kMtlsRules));
+    make_pipeline(rules_);
+    present({"DNS:billing.contoso.com"});
+    know_mailbox("/v1.0/users/adele%40contoso.com", "11111111-0000-4000-8000-0000000000a2",
+                 "adele@contoso.com");
+  }
+
+  void present(std::vector<std::string> names) {
+    certificate_ = std::make_shared<const http::ClientCertificate>(http::ClientCertificate{
+        .subject = "CN=billing.contoso.com", .names = std::move(names), .sha256 = "00"});
+  }
+
+  static std::string token_of_app(const char* app, const char* tenant = kTenant) {
+    return token_of({{"tid", tenant},
+                     {"oid", kAlex},
+                     {"appid", app},
+                     {"app_displayname", "Forged name"},
+                     {"idtyp", "app"},
+                     {"uti", "forged"},
+                     {"roles", {"Trusted"}}});
+  }
+  http::Response purge_as(const std::string& token, const std::string& mailbox = "adele") {
+    return send("POST", "/v1.0/users/" + mailbox + "@contoso.com/messages/m1/permanentDelete",
+                {{"Authorization", "Bearer " + token}});
+  }
+  void expect_refused(const http::Response& response, int status, const std::string& code) {
+    EXPECT_EQ(response.status, status);
+    EXPECT_EQ(error_of(response)["code"], code);
+    ASSERT_FALSE(log_.entries().empty());
+    const json refused = content(log_.entries().size() - 1);
+    EXPECT_EQ(refused["decision"]["effect"], "unauthenticated");
+    EXPECT_EQ(refused["decision"]["status"], status);
+    EXPECT_TRUE(refused["request"].contains("client_certificate"));
+    EXPECT_TRUE(upstream_->forwarded.empty());
+    EXPECT_TRUE(graph_->asked().empty());
+  }
+
+  static constexpr const char* kBilling = "22222222-0000-4000-8000-000000000011";
+  static constexpr const char* kPayroll = "22222222-0000-4000-8000-000000000012";
+  static constexpr const char* kMtlsRules = R"(
+schema: 1
+revision: "m1"
+rules:
+  - id: hold
+    effect: deny
+    when: { mailbox: { in: [held@contoso.com] } }
+  - id: contacts-need-approval
+    effect: require_approval
+    when: { resource: contact }
+  - id: trusted
+    effect: allow
+    when: { actor: { role: [Trusted] }, resource: event }
+  - id: billing
+    effect: allow
+    when: { actor: { kind: app, app: 22222222-0000-4000-8000-000000000011 }, resource: message }
+)";
+};
+
+TEST_F(MtlsPipelineTest, TheAppOfTheCertificateIsTheCallerAndGraphIsNotAskedAboutIt) {
+  EXPECT_EQ(purge_as(token_of_app(kBilling)).status, 204);
+  ASSERT_EQ(log_.entries().size(), 2U);
+  const json actor = content(0)["actor"];
+  EXPECT_EQ(actor["kind"], "app");
+  EXPECT_EQ(actor["verification"], "certificate");
+  EXPECT_EQ(actor["tenant"], kTenant);
+  EXPECT_EQ(actor["app"], kBilling);
+  EXPECT_EQ(actor["name"], "DNS:billing.contoso.com");
+  EXPECT_FALSE(actor.contains("token_id"));
+  EXPECT_TRUE(actor.contains("token_sha256"));
+  EXPECT_EQ(content(0)["decision"]["rules"], json({"billing"}));
+  EXPECT_TRUE(content(0)["request"].contains("client_certificate"));
+  ASSERT_EQ(graph_->asked().size(), 1U);
+  EXPECT_TRUE(graph_->asked()[0].target.starts_with("/v1.0/users/adele%40contoso.com?"));
+  ASSERT_EQ(upstream_->forwarded.size(), 1U);
+  EXPECT_EQ(upstream_->forwarded[0].head.headers.get("Authorization"),
+            "Bearer " + token_of_app(kBilling));
+}
+
+TEST_F(MtlsPipelineTest, RulesHoldForTheAppOfTheCertificate) {
+  EXPECT_EQ(purge_as(token_of_app(kBilling), "held").status, 403);
+  EXPECT_EQ(content(0)["decision"]["rules"], json({"hold"}));
+  present({"DNS:payroll.contoso.com"});
+  EXPECT_EQ(purge_as(token_of_app(kPayroll)).status, 403);
+  EXPECT_EQ(content(1)["decision"]["effect"], "deny");
+  EXPECT_EQ(content(1)["actor"]["app"], kPayroll);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(MtlsPipelineTest, RolesThatTheTokenClaimsAreNotKnown) {
+  const http::Response response =
+      send("POST", "/v1.0/users/adele@contoso.com/events/e1/permanentDelete",
+           {{"Authorization", "Bearer " + token_of_app(kBilling)}});
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(content(0)["decision"]["effect"], "deny");
+  EXPECT_TRUE(content(0)["decision"]["facts"]["roles"].is_null());
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(MtlsPipelineTest, CertificatesOfNobodyAreRefusedAndRecorded) {
+  present({"DNS:stranger.contoso.com"});
+  expect_refused(purge_as(token_of_app(kBilling)), 403, "HoldfastDenied");
+  EXPECT_FALSE(content(0).contains("actor"));
+  present({"DNS:billing.contoso.com", "DNS:payroll.contoso.com"});
+  expect_refused(purge_as(token_of_app(kBilling)), 403, "HoldfastDenied");
+  EXPECT_EQ(log_.entries().size(), 2U);
+}
+
+// TLS lets nobody through without one; should it ever, the token does not stand in for it.
+TEST_F(MtlsPipelineTest, WithoutACertificateNobodyIsKnown) {
+  certificate_ = nullptr;
+  const http::Response response = purge_as(token_of_app(kBilling));
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(content(0)["decision"]["effect"], "unauthenticated");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(MtlsPipelineTest, TokensOfOthersAreRefusedInTheNameOfTheApp) {
+  const char* const other_tenant = "11111111-0000-4000-8000-0000000000ff";
+  for (const std::string& token :
+       {token_of_app(kPayroll), token_of_app(kBilling, other_tenant), token_for(kAlex)}) {
+    expect_refused(purge_as(token), 403, "HoldfastDenied");
+    const json actor = content(log_.entries().size() - 1)["actor"];
+    EXPECT_EQ(actor["app"], kBilling);
+    EXPECT_EQ(actor["verification"], "certificate");
+  }
+}
+
+TEST_F(MtlsPipelineTest, WhatLooksLikeATokenToBeReadMustBeReadable) {
+  expect_refused(purge_as(token_of_app(kPayroll) + "="), 401, "InvalidAuthenticationToken");
+}
+
+TEST_F(MtlsPipelineTest, AnOpaqueTokenIsForGraphToDecideOn) {
+  upstream_->next_status = 401;
+  EXPECT_EQ(purge_as("opaque").status, 401);
+  ASSERT_EQ(log_.entries().size(), 2U);
+  EXPECT_EQ(kind(0), Kind::kIntent);
+  EXPECT_EQ(content(1)["outcome"]["result"], "refused");
+}
+
+TEST_F(MtlsPipelineTest, ATokenIsAskedForAllTheSame) {
+  authorized_ = false;
+  const http::Response response =
+      send("POST", "/v1.0/users/adele@contoso.com/messages/m1/permanentDelete");
+  expect_refused(response, 401, "InvalidAuthenticationToken");
+}
+
+// What is not guarded passes as ever; a batch that holds something guarded does not.
+TEST_F(MtlsPipelineTest, WhatIsNotGuardedPassesWhateverTheTokenSays) {
+  present({"DNS:stranger.contoso.com"});
+  EXPECT_EQ(send("GET", "/v1.0/me").status, 200);
+  present({"DNS:billing.contoso.com"});
+  const http::Headers headers{{"Content-Type", "application/json"}};
+  const std::string reads = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
+  EXPECT_EQ(send("POST", "/v1.0/$batch", headers, reads).status, 200);
+  EXPECT_EQ(upstream_->passed.size(), 2U);
+  const std::string purges =
+      R"({"requests":[{"id":"1","method":"POST","url":"/me/messages/m1/permanentDelete"}]})";
+  EXPECT_EQ(send("POST", "/v1.0/$batch", headers, purges).status, 400);
+  EXPECT_EQ(upstream_->passed.size(), 2U);
+}
+
+TEST_F(MtlsPipelineTest, ApprovalsAreTheAppsAndOnlyItSeesThem) {
+  const http::Response filed =
+      send("POST", "/v1.0/users/adele@contoso.com/contacts/c1/permanentDelete",
+           {{"Authorization", "Bearer " + token_of_app(kBilling)}});
+  EXPECT_EQ(filed.status, 412);
+  const json approval = content(0)["approval"];
+  EXPECT_EQ(approval["requester"], std::string(kTenant) + "/" + kBilling);
+  approvals_.add(log_.entries().back().record.content["approval"],
+                 approval::ApprovalState::kPending);
+  const std::string target =
+      "/holdfast/approvals/" + std::string(filed.headers.get("x-msft-approval-code"));
+  const auto look = [&](const char* app) {
+    return send("GET", target, {{"Authorization", "Bearer " + token_of_app(app)}}).status;
+  };
+  EXPECT_EQ(look(kBilling), 200);
+  EXPECT_EQ(look(kPayroll), 403);
+  present({"DNS:payroll.contoso.com"});
+  EXPECT_EQ(look(kPayroll), 404);
+}
+
+TEST_F(MtlsPipelineTest, ARecordHoldsSomeNamesAndTheOneThatCounted) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i) names.push_back("DNS:host" + std::to_string(i));
+  names.push_back("DNS:billing.contoso.com");
+  present(names);
+  EXPECT_EQ(purge_as(token_of_app(kBilling)).status, 204);
+  EXPECT_EQ(content(0)["request"]["client_certificate"]["names"].size(), 16U);
+  EXPECT_EQ(content(0)["actor"]["name"], "DNS:billing.contoso.com");
 }
 
 TEST_F(PipelineTest, GraphsRefusalOfTheTokenReachesTheClient) {

@@ -55,24 +55,6 @@ SELECT r.rolname, c.relname FROM pg_roles r, pg_class c
          OR pg_has_role(r.oid, c.relowner, 'MEMBER'))
   ORDER BY 1, 2)";
 
-// Holds that the log places and never lifts, and that the table does not have so. Where retention
-// has dropped later records, the lifting may have been among them.
-constexpr const char* kForgottenHolds = R"(
-WITH told AS MATERIALIZED (
-  SELECT l.index, convert_from(l.entry, 'UTF8')::jsonb -> 'system' AS said
-    FROM holdfast.record_search r JOIN holdfast.log l ON l.index = r.index
-    WHERE r.kind = 'system' AND l.role = 'audit')
-SELECT p.said #>> '{hold,id}' FROM told p
-  WHERE p.said ->> 'event' = 'hold_placed'
-    AND NOT EXISTS (SELECT FROM told t
-                      WHERE t.index > p.index AND t.said ->> 'event' = 'hold_lifted'
-                        AND t.said #>> '{hold,id}' = p.said #>> '{hold,id}')
-    AND NOT EXISTS (SELECT FROM holdfast.dropped_ranges d WHERE d.first > p.index)
-    AND NOT EXISTS (SELECT FROM holdfast.holds h
-                      WHERE h.id::text = p.said #>> '{hold,id}' AND h.state <> 'lifted'
-                        AND h.mailboxes = holdfast.search_names(p.said #> '{hold,mailboxes}'))
-  ORDER BY 1)";
-
 // Subjects that are erased and whose erasure no record tells of just so, and the other way round.
 // Of a record that retention has dropped nothing can be said.
 constexpr const char* kUntoldErasures = R"(
@@ -122,13 +104,6 @@ void check_rights(pqxx::transaction_base& transaction, Faults& faults) {
   }
 }
 
-void check_holds(pqxx::transaction_base& transaction, Faults& faults) {
-  for (const pqxx::row& row : transaction.exec(kForgottenHolds)) {
-    faults.add_general(std::string("the legal hold ") + row[0].c_str() +
-                       " is not in force as its record says");
-  }
-}
-
 void check_erasures(pqxx::transaction_base& transaction, Faults& faults) {
   for (const pqxx::row& row : transaction.exec(kUntoldErasures)) {
     faults.add_general(std::string("the subject ") + row[0].c_str() +
@@ -157,7 +132,6 @@ Result<Faults> check_database_guards(const DatabaseAccess& access) {
     pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
     check_triggers(transaction, faults);
     check_rights(transaction, faults);
-    check_holds(transaction, faults);
     check_erasures(transaction, faults);
     check_functions(transaction, faults);
   });

@@ -99,6 +99,9 @@ class Reader final : public MemberVisitor {
       // A decision may quote whatever a caller took for a code.
       if (name == "code") code_is_none_ = !read_uuid(value, facts_.approval);
       if (name == "state") facts_.approval_state = parse_approval_state(plain_text(value));
+      if (name == "reason" || name == "stages" || name == "step") is_more_than_seen_ = true;
+    } else if (parent == "review") {
+      if (name == "code") read_uuid(value, review_);
     } else if (parent == "system") {
       if (name == "event") tells_of_drop_ = plain_text(value) == kPartitionDropped;
       if (name == "ranges") ranges_ = parse_ranges(value);
@@ -124,6 +127,7 @@ class Reader final : public MemberVisitor {
       if (!ranges_) return wrong("system.ranges");
       facts.dropped = *ranges_;
     }
+    facts.step_of = step_of();
     return facts;
   }
 
@@ -148,6 +152,13 @@ class Reader final : public MemberVisitor {
     if (name == "operation_id") operation_is_none_ = !read_uuid(value, facts_.operation_id);
   }
 
+  // A decision may also just say where the approval stands that the call asked for.
+  Uuid step_of() const {
+    if (facts_.kind == Kind::kDecision) return is_more_than_seen_ ? facts_.approval : Uuid{};
+    if (facts_.kind != Kind::kIntent && facts_.kind != Kind::kApproval) return {};
+    return review_ == Uuid{} ? facts_.approval : review_;
+  }
+
   void read_result(std::string_view value) {
     CallResult result{};
     if (read_choice(value, kResults, result)) facts_.result = result;
@@ -156,6 +167,8 @@ class Reader final : public MemberVisitor {
   void need(Needed which, bool well) { found_ |= (well ? 1U : 0U) << which; }
 
   EntryFacts facts_;
+  Uuid review_;
+  bool is_more_than_seen_ = false;  // What it says of an approval is more than where it stands.
   unsigned found_ = 0;
   std::string_view last_;
   bool operation_is_none_ = false;

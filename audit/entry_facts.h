@@ -30,7 +30,8 @@ struct EntryFacts {
   int status = 0;                               // Graph's, of an outcome; 0: none.
   Uuid approval;                                // Its code; all zero: none.
   std::optional<ApprovalState> approval_state;  // Where it says that the approval stands.
-  std::vector<IndexRange> dropped;              // Of retention's record: what is gone.
+  Uuid step_of;  // The approval or review of which it takes a step; all zero: none.
+  std::vector<IndexRange> dropped;  // Of retention's record: what is gone.
 };
 
 // kInvalid: the bytes are no entry as docs/audit_format.md defines one; the message says why.

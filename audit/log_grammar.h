@@ -35,6 +35,7 @@ class LogGrammar {
   struct Open {
     Uuid operation_id;
     std::uint64_t intent_index = 0;
+    auto operator<=>(const Open&) const = default;
   };
   // Intents without their outcome, by index.
   std::vector<Open> open() const;

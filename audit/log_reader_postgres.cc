@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <pqxx/pqxx>
+#include <set>
 
 #include "audit/bytea_postgres.h"
+#include "audit/entry_facts.h"
 #include "audit/evidence_store_postgres.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/queries_sql.h"
 #include "audit/sealing.h"
 #include "audit/shipped_functions.h"
+#include "audit/state_check_sql.h"
 #include "audit/tree_store_postgres.h"
 #include "audit/wal_flush_postgres.h"
 
@@ -44,6 +47,14 @@ void read_state(pqxx::transaction_base& transaction, DatabaseLog& log) {
   }
   if (log.derived > log.log_size) {
     log.faults.add(log.log_size, "the search table claims to reach beyond the log");
+  }
+}
+
+void read_open_operations(pqxx::transaction_base& transaction, DatabaseLog& log) {
+  for (const pqxx::row& row : transaction.exec(
+           "SELECT operation_id, intent_index FROM holdfast.open_operations ORDER BY 2, 1")) {
+    log.open_operations.push_back({.operation_id = parse_uuid(row[0].c_str()).value_or(Uuid{}),
+                                   .intent_index = row[1].as<std::uint64_t>()});
   }
 }
 
@@ -94,6 +105,38 @@ void read_checkpoints(pqxx::transaction_base& transaction, std::span<const Verif
 
 std::vector<FoundDocument> documents_in(const pqxx::field& field) {
   return field.is_null() ? std::vector<FoundDocument>() : found_documents(field.c_str());
+}
+
+// Entries that take a step of an approval or a review.
+struct StepTakers {
+  std::vector<std::size_t> places;  // Among the entries read.
+  std::string records;              // Their ids, and the codes that they name, each with a comma.
+  std::string codes;
+
+  void note(std::size_t place, std::string_view entry) {
+    if (entry.find(R"("approval":{)") == std::string_view::npos &&
+        entry.find(R"("review":{)") == std::string_view::npos) {
+      return;
+    }
+    const Result<EntryFacts> facts = read_facts(entry);
+    if (!facts.ok() || facts->step_of == Uuid{}) return;
+    places.push_back(place);
+    records += to_string(facts->id) + ",";
+    codes += to_string(facts->step_of) + ",";
+  }
+};
+
+// The places of those that the tables have no step of.
+std::set<std::size_t> places_without_step(pqxx::transaction_base& transaction, StepTakers takers) {
+  std::set<std::size_t> without;
+  if (takers.places.empty()) return without;
+  takers.records.pop_back();
+  takers.codes.pop_back();
+  for (const pqxx::row& row : transaction.exec_params(
+           untaken_steps_sql(), "{" + takers.records + "}", "{" + takers.codes + "}")) {
+    without.insert(takers.places[row[0].as<std::size_t>() - 1]);
+  }
+  return without;
 }
 
 class DatabaseSource final : public LogSource {
@@ -157,16 +200,21 @@ class DatabaseSource final : public LogSource {
             "holdfast.log l LEFT JOIN holdfast.record_search r ON r.index = l.index "
             "WHERE l.index >= $1::bigint AND l.index < $2::bigint ORDER BY l.index",
         begin, begin + position.width);
+    StepTakers takers;
+    for (const pqxx::row& row : rows) {
+      takers.note(row[0].as<std::uint64_t>() - begin, bytes_in(row[1]));
+    }
+    const std::set<std::size_t> without_step = places_without_step(transaction, std::move(takers));
     for (const pqxx::row& row : rows) {
       const auto place = row[0].as<std::uint64_t>() - begin;
       while (batch.size() < place) batch.add_missing();
       const std::string entry = bytes_in(row[1]);
-      batch.add(entry,
-                EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
-                             .kind = row[3].c_str(),
-                             .role = row[4].c_str(),
-                             .search_agrees = row[5].as<bool>(false),
-                             .documents_fault = documents_fault(entry, documents_in(row[6]))});
+      batch.add(entry, EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
+                                    .kind = row[3].c_str(),
+                                    .role = row[4].c_str(),
+                                    .search_agrees = row[5].as<bool>(false),
+                                    .documents_fault = documents_fault(entry, documents_in(row[6])),
+                                    .step_taken = !without_step.contains(place)});
     }
     while (batch.size() < position.width) batch.add_missing();
   }
@@ -201,6 +249,7 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
     {
       ReadOnly transaction(connection);
       read_state(transaction, log);
+      read_open_operations(transaction, log);
       read_checkpoints(transaction, keys, threads, log);
     }
     // What is verified, and may be kept as evidence, no crash of the database may take away.

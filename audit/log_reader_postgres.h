@@ -1,6 +1,7 @@
 // A log in its database, read to be verified, with what belongs to it there: the columns beside
 // each entry, the search table derived from it, every checkpoint, and what protects all that from
-// changes.
+// changes. And where the tables say that approvals, tokens, rules and the like stand, which must be
+// where records have brought them.
 #pragma once
 
 #include <memory>
@@ -22,7 +23,8 @@ struct DatabaseLog {
   std::string newest_checkpoint;  // The note; empty: there is none.
   std::uint64_t tree_size = 0;    // Of that one.
   std::uint64_t checkpoints = 0;
-  std::vector<SignedRoot> roots;  // Of every checkpoint whose signature holds.
+  std::vector<SignedRoot> roots;                  // Of every checkpoint whose signature holds.
+  std::vector<LogGrammar::Open> open_operations;  // Without their outcome, as the database has it.
   Faults faults;
 };
 
@@ -37,9 +39,13 @@ Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& ac
 EvidenceReader open_database_evidence(const DatabaseAccess& access);
 
 // Whether the database still is what the migrations made of it: triggers that refuse changes, roles
-// that may write no table, legal holds in force and people erased as records say, functions as they
-// were shipped.
+// that may write no table, people erased as records say, functions as they were shipped.
 // What is not so, as faults.
 Result<Faults> check_database_guards(const DatabaseAccess& access);
+
+// Whether each row of the tables that say where things stand (audit/state_check_sql.h) is as
+// records made it, and each such record has its row but for the steps of approvals and reviews,
+// which entries come with. All at one moment, so that a log that is being written is no fault.
+Result<Faults> check_database_state(const DatabaseAccess& access);
 
 }  // namespace holdfast::audit

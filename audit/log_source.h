@@ -22,6 +22,7 @@ struct EntryColumns {
   std::string role;
   bool search_agrees = true;    // The search table says what the entry says, or nothing yet.
   std::string documents_fault;  // What is wrong with its sealed documents; empty: nothing.
+  bool step_taken = true;  // The step of an approval or a review that it takes, if any, is there.
 };
 
 // Entries that follow each other, of one tile.

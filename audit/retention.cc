@@ -18,7 +18,7 @@ std::optional<IndexRange> range_of(const json& pair) {
   return range;
 }
 
-std::string text_at(const json& document, const char* name) {
+std::string member_text(const json& document, const char* name) {
   const auto found = document.find(name);
   return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
@@ -60,8 +60,8 @@ Result<PlannedPartition> read_planned_partition(const json& document) {
   const auto range = range_of(json::array({document["first"], document["until"]}));
   if (!range) return bad;
   return PlannedPartition{.range = *range,
-                          .newest = text_at(document, "newest"),
-                          .obstacle = text_at(document, "obstacle"),
+                          .newest = member_text(document, "newest"),
+                          .obstacle = member_text(document, "obstacle"),
                           .document = document};
 }
 
@@ -84,7 +84,7 @@ Result<PlannedErasure> read_planned_erasure(const json& document) {
                           .names = document.at("names").get<std::vector<std::string>>(),
                           .documents = document.at("documents").get<std::int64_t>(),
                           .documents_sha256 = document.at("documents_sha256").get<std::string>(),
-                          .obstacle = text_at(document, "obstacle")};
+                          .obstacle = member_text(document, "obstacle")};
   } catch (const json::exception&) {
     return Error{ErrorCode::kInternal, "the database's plan of an erasure is not as expected"};
   }

@@ -69,6 +69,8 @@ struct VerifyPlan {
   std::uint64_t entries = 0;    // How many the log is said to hold: those below are read.
   std::uint64_t tree_size = 0;  // Of the tree whose tiles are read; at most `entries`.
   std::vector<SignedRoot> roots;
+  // Which intents the source says are without their outcome, by index; nullopt: it says nothing.
+  std::optional<std::vector<LogGrammar::Open>> open_operations{};
   // A source for one of the threads. Called on that thread.
   std::function<Result<std::unique_ptr<LogSource>>()> open;
   unsigned threads = 1;

@@ -17,7 +17,11 @@ std::string records(std::uint64_t count) {
 }  // namespace
 
 OrderedCheck::OrderedCheck(const VerifyPlan& plan, LogSource& source)
-    : entries_(plan.entries), tree_size_(plan.tree_size), source_(source), roots_(plan.roots) {
+    : entries_(plan.entries),
+      tree_size_(plan.tree_size),
+      source_(source),
+      roots_(plan.roots),
+      open_operations_(plan.open_operations) {
   std::ranges::sort(roots_, {}, [](const SignedRoot& root) { return root.head.size; });
   while (next_root_ < roots_.size() && roots_[next_root_].head.size == 0) {
     check_root(roots_[next_root_++], sha256(""));
@@ -142,6 +146,7 @@ void OrderedCheck::check_grammar(const CheckedTile& tile) {
       }
     } else {
       grammar_.add_unreadable();
+      unread_until_ = index + 1;
     }
     ++index;
   }
@@ -173,6 +178,28 @@ void OrderedCheck::check_absent() {
   }
 }
 
+// An outcome that is missing may be a record that was dropped, or cannot be read.
+void OrderedCheck::check_open() {
+  if (!open_operations_) return;
+  const auto by_index = [](const LogGrammar::Open& open) {
+    return std::pair(open.intent_index, open.operation_id);
+  };
+  std::vector<LogGrammar::Open> told = *open_operations_;
+  std::ranges::sort(told, {}, by_index);
+  const auto add = [&](std::span<const LogGrammar::Open> these,
+                       std::span<const LogGrammar::Open> others, const char* what, auto excused) {
+    for (const LogGrammar::Open& open : these) {
+      if (std::ranges::binary_search(others, by_index(open), {}, by_index) || excused(open))
+        continue;
+      report_.faults.add(open.intent_index, "the operation " + to_string(open.operation_id) + what);
+    }
+  };
+  add(report_.open, told, " has no outcome, but the database does not have it open",
+      [&](const LogGrammar::Open& open) { return open.intent_index < unread_until_; });
+  add(told, report_.open, " is open in the database, but not in the log",
+      [](const LogGrammar::Open&) { return false; });
+}
+
 LogReport OrderedCheck::finish() && {
   check_absent();
   if (disagreeing_ > 1) {
@@ -188,6 +215,7 @@ LogReport OrderedCheck::finish() && {
   report_.intents = grammar_.count(Kind::kIntent);
   report_.outcomes = grammar_.count(Kind::kOutcome);
   report_.open = grammar_.open();
+  check_open();
   return std::move(report_);
 }
 

@@ -29,17 +29,20 @@ class OrderedCheck {
   void check_grammar(const CheckedTile& tile);
   void note_absent(std::vector<AbsentRecords> absent);
   void check_absent();
+  void check_open();
 
   const std::uint64_t entries_;
   const std::uint64_t tree_size_;
   LogSource& source_;
   std::vector<SignedRoot> roots_;  // By size.
+  const std::optional<std::vector<LogGrammar::Open>> open_operations_;
   std::size_t next_root_ = 0;
   std::uint64_t agreed_size_ = 0;  // The largest tree that a signed root agrees with.
   std::uint64_t disagreeing_ = 0;  // Signed roots.
   std::string last_disagreeing_;
   TreeBuilder upper_;  // Its leaves are the roots of full tiles of level 0.
   LogGrammar grammar_;
+  std::uint64_t unread_until_ = 0;     // Behind the last record that was not read.
   std::vector<AbsentRecords> absent_;  // Joined where they touch and are of one kind.
   std::vector<IndexRange> dropped_;    // What records of retention say.
   LogReport report_;

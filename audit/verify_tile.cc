@@ -53,6 +53,10 @@ void check_columns(std::uint64_t index, const Sha256& leaf, const EntryFacts& fa
     faults.add(index, "the search table does not say what the entry says");
   }
   if (!columns.documents_fault.empty()) faults.add(index, columns.documents_fault);
+  if (!columns.step_taken) {
+    faults.add(index, "the approval or review " + to_string(facts.step_of) +
+                          " lacks the step that this record takes");
+  }
 }
 
 // One entry, whose hash in the source's tile is known where the tile is. What was changed says

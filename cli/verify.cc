@@ -143,15 +143,19 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
   if (!log.ok()) return log.error();
   Result<audit::Faults> guards = audit::check_database_guards(access);
   if (!guards.ok()) return guards.error();
+  Result<audit::Faults> state = audit::check_database_state(access);
+  if (!state.ok()) return state.error();
   Subject subject{.what = "the database",
                   .newest_checkpoint = log->newest_checkpoint,
                   .plan = {.entries = log->log_size,
                            .tree_size = log->tree_size,
                            .roots = std::move(log->roots),
+                           .open_operations = std::move(log->open_operations),
                            .open = [access] { return audit::open_database_source(access); }},
                   .faults = std::move(log->faults),
                   .evidence = *std::move(evidence)};
   subject.faults.add(*std::move(guards));
+  subject.faults.add(*std::move(state));
   return subject;
 }
 
@@ -260,7 +264,8 @@ void print_evidence(const audit::EvidenceReport& evidence) {
 
 void print_report(const Subject& subject, const audit::LogReport& report,
                   const audit::EvidenceReport& evidence, const audit::Faults& faults) {
-  const std::uint64_t beyond = subject.plan.entries - subject.plan.tree_size;
+  const std::uint64_t beyond =
+      subject.plan.entries - std::min(subject.plan.entries, subject.plan.tree_size);
   std::cout << "log          " << subject.what << "\n"
             << "records      " << report.entries << " read";
   if (beyond > 0) std::cout << ", the last " << beyond << " of them not signed over yet";
@@ -413,7 +418,9 @@ void add_verify(CLI::App& app, Invocation& invocation) {
       ->excludes(offline);
   command->footer(
       "Without --offline and --url it reads the database of audit.database.url, and checks what\n"
-      "belongs to the log there: the search table and what protects the tables from changes.\n"
+      "belongs to the log there: the search table, what protects the tables from changes, and "
+      "whether\n"
+      "approvals, reviews, tokens, rules, holds and operations stand where records brought them.\n"
       "Exit status: 0 in order; 1 something is wrong, and what; 2 the log or its key was not "
       "found.");
   runs(command, invocation, options, run_verify);

@@ -264,7 +264,9 @@ class Rows(Attack):
         end = self.log.size - 3
         self.tamper(f"DELETE FROM holdfast.log WHERE index >= {end}; "
                     f"UPDATE holdfast.log_head SET next_index = {end}; " + DERIVE)
-        self.seen_by_verify("the log ends here", end)
+        # The call whose outcome went is open now, and nobody is waiting for it.
+        output = self.seen_by_verify(rf"FAULT +index {end}: the log ends here", end - 1)
+        self.assertRegex(output, rf"(?m)^records +{end} read$")
 
     def test_attack_delete_the_last_records_under_the_leader(self):
         end = self.log.size - 3
@@ -275,7 +277,7 @@ class Rows(Attack):
     def test_attack_move_the_end_of_the_log_back(self):
         end = self.log.size - 1
         self.sql(f"UPDATE holdfast.log_head SET next_index = {end}")
-        self.seen_by_verify("a record beyond the end of the log", end)
+        self.seen_by_verify(rf"FAULT +index {end}: a record beyond the end of the log", end - 1)
 
     def test_attack_insert_a_record_in_the_middle(self):
         self.tamper("""

@@ -297,8 +297,10 @@ class Dropping(RetentionCase):
     def test_a_middle_partition_goes_before_a_held_one(self):
         self.allow()
         self.hold_steps(("hold_placed", PERSON))
+        placed = self.sql("SELECT placed_index FROM holdfast.holds")
         self.sql("UPDATE holdfast.holds SET placed_index = 3")
         self.assertEqual([item["first"] for item in self.drop()], [256])
+        self.sql(f"UPDATE holdfast.holds SET placed_index = {placed}")
         self.not_seen_by_verify()
         self.hold_steps(("hold_lift_asked", PERSON), ("hold_lifted", OTHER))
         self.assertEqual([item["first"] for item in self.drop()], [0])

@@ -155,6 +155,8 @@ class VerifyService(unittest.TestCase):
     def test_open_calls_are_listed(self):
         operation = "01890000-0000-7000-8000-00000000abcd"
         self.stack.cluster.sql(f"""
+            INSERT INTO holdfast.open_operations SELECT '{operation}',
+                '01890000-0000-4000-8000-000000000002', next_index FROM holdfast.log_head;
             INSERT INTO holdfast.log SELECT h.next_index, e, sha256('\\x00'::bytea || e), 'intent',
                 'proxy' FROM holdfast.log_head h, convert_to('{{"id":"01890000-0000-7000-8000-'
                 '000000000001","kind":"intent","operation_id":"{operation}","time":'

@@ -6,6 +6,8 @@
    Only one that was settled as unknown may have a reconciliation after it.
 3. No answer that a client got says anything else than the log.
 4. The log's indexes have no gap.
+5. `holdfast verify` finds nothing: the tables say of approvals, operations and the like what the
+   records say.
 """
 import dataclasses
 import datetime
@@ -125,6 +127,11 @@ def incomplete(stack):
     return problems
 
 
+def unverified(stack):
+    status, output, errors = stack.run("verify", check=False)
+    return [] if status == 0 else [f"verify ends with status {status}: {errors}{output}"]
+
+
 def known_results(log):
     """operation id -> what each of its endings says; the late truth of what was unknown counts."""
     results = terminal_records(log)
@@ -190,4 +197,4 @@ def check_invariants(stack, answered):
     log = settled_log(stack)
     delivered = guarded_requests(stack)
     return (unheralded(log, delivered) + badly_ended(log) + incomplete(stack)
-            + contradictions(log, answered, delivered))
+            + contradictions(log, answered, delivered) + unverified(stack))

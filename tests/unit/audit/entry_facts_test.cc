@@ -48,6 +48,60 @@ TEST(EntryFacts, reads_what_make_entry_writes) {
   }
 }
 
+// Which approval or review a record takes a step of, if any.
+struct Step {
+  const char* name;
+  std::string kind;
+  std::string members;
+  std::string of;
+};
+
+void PrintTo(const Step& row, std::ostream* out) {
+  *out << row.name;
+}
+
+class StepTable : public ::testing::TestWithParam<Step> {};
+
+constexpr const char* kCode = "0b0e7a52-9f51-4b6e-8f0c-3f6d0d7c2a11";
+constexpr const char* kNone = "00000000-0000-0000-0000-000000000000";
+
+TEST_P(StepTable, is_told_from_what_only_says_where_it_stands) {
+  const Step& step = GetParam();
+  std::string members = step.members;
+  for (std::size_t at = 0; (at = members.find("CODE")) != std::string::npos;) {
+    members.replace(at, 4, "\"" + std::string(kCode) + "\"");
+  }
+  const auto part = [&](const std::string& name) {
+    return members.starts_with("\"" + name) ? members + "," : std::string();
+  };
+  const std::string entry =
+      "{" + part("approval") + R"("id":"01890000-0000-7000-8000-000000000001","kind":")" +
+      step.kind + R"(","operation_id":"01890000-0000-7000-8000-000000000002",)" +
+      (step.kind == "outcome" ? R"("outcome":{"result":"executed"},)" : "") + part("review") +
+      R"("time":"2026-10-05T08:00:00.000001Z","v":1,)"
+      R"("writer":{"id":"01890000-0000-4000-8000-000000000003","role":"proxy"}})";
+  const Result<EntryFacts> facts = read_facts(entry);
+  ASSERT_TRUE(facts.ok()) << facts.error().message << entry;
+  EXPECT_EQ(to_string(facts->step_of), step.of);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    EntryFacts, StepTable,
+    ::testing::Values(
+        Step{"files", "decision", R"("approval":{"code":CODE,"stages":[],"state":"PENDING"})",
+             kCode},
+        Step{"invalidates", "decision", R"("approval":{"code":CODE,"reason":"x"})", kCode},
+        Step{"cancels", "decision", R"("approval":{"code":CODE,"step":2})", kCode},
+        Step{"mentions", "decision", R"("approval":{"code":CODE,"state":"CANCELLED"})", kNone},
+        Step{"mentions_nothing", "decision", R"("approval":{"reason":"x"})", kNone},
+        Step{"claims", "intent", R"("approval":{"code":CODE,"state":"CLAIMED"})", kCode},
+        Step{"opens_a_review", "intent", R"("review":{"code":CODE})", kCode},
+        Step{"is_an_officers", "approval", R"("approval":{"code":CODE,"state":"EXPIRED"})", kCode},
+        Step{"closes_a_review", "approval", R"("review":{"code":CODE})", kCode},
+        Step{"ends_a_claim", "outcome", R"("approval":{"code":CODE,"stages":[]})", kNone},
+        Step{"says_nothing", "intent", "", kNone}),
+    [](const auto& row) { return std::string(row.param.name); });
+
 struct Change {
   const char* name;
   std::string from;

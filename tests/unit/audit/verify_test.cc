@@ -300,6 +300,67 @@ TEST(Verify, what_the_database_says_beside_an_entry) {
                                           fault(2, "intent and audit"), fault(3, "search table")));
 }
 
+TEST(Verify, a_step_that_the_tables_lack) {
+  FakeLog log;
+  const Uuid code = make_uuid_v4();
+  log.add({.kind = Kind::kApproval,
+           .role = WriterRole::kAudit,
+           .approval = R"({"code":")" + to_string(code) + R"(","state":"EXPIRED"})"});
+  log.columns = [&](std::uint64_t index) {
+    return EntryColumns{.leaf_hash = leaf_hash(log.entry(index)),
+                        .kind = "approval",
+                        .role = "audit",
+                        .step_taken = false};
+  };
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(0, to_string(code) + " lacks the step")));
+}
+
+TEST(Verify, what_the_database_has_open_is_what_the_log_leaves_open) {
+  FakeLog log;
+  log.add_calls(3);
+  const Uuid first = log.add_intent();
+  const Uuid second = log.add_intent();
+  VerifyPlan plan = log.plan();
+  const auto faults = [&plan](std::vector<LogGrammar::Open> open) {
+    plan.open_operations = std::move(open);
+    return faults_of(plan);
+  };
+  EXPECT_THAT(faults({{first, 6}, {second, 7}}), ElementsAre());
+  EXPECT_THAT(faults({{second, 7}, {first, 6}}), ElementsAre());
+  EXPECT_THAT(faults({{second, 7}}),
+              ElementsAre(fault(6, to_string(first) + " has no outcome, but the database")));
+  EXPECT_THAT(
+      faults({{first, 6}, {second, 6}}),
+      ElementsAre(fault(6, to_string(second) + " is open in the database, but not in the log"),
+                  fault(7, to_string(second) + " has no outcome")));
+  const Uuid other = make_uuid_v4();
+  EXPECT_THAT(faults({{first, 6}, {other, 0}, {second, 7}}),
+              ElementsAre(fault(0, to_string(other) + " is open in the database")));
+}
+
+TEST(Verify, an_outcome_may_be_what_cannot_be_read) {
+  FakeLog log;
+  log.add_calls(3);
+  log.change_entry(1, log.entry(3));
+  VerifyPlan plan = log.plan();
+  plan.open_operations.emplace();
+  EXPECT_THAT(faults_of(plan), ElementsAre(fault(1, "not the one that the tree holds")));
+}
+
+TEST(Verify, an_outcome_may_have_been_dropped_after_its_intent) {
+  FakeLog log;
+  log.add_calls(127);
+  const Uuid open = log.add_intent();
+  log.add_outcome(log.add_intent());
+  log.add_outcome(open);
+  log.add_calls(200);
+  add_drop(log, WriterRole::kRetention, "[[256,512]]");
+  for (std::uint64_t index = 256; index < 512; ++index) log.lose_entry(index);
+  VerifyPlan plan = log.plan();
+  plan.open_operations.emplace();
+  EXPECT_THAT(faults_of(plan), ElementsAre());
+}
+
 TEST(Verify, a_source_that_is_away_is_no_finding) {
   FakeLog log;
   log.add_calls(300);

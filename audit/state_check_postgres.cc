@@ -1,0 +1,40 @@
+// check_database_state(): see audit/log_reader_postgres.h.
+#include <pqxx/pqxx>
+
+#include "audit/log_reader_postgres.h"
+#include "audit/queries_session_postgres.h"
+#include "audit/state_check_sql.h"
+
+namespace holdfast::audit {
+namespace {
+
+void run_check(pqxx::transaction_base& transaction, const std::string& sql, Faults& faults) {
+  for (const pqxx::row& row : transaction.exec(sql)) {
+    if (row[0].is_null()) {
+      faults.add_general(row[1].c_str());
+    } else {
+      faults.add(row[0].as<std::uint64_t>(), row[1].c_str());
+    }
+  }
+}
+
+}  // namespace
+
+Result<Faults> check_database_state(const DatabaseAccess& access) {
+  Faults faults;
+  DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
+  const Status status = session.run([&](pqxx::connection& connection) {
+    pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> transaction(connection);
+    try {
+      for (const std::string& sql : state_checks()) run_check(transaction, sql, faults);
+    } catch (const pqxx::data_exception& problem) {
+      // No record that Holdfast wrote, no row that a record made.
+      faults.add_general("the tables cannot be held against the records: " +
+                         safe_message(problem.what(), access.database));
+    }
+  });
+  if (!status.ok()) return status.error();
+  return faults;
+}
+
+}  // namespace holdfast::audit

@@ -38,6 +38,7 @@ proxy:
 {tls}
 upstream:
   origin: {origin}
+  connections_per_address: 512  # All load comes from one, and the others share nothing out.
 {trust}
 rules:
   file: {root}/rules.yaml

@@ -261,6 +261,21 @@ TEST_F(ApprovalTest, one_spent_approval_never_refuses_its_batch_mates) {
   EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "21");
 }
 
+TEST_F(ApprovalTest, a_claim_that_is_refused_takes_nothing_of_a_limit) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const Approval approved = approval_of(code);
+  ASSERT_TRUE(claim(approved));
+  audit::Record late = claim_record(approved);
+  late.is_limited = true;
+  late.content["decision"]["limits"] = {
+      {{"rule", "a"}, {"key", "a|k"}, {"count", 9}, {"per_s", 3600}, {"mailbox", "m"}}};
+  const auto receipt = runner_.run(replica_->append_intent(std::move(late), request("")));
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kRefused) << receipt.error().message;
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.limit_uses"), "0");
+}
+
 // One record gives the approval back, the next one of the same batch wants it.
 TEST_F(ApprovalTest, a_claim_of_the_batch_that_gives_the_approval_back_comes_too_early) {
   const Uuid code = file("item");

@@ -46,7 +46,7 @@ class LimitTest : public LogTest {
   void end(LogPostgres& log, const Uuid& operation, CallResult result) {
     Record outcome = testing::record(Kind::kOutcome, operation);
     outcome.content["outcome"] = {{"result", to_string(result)}};
-    outcome.is_limited = result == CallResult::kNotSent;
+    outcome.is_limited = true;  // Whatever the writer thinks.
     const auto ended = runner_.run(log.append_outcome(std::move(outcome)));
     EXPECT_TRUE(ended.ok()) << ended.error().message;
   }
@@ -70,6 +70,26 @@ TEST_F(LimitTest, UsesAreForgottenWithTime) {
   EXPECT_EQ(take(*log, {limit("a", 1)}), "over a");
   let_pass("61 seconds");
   EXPECT_EQ(take(*log, {limit("a", 1)}), "taken");
+  EXPECT_EQ(uses("a"), "1");
+}
+
+TEST_F(LimitTest, UsesCountForAsLongAsTheRuleLooksBackNow) {
+  const auto log = open_log();
+  json longer = limit("a", 1);
+  longer["per_s"] = 7200;
+  EXPECT_EQ(take(*log, {longer}), "taken");
+  let_pass("61 minutes");
+  EXPECT_EQ(take(*log, {longer}), "over a");
+  EXPECT_EQ(take(*log, {limit("a", 1)}), "taken");
+}
+
+TEST_F(LimitTest, AnOperationThatIsOpenKeepsWhatItTook) {
+  const auto log = open_log();
+  const Record made = intent({limit("a", 2)});
+  EXPECT_EQ(verdict(runner_.run(log->append_intent(made, request("")))), "taken");
+  const Result<Receipt> again = runner_.run(log->append_intent(made, request("")));
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code, ErrorCode::kInvalid) << again.error().message;
   EXPECT_EQ(uses("a"), "1");
 }
 
@@ -169,6 +189,18 @@ TEST_F(LimitRace, race_of_four_writers_takes_what_a_limit_gives_and_no_more) {
                               other + "|k'")),
               5);
   }
+}
+
+// A use that had to wait counts from when it was taken.
+TEST_F(LimitRace, race_of_a_use_that_waits_for_its_turn) {
+  testing::HeldLock key(database("postgres").url,
+                        "SELECT pg_advisory_xact_lock(hashtextextended('holdfast.limit a|k', 0))");
+  auto taking = runner_.start(writers_[0]->append_intent(intent({limit("a", 1)}), request("")));
+  EXPECT_TRUE(key.is_met_by(1));
+  const std::string before = value("SELECT clock_timestamp()");
+  key.release();
+  EXPECT_EQ(verdict(taking.get()), "taken");
+  EXPECT_EQ(value("SELECT at > '" + before + "' FROM holdfast.limit_uses"), "t");
 }
 
 TEST_F(LimitRace, race_of_four_writers_is_short_by_no_more_than_what_failed) {

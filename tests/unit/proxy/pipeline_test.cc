@@ -542,6 +542,8 @@ TEST_F(PipelineTest, ALimitNobodyTookIsNoReason) {
   enforce(rules_from(kLimitRules));
   log_.fail_nth(1, {ErrorCode::kLimit, "the entry has 99999 bytes"});
   EXPECT_EQ(purge().status, 503);
+  log_.fail_nth(1, {ErrorCode::kUnavailable, "few"});
+  EXPECT_EQ(purge().status, 503);
 }
 
 TEST_F(PipelineTest, WhatWasNotSentGivesItsLimitsBack) {
@@ -723,6 +725,15 @@ TEST_F(PipelineTest, OvertakenClaimIsAnsweredByHowThingsStand) {
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 
+TEST_F(PipelineTest, AnApprovalThatIsGivenBackInThatMomentIsThereToBeUsed) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  const http::Response response = purge_contact();
+  EXPECT_EQ(response.status, 412);
+  EXPECT_EQ(response.headers.get("x-msft-approval-code"), code);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
 TEST_F(PipelineTest, UnreadableApprovalsLetNothingThrough) {
   approvals_.away = true;
   const http::Response response = purge_contact();
@@ -739,6 +750,36 @@ TEST_F(PipelineTest, PlainDenialInvalidatesWhatWasApproved) {
   EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kInvalidate);
   EXPECT_EQ(content(1)["approval"]["code"], code);
   EXPECT_EQ(content(1)["approval"]["state"], "INVALIDATED");
+}
+
+TEST_F(PipelineTest, DenialLeavesWhatWasUsed) {
+  file_approval(approval::ApprovalState::kExecuted);
+  enforce(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: freeze, effect: deny }\n"));
+  EXPECT_EQ(purge_contact().status, 403);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kNone);
+}
+
+// Where the item lies is asked each time; while nobody can say, the call is stopped and no more.
+TEST_F(PipelineTest, AnItemThatMovedIsDeniedAndApprovedByWhereItLies) {
+  file_approval(approval::ApprovalState::kApproved);
+  enforce(rules_from(R"(
+schema: 1
+revision: r2
+rules:
+  - { id: kept, effect: deny, when: { folder: [archive] } }
+  - { id: contacts, effect: require_approval }
+)"));
+  const auto lies_in = [&](const char* folder) {
+    graph_->answer("/v1.0/me/contacts/c1?$select=id,createdDateTime,categories,parentFolderId", 200,
+                   json({{"parentFolderId", folder}}).dump());
+  };
+  EXPECT_EQ(purge_contact().status, 403);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kNone);
+  lies_in("archive");
+  EXPECT_EQ(purge_contact().status, 403);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kInvalidate);
+  lies_in("inbox");
+  EXPECT_EQ(purge_contact().status, 204);
 }
 
 TEST_F(PipelineTest, ApprovalThatTheRulesHaveOutgrownIsReplaced) {

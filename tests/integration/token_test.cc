@@ -134,7 +134,9 @@ TEST_F(TokenTest, its_use_is_noted_to_the_minute) {
 TEST_F(TokenTest, nothing_but_a_record_of_the_audit_service_makes_one) {
   for (const std::string user : {"holdfast_audit", "holdfast_proxy"}) {
     for (const std::string table : {"tokens", "token_uses"}) {
-      EXPECT_NE(refusal(user, "SELECT FROM holdfast." + table), "");
+      // For `holdfast verify`; the log tells the audit service of tokens anyway.
+      const bool reads = user == "holdfast_audit" && table == "tokens";
+      EXPECT_EQ(refusal(user, "SELECT FROM holdfast." + table).empty(), reads);
       EXPECT_NE(refusal(user, "DELETE FROM holdfast." + table), "");
     }
     EXPECT_NE(refusal(user, "SELECT holdfast.take_token_changes('{}', '{}', '{}')"), "");

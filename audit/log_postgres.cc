@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 constexpr std::string_view kInDoubtReason =
     "the commit of the intent was in doubt, so the request was not sent";
 constexpr std::string_view kLeftoverReason = "the process ended before the outcome was known";
+
 Error log_unavailable(std::string why) {
   return {ErrorCode::kUnavailable, "audit log: " + std::move(why)};
 }
@@ -203,25 +204,28 @@ bool LogPostgres::connect_and_recover() {
     return false;
   }
   connection_ = *std::move(opened);
-  renew_at_ = SteadyTime{};
-  renew_if_due();
-  // The epoch is raised: nothing that an earlier connection sent can be committed any more. So what
-  // is refused as closed from here on was committed before.
-  Status recovered = drain_backlog();
-  if (recovered.ok() && !leftovers_settled_) recovered = settle_leftovers();
-  Result<std::unique_ptr<WalFlush>> flush = Error{};
-  if (recovered.ok() && connection_ != nullptr) {
-    flush = WalFlush::open(options_.database, options_.append_timeout, connection_->backend());
-    if (!flush.ok()) recovered = flush.error();
-  }
-  if (!recovered.ok() || connection_ == nullptr) {
-    drop_connection(recovered.ok() ? "connection lost" : recovered.error().message);
+  if (const Status recovered = recover(); !recovered.ok()) {
+    drop_connection(recovered.error().message);
     return false;
   }
-  flush_queue_.open(*std::move(flush));
   set_online(true, "");
   log_info("audit log ready", {{"writer", to_string(writer_.id)}});
   return true;
+}
+
+// The epoch is raised: nothing that an earlier connection sent can be committed any more. So what
+// is refused as closed from here on was committed before.
+Status LogPostgres::recover() {
+  if (Status renewed = renew_lease(); !renewed.ok()) return renewed;
+  if (Status drained = drain_backlog(); !drained.ok()) return drained;
+  if (!leftovers_settled_) {
+    if (Status settled = settle_leftovers(); !settled.ok()) return settled;
+  }
+  Result<std::unique_ptr<WalFlush>> flush =
+      WalFlush::open(options_.database, options_.append_timeout, connection_->backend());
+  if (!flush.ok()) return flush.error();
+  flush_queue_.open(*std::move(flush));
+  return {};
 }
 
 // Brings into the database what it could not take before. Entries that are in it already are
@@ -497,13 +501,18 @@ void LogPostgres::keep(Entry entry, const Done& done) {
 
 void LogPostgres::renew_if_due() {
   if (connection_ == nullptr || clock_.steady_now() < renew_at_) return;
+  if (const Status renewed = renew_lease(); !renewed.ok()) drop_connection(renewed.error().message);
+}
+
+Status LogPostgres::renew_lease() {
   const SteadyTime asked = clock_.steady_now();
   const Result<AppendConnection::Room> room = connection_->renew_lease();
-  if (!room.ok()) return drop_connection(room.error().message);
+  if (!room.ok()) return room.error();
   renew_at_ = asked + options_.lease / 3;
   MutexLock lock(mutex_);
   spare_partition_ = room->spare;
   lease_until_ = asked + options_.lease;
+  return {};
 }
 
 void LogPostgres::drop_connection(const std::string& reason) {

@@ -82,6 +82,7 @@ class LogPostgres final : public AuditLog {
   // All below: the appender thread.
   void run();
   bool connect_and_recover();
+  Status recover();
   Status drain_backlog();
   Status settle_leftovers();
   Status append_own(std::vector<Entry> entries);
@@ -98,6 +99,7 @@ class LogPostgres final : public AuditLog {
   void keep(Entry entry, const Done& done);
   void end_unsent(const Entry& intent);
   void renew_if_due();
+  Status renew_lease();
   void drop_connection(const std::string& reason);
   void close_connection();
   void set_online(bool online, std::string reason);

@@ -219,11 +219,7 @@ TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
   require_standby(true);
   const Uuid operation = new_operation();
   auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
-  ASSERT_TRUE(testing::eventually([this] {
-    return value(
-               "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
-               "AND usename = 'holdfast_proxy'") == "1";
-  }));
+  wait_for_standby_wait(backend());
   sql("postgres", "SELECT pg_cancel_backend(" + backend() + ")");
   const Result<Receipt> receipt = intent.get();
   require_standby(false);
@@ -236,16 +232,11 @@ TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
 TEST_F(LogFaultTest, fault_what_was_acknowledged_survives_a_crash_of_the_server) {
   auto log = open_log();
   const std::vector<Uuid> operations = begin_together(*log, 50);
-  for (auto& outcome : [&] {
-         std::vector<std::future<Result<RecordRef>>> outcomes;
-         for (const Uuid& operation : operations) {
-           outcomes.push_back(
-               runner_.start(log->append_outcome(record(Kind::kOutcome, operation))));
-         }
-         return outcomes;
-       }()) {
-    EXPECT_TRUE(outcome.get().ok());
+  std::vector<std::future<Result<RecordRef>>> outcomes;
+  for (const Uuid& operation : operations) {
+    outcomes.push_back(runner_.start(log->append_outcome(record(Kind::kOutcome, operation))));
   }
+  for (auto& outcome : outcomes) EXPECT_TRUE(outcome.get().ok());
   control("kill");
   control("start");
   EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "100");
@@ -301,6 +292,65 @@ TEST_F(LogFaultTest, fault_lost_while_it_is_made_durable_is_in_doubt_and_never_t
   EXPECT_EQ(log->health().spooled, 0U);
 }
 
+TEST_F(LogFaultTest, fault_what_a_crash_takes_before_it_is_durable_was_nobody_told) {
+  LogOptions options = log_options();
+  options.append_timeout = 60s;
+  auto log = open_log(options);
+  const Uuid before = begin_together(*log, 3).front();
+  signal(flusher(), SIGSTOP);
+  auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
+  const Uuid operation = new_operation();
+  auto intent = start_intents(*log, {operation});
+  ASSERT_TRUE(
+      testing::eventually([this] { return value("SELECT count(*) FROM holdfast.log") == "5"; }));
+  control("kill");
+  const Result<RecordRef> spooled = outcome.get();
+  const Result<Receipt> receipt = intent.front().get();
+  ASSERT_TRUE(spooled.ok());
+  EXPECT_EQ(spooled->index, -1);
+  ASSERT_FALSE(receipt.ok());
+  EXPECT_EQ(receipt.error().code, ErrorCode::kInDoubt);
+  control("start");
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(kinds(), "intent,intent,intent,outcome");
+  EXPECT_EQ(outcomes_of(before), "executed");
+}
+
+// While one flush waits, a statement waits for as many entries as that is for.
+TEST_F(LogFaultTest, fault_batches_fill_while_the_disk_is_waited_for) {
+  LogOptions options = log_options();
+  options.append_timeout = 60s;
+  auto log = open_log(options);
+  begin_together(*log, 3);
+  require_standby(true);
+  auto first = start_intents(*log, {new_operation()});
+  wait_for_standby_wait(flusher());
+  const auto size = [this] { return value("SELECT next_index FROM holdfast.log_head"); };
+  // One came, one is being flushed; then two are, and one is too few.
+  auto second = start_intents(*log, {new_operation()});
+  ASSERT_TRUE(testing::eventually([&] { return size() == "5"; }));
+  auto third = start_intents(*log, {new_operation()});
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(size(), "5");
+  auto fourth = start_intents(*log, {new_operation()});
+  ASSERT_TRUE(testing::eventually([&] { return size() == "7"; }));
+  EXPECT_EQ(value("SELECT count(DISTINCT xmin::text) FROM holdfast.log WHERE index >= 5"), "1");
+  require_standby(false);
+  for (auto* intents : {&first, &second, &third, &fourth}) EXPECT_TRUE(intents->front().get().ok());
+}
+
+TEST_F(LogFaultTest, fault_lease_that_cannot_be_renewed_at_once_keeps_the_log_away) {
+  sql("postgres", "REVOKE EXECUTE ON FUNCTION holdfast.renew_lease FROM holdfast_proxy");
+  auto opened = LogPostgres::open(log_options());
+  ASSERT_TRUE(opened.ok());
+  LogPostgres& log = **opened;
+  ASSERT_TRUE(testing::eventually([&] {
+    return log.health().reason.find("permission denied") != std::string::npos;
+  })) << log.health().reason;
+  sql("postgres", "GRANT EXECUTE ON FUNCTION holdfast.renew_lease TO holdfast_proxy");
+  ASSERT_TRUE(ready(log));
+  begin(log);
+}
+
 TEST_F(LogFaultTest, fault_lost_connection_of_the_flushes_is_noticed_while_idle) {
   auto log = open_log();
   const std::string lost = flusher();
@@ -338,11 +388,7 @@ TEST_F(LogFaultTest, fault_outcome_committed_in_doubt_is_not_recorded_twice) {
   const Uuid operation = begin(*log);
   require_standby(true);
   auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, operation)));
-  ASSERT_TRUE(testing::eventually([this] {
-    return value(
-               "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
-               "AND usename = 'holdfast_proxy'") == "1";
-  }));
+  wait_for_standby_wait(backend());
   sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
   const Result<RecordRef> spooled = outcome.get();
   require_standby(false);

@@ -24,11 +24,7 @@ constexpr std::string_view kLimitRefusal = "limit ";  // Then the rule's id.
 constexpr std::string_view kTrue{"\1", 1};
 constexpr std::string_view kFalse{"\0", 1};
 
-std::string_view bytes_of(const Sha256& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-std::string_view bytes_of(const Uuid& uuid) {
+std::string_view uuid_bytes(const Uuid& uuid) {
   return {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()};
 }
 
@@ -125,7 +121,7 @@ void BatchParameters::add(const Entry& entry) {
   if (entry.operation_id == Uuid{}) {
     operations.add_null();
   } else {
-    operations.add(bytes_of(entry.operation_id));
+    operations.add(uuid_bytes(entry.operation_id));
   }
   if (entry.approval_step == ApprovalStep::kNone) {
     steps.add_null();

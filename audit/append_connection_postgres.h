@@ -24,8 +24,9 @@ namespace holdfast::audit {
 
 inline constexpr std::size_t kBatchMax = 512;  // What the database takes in one statement.
 
-// What a commit waits for. Nothing is known to be durable after kWritten, which everybody can see
-// already, until a WalFlush that began later has succeeded; the log's lock is held as long as this.
+// What a statement's commit waits for, holding the log's lock meanwhile. With kWritten that is
+// nothing: others see the entries at once, and they are durable once a WalFlush that begins later
+// has succeeded.
 enum class Commit { kFlushed, kWritten };
 
 // What became of one entry of a batch.

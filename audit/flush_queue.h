@@ -9,7 +9,6 @@
 // was told of anything else.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>

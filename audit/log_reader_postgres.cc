@@ -201,14 +201,17 @@ class DatabaseSource final : public LogSource {
             "WHERE l.index >= $1::bigint AND l.index < $2::bigint ORDER BY l.index",
         begin, begin + position.width);
     StepTakers takers;
+    std::vector<std::string> entries;
+    entries.reserve(rows.size());
     for (const pqxx::row& row : rows) {
-      takers.note(row[0].as<std::uint64_t>() - begin, bytes_in(row[1]));
+      entries.push_back(bytes_in(row[1]));
+      takers.note(row[0].as<std::uint64_t>() - begin, entries.back());
     }
     const std::set<std::size_t> without_step = places_without_step(transaction, std::move(takers));
     for (const pqxx::row& row : rows) {
       const auto place = row[0].as<std::uint64_t>() - begin;
       while (batch.size() < place) batch.add_missing();
-      const std::string entry = bytes_in(row[1]);
+      const std::string& entry = entries[row.rownumber()];
       batch.add(entry, EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
                                     .kind = row[3].c_str(),
                                     .role = row[4].c_str(),

@@ -418,9 +418,9 @@ void add_verify(CLI::App& app, Invocation& invocation) {
       ->excludes(offline);
   command->footer(
       "Without --offline and --url it reads the database of audit.database.url, and checks what\n"
-      "belongs to the log there: the search table, what protects the tables from changes, and "
-      "whether\n"
-      "approvals, reviews, tokens, rules, holds and operations stand where records brought them.\n"
+      "belongs to the log there: the search table, what protects the tables from changes, and\n"
+      "whether approvals, reviews, tokens, rules, holds and operations stand where records\n"
+      "brought them.\n"
       "Exit status: 0 in order; 1 something is wrong, and what; 2 the log or its key was not "
       "found.");
   runs(command, invocation, options, run_verify);

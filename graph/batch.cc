@@ -12,10 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-Error invalid(std::string message) {
-  return {.code = ErrorCode::kInvalid, .message = std::move(message)};
-}
-
 std::string part_name(std::size_t index) {
   return "$batch: requests[" + std::to_string(index) + "] ";
 }

@@ -3,6 +3,7 @@
 #include "approval/notices_postgres.h"
 #include "approval/reviews_postgres.h"
 #include "tests/integration/approval_fixture.h"
+#include "tests/integration/held_lock.h"
 
 namespace holdfast::approval {
 namespace {
@@ -222,6 +223,17 @@ TEST_F(ReviewTest, what_becomes_overdue_waits_for_the_lock_of_all_steps) {
   open();
   let_pass("3 hours");
   EXPECT_TRUE(waits_for_the_lock_of_all_steps([&] { return watch_->step().ok(); }));
+}
+
+// The watch looks often, and every approval would wait for it.
+TEST_F(ReviewTest, while_nothing_becomes_overdue_nobody_waits_for_that_lock) {
+  open();
+  let_pass("3 hours");
+  ASSERT_TRUE(watch_->step().ok());
+  open();
+  HeldLock steps(database("postgres").url, kApprovalSteps);
+  ASSERT_TRUE(watch_->step().ok());
+  EXPECT_EQ(watch_->overdue(), 1);
 }
 
 TEST_F(ReviewTest, pages_go_on_below_a_number) {

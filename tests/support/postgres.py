@@ -12,10 +12,14 @@
 Runs as root (the server then runs as the user `postgres`) and as an ordinary user. Logins need no
 password; the server listens on 127.0.0.1 and on a socket in its own directory only. A guard process
 removes server and directory when the owner ends in any way, SIGKILL included.
+
+Where CLUSTER_TEMPLATE names a folder, data directories are copies of it, which take a tenth of the
+time; the first cluster makes it.
 """
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import pathlib
 import pwd
@@ -32,6 +36,9 @@ START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 # Unix socket paths hold 107 bytes; the file name takes about 20 of them.
 SOCKET_DIRECTORY_LENGTH_MAX = 80
+# A cluster has a thousand files, and making one takes several times as long on a disk.
+MEMORY = pathlib.Path("/dev/shm")
+MEMORY_FREE_BYTES_MIN = 4 << 30
 
 
 def _as_server_user() -> dict:
@@ -151,6 +158,46 @@ def _remove(root: pathlib.Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
 
 
+def _make_root(durable: bool) -> pathlib.Path:
+    """A folder for a cluster; in memory, where there is plenty and nothing has to last."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and \
+        shutil.disk_usage(MEMORY).free >= MEMORY_FREE_BYTES_MIN
+    return pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg-",
+                                         dir=MEMORY if roomy and not durable else None))
+
+
+def _initdb(data: pathlib.Path) -> None:
+    done = subprocess.run(
+        [BINARIES / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+         "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=data.parent, check=False, **_as_server_user())
+    if done.returncode != 0:
+        raise RuntimeError("initdb: " + " | ".join(done.stdout.splitlines()[-8:]))
+
+
+def _copy(data: str | pathlib.Path, to: str | pathlib.Path) -> None:
+    """Whole, with owners and modes; instead of what an interrupted copy left there."""
+    shutil.rmtree(to, ignore_errors=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", data, to], check=True)
+
+
+def _settings(durable: bool, socket_directory: pathlib.Path | None) -> dict[str, str]:
+    return {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": str(socket_directory or ""),
+        "max_connections": "200",
+        "shared_buffers": "64MB",
+        "dynamic_shared_memory_type": "mmap",  # In the data directory: goes with it.
+        "fsync": "on" if durable else "off",
+        "synchronous_commit": "on",
+        # What no commit waited for is lost in a crash for certain, not by chance.
+        "wal_writer_delay": "200ms" if durable else "10s",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+
+
 class Cluster:
     """One cluster. Constructing it makes the data directory; start() runs the server.
 
@@ -161,7 +208,7 @@ class Cluster:
     def __init__(self, durable: bool = False, settings: dict[str, str] | None = None,
                  server_environment: dict[str, str] | None = None):
         self._server_environment = server_environment or {}
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-pg-"))
+        self.root = _make_root(durable)
         self.data = self.root / "data"
         self.port = 0
         self._guard = subprocess.Popen(
@@ -174,29 +221,22 @@ class Cluster:
         if user:
             os.chown(self.root, user["user"], user["group"])
         self.root.chmod(0o755)
-        self._initialise(durable, settings or {})
+        self._make_data()
+        self._settings = _settings(durable, self._socket_directory) | (settings or {})
 
-    def _initialise(self, durable: bool, settings: dict[str, str]) -> None:
-        done = subprocess.run(
-            [BINARIES / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-             "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            cwd=self.root, check=False, **_as_server_user())
-        if done.returncode != 0:
-            raise RuntimeError("initdb: " + " | ".join(done.stdout.splitlines()[-8:]))
-        self._settings = {
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": str(self._socket_directory or ""),
-            "max_connections": "200",
-            "shared_buffers": "64MB",
-            "fsync": "on" if durable else "off",
-            "synchronous_commit": "on",
-            # What no commit waited for is lost in a crash for certain, not by chance.
-            "wal_writer_delay": "200ms" if durable else "10s",
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-            **settings,
-        }
+    def _make_data(self) -> None:
+        template = os.environ.get("CLUSTER_TEMPLATE")
+        if not template:
+            _initdb(self.data)
+            return
+        with open(f"{template}.lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(template):
+                _initdb(self.data)
+                _copy(self.data, f"{template}.new")
+                os.rename(f"{template}.new", template)
+                return
+        _copy(template, self.data)
 
     def _configure(self) -> None:
         with socket.socket() as probe:

@@ -22,7 +22,9 @@
 #include <vector>
 
 #include "audit/log_postgres.h"
+#include "base/canonical_object.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "bench/sample_record.h"
 
 namespace holdfast::bench {
@@ -71,22 +73,51 @@ class Schedule {
   steady_clock::duration step_;
 };
 
-// Of one of a thousand mailboxes, as an app that cleans up for all of them writes.
-audit::Record make_record(audit::Kind kind, const Uuid& operation_id) {
-  audit::Record record{.kind = kind, .operation_id = operation_id, .content = intent_content()};
+// What calls of one app have in common.
+struct Common {
+  std::string actor = canonical_json(intent_content()["actor"]).value();
+  std::string decision = canonical_json(intent_content()["decision"]).value();
+};
+
+// Of one of a thousand mailboxes, as an app that cleans up for all of them writes. Its parts are
+// those of intent_content(), written as the proxy writes them (proxy/record_content.cc).
+audit::Record make_record(const Common& common, audit::Kind kind, const Uuid& operation_id) {
   const std::string id = to_string(operation_id);
-  record.content["request"]["client_request_id"] = id;
-  record.content["request"]["request_id"] = id;
-  record.content["operation"]["item"] = id;
-  record.content["operation"]["mailbox"]["key"] = "mailbox" + id.substr(id.size() - 3);
-  if (kind == audit::Kind::kOutcome) {
-    record.content.erase("decision");
-    record.content["outcome"] = {{"result", "executed"}, {"status", 204}, {"graph_request_id", id}};
+  const std::string path = "/v1.0/users/" + std::string(kId) + "/messages/AAMkAGI2TG93AAA=";
+  CanonicalObject mailbox;
+  mailbox.text("key", "mailbox" + id.substr(id.size() - 3))
+      .text("kind", "user")
+      .texts("names", kMailboxNames);
+  CanonicalObject operation;
+  operation.text("action", "permanentDelete")
+      .text("item", id)
+      .written("mailbox", std::move(mailbox).take())
+      .text("path", path)
+      .text("resource", "message")
+      .text("version", "v1.0");
+  CanonicalObject request;
+  request.text("client_request_id", id)
+      .text("method", "POST")
+      .text("request_id", id)
+      .text("source_ip", "127.0.0.1")
+      .text("target", path + "/permanentDelete")
+      .text("user_agent", "bench");
+  audit::Record record{.kind = kind, .operation_id = operation_id};
+  record.written = {{"actor", common.actor},
+                    {"operation", std::move(operation).take()},
+                    {"request", std::move(request).take()}};
+  if (kind == audit::Kind::kIntent) {
+    record.written.push_back({"decision", common.decision});
+  } else {
+    CanonicalObject outcome;
+    outcome.text("graph_request_id", id).text("result", "executed").integer("status", 204);
+    record.written.push_back({"outcome", std::move(outcome).take()});
   }
   return record;
 }
 
-Task<void> call_until_over(audit::AuditLog& log, Schedule& schedule, Measured& measured) {
+Task<void> call_until_over(audit::AuditLog& log, const Common& common, Schedule& schedule,
+                           Measured& measured) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   while (measured.problem.empty()) {
     const auto at = schedule.take();
@@ -94,7 +125,7 @@ Task<void> call_until_over(audit::AuditLog& log, Schedule& schedule, Measured& m
     timer.expires_at(*at);
     co_await timer.async_wait(boost::asio::use_awaitable);
     const Uuid operation = make_uuid_v7(system_clock().now());
-    audit::Record intent = make_record(audit::Kind::kIntent, operation);
+    audit::Record intent = make_record(common, audit::Kind::kIntent, operation);
     audit::OutboundRequest unsent;  // Named: g++ 12 destroys a temporary in co_await twice.
     const auto begun = steady_clock::now();
     Result<audit::Receipt> receipt =
@@ -105,7 +136,7 @@ Task<void> call_until_over(audit::AuditLog& log, Schedule& schedule, Measured& m
     }
     const std::chrono::duration<double, std::milli> waited = steady_clock::now() - begun;
     measured.intent_ms.push_back(waited.count());
-    audit::Record outcome = make_record(audit::Kind::kOutcome, operation);
+    audit::Record outcome = make_record(common, audit::Kind::kOutcome, operation);
     const Result<audit::RecordRef> ended = co_await log.append_outcome(std::move(outcome));
     if (!ended.ok() || ended->index < 0) {
       measured.problem = ended.ok() ? "an outcome went to the spool" : ended.error().message;
@@ -144,11 +175,12 @@ int run(const Options& options) {
   context.run();
   context.restart();
 
+  const Common common;
   Measured measured;
   const auto begun = steady_clock::now();
   Schedule schedule(begun, options);
   for (int i = 0; i < options.in_flight; ++i) {
-    boost::asio::co_spawn(context, call_until_over(**log, schedule, measured), rethrow);
+    boost::asio::co_spawn(context, call_until_over(**log, common, schedule, measured), rethrow);
   }
   context.run();
   const std::chrono::duration<double> took = steady_clock::now() - begun;

@@ -9,8 +9,10 @@ namespace holdfast::bench {
 
 inline constexpr const char* kId = "6f1d7a52-0000-4000-8000-00000000be02";
 
+inline const std::vector<std::string> kMailboxNames{kId, "adele@contoso.com",
+                                                    "adele.vance@contoso.com"};
+
 inline nlohmann::json intent_content() {
-  const std::vector<std::string> names{kId, "adele@contoso.com", "adele.vance@contoso.com"};
   const std::string target = std::string("/v1.0/users/") + kId + "/messages/AAMkAGI2TG93AAA=";
   return {{"request",
            {{"method", "POST"},
@@ -22,7 +24,7 @@ inline nlohmann::json intent_content() {
           {"operation",
            {{"action", "permanentDelete"},
             {"resource", "message"},
-            {"mailbox", {{"kind", "user"}, {"key", kId}, {"names", names}}},
+            {"mailbox", {{"kind", "user"}, {"key", kId}, {"names", kMailboxNames}}},
             {"item", "AAMkAGI2TG93AAA="},
             {"path", target},
             {"version", "v1.0"}}},
@@ -44,7 +46,7 @@ inline nlohmann::json intent_content() {
             {"facts",
              {{"actor_kind", "user"},
               {"groups", nullptr},
-              {"mailbox", names},
+              {"mailbox", kMailboxNames},
               {"own_mailbox", true},
               {"folder", nullptr},
               {"source_ip", "127.0.0.1"}}}}}};

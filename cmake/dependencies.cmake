@@ -17,7 +17,11 @@ pkg_check_modules(cjose REQUIRED IMPORTED_TARGET cjose)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
 
-# glibc's allocator costs a tenth of a guarded call. Sanitizers bring their own.
+# For programs. glibc's allocator costs a tenth of a guarded call; jemalloc replaces it by being
+# there, nothing of it is called by name. Sanitizers bring their own.
+add_library(holdfast_allocator INTERFACE)
 if(NOT HOLDFAST_SANITIZE)
   pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
+  target_link_libraries(holdfast_allocator INTERFACE
+    -Wl,--no-as-needed PkgConfig::jemalloc -Wl,--as-needed)
 endif()

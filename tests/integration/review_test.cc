@@ -231,7 +231,7 @@ TEST_F(ReviewTest, while_nothing_becomes_overdue_nobody_waits_for_that_lock) {
   let_pass("3 hours");
   ASSERT_TRUE(watch_->step().ok());
   open();
-  HeldLock steps(database("postgres").url, kApprovalSteps);
+  testing::HeldLock steps(database("postgres").url, testing::kApprovalSteps);
   ASSERT_TRUE(watch_->step().ok());
   EXPECT_EQ(watch_->overdue(), 1);
 }

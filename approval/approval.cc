@@ -145,9 +145,9 @@ Identity requester_of(const identity::Actor& actor) {
   return requester;
 }
 
-Result<Approval> read_approval(const json& document) {
+Result<Approval> read_approval(json document) {
   try {
-    Approval approval{.document = document};
+    Approval approval;
     const json& filed = document.at("filing");
     const auto state = parse_approval_state(document.at("state").get<std::string>());
     const auto code = parse_uuid(document.at("code").get<std::string>());
@@ -175,6 +175,7 @@ Result<Approval> read_approval(const json& document) {
                                    .person = identity_from(content.at("by")),
                                    .at = taken.at("at").get<std::string>()});
     }
+    approval.document = std::move(document);
     return approval;
   } catch (const json::exception& problem) {
     return Error{ErrorCode::kInternal, std::string("not an approval: ") + problem.what()};

@@ -89,7 +89,7 @@ struct Approval {
 };
 
 // kInternal: the database says something else.
-Result<Approval> read_approval(const nlohmann::json& document);
+Result<Approval> read_approval(nlohmann::json document);
 
 // Whether what was approved is at least what the rules ask for now.
 bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted);

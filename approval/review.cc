@@ -34,21 +34,23 @@ std::optional<ReviewState> parse_review_state(std::string_view text) {
   return found->first;
 }
 
-Result<Review> read_review(const json& document) {
+Result<Review> read_review(json document) {
   try {
     const json& filed = document.at("filing");
     const auto code = parse_uuid(document.at("code").get<std::string>());
     const auto state = parse_review_state(document.at("state").get<std::string>());
     const auto operation = parse_uuid(filed.at("operation_id").get<std::string>());
     if (!code || !state || !operation) return Error{ErrorCode::kInternal, "not a review"};
-    return Review{.code = *code,
+    Review review{.code = *code,
                   .number = document.at("number").get<std::int64_t>(),
                   .state = *state,
                   .opened_at = document.at("opened_at").get<std::string>(),
                   .review_by = document.at("review_by").get<std::string>(),
                   .requester = identity_from(filed.at("requested_by")),
                   .operation_id = *operation,
-                  .document = document};
+                  .document = {}};
+    review.document = std::move(document);
+    return review;
   } catch (const json::exception& problem) {
     return Error{ErrorCode::kInternal, std::string("not a review: ") + problem.what()};
   }

@@ -43,7 +43,7 @@ struct Review {
 };
 
 // kInternal: the database says something else.
-Result<Review> read_review(const nlohmann::json& document);
+Result<Review> read_review(nlohmann::json document);
 
 // The `review` member of the record that takes the step.
 nlohmann::json opening(const Opening& opening, const Identity& requester);

@@ -2,8 +2,6 @@
 
 #include <pqxx/pqxx>
 
-#include "base/json.h"
-
 namespace holdfast::audit {
 
 Result<std::vector<nlohmann::json>> ask_documents(DatabaseSession& session,
@@ -12,15 +10,18 @@ Result<std::vector<nlohmann::json>> ask_documents(DatabaseSession& session,
   pqxx::result rows;
   const Status asked = session.run([&](pqxx::connection& connection) {
     pqxx::nontransaction transaction(connection);
-    rows = transaction.exec_params(statement, pqxx::prepare::make_dynamic_params(parameters));
+    rows = transaction.exec_prepared(session.prepared(statement),
+                                     pqxx::prepare::make_dynamic_params(parameters));
   });
   if (!asked.ok()) return asked.error();
   std::vector<nlohmann::json> documents;
   documents.reserve(rows.size());
   for (const pqxx::row& row : rows) {
-    Result<nlohmann::json> document = parse_json(row[0].c_str());
-    if (!document.ok()) return Error{ErrorCode::kInternal, document.error().message};
-    documents.push_back(*std::move(document));
+    // PostgreSQL has read it once, and let no name stand twice.
+    const std::string_view text(row[0].c_str(), row[0].size());
+    nlohmann::json document = nlohmann::json::parse(text, nullptr, false);
+    if (document.is_discarded()) return Error{ErrorCode::kInternal, "the database sent no JSON"};
+    documents.push_back(std::move(document));
   }
   return documents;
 }

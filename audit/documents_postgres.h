@@ -28,26 +28,27 @@ std::string name_array(const std::vector<Name>& names) {
   return text + "}";
 }
 
-// The first column of each row. Errors: those of DatabaseSession; kInternal: one is no JSON.
+// The first column of each row, which must be jsonb; the statement's text must not vary. Errors:
+// those of DatabaseSession; kInternal: one is no JSON.
 Result<std::vector<nlohmann::json>> ask_documents(DatabaseSession& session,
                                                   const std::string& statement,
                                                   const SqlParameters& parameters);
 
-// All rows, each as `read` has it. Errors: those of QueryWorkers, of the question and of `read`.
-template <class T>
+// All rows, each as `read` has it, a function that makes a Result<T> of a document. Errors: those
+// of QueryWorkers, of the question and of `read`.
+template <class T, class Read>
 Task<Result<std::vector<T>>> answer_all(QueryWorkers& workers, std::string statement,
-                                        SqlParameters parameters,
-                                        Result<T> (*read)(const nlohmann::json&)) {
+                                        SqlParameters parameters, Read read) {
   // Nothing by reference: a worker may be at it still when nobody waits any more.
   const std::function<Result<std::vector<T>>(DatabaseSession&)> question =
       [statement = std::move(statement), parameters = std::move(parameters),
        read](DatabaseSession& session) -> Result<std::vector<T>> {
-    const Result<std::vector<nlohmann::json>> rows = ask_documents(session, statement, parameters);
+    Result<std::vector<nlohmann::json>> rows = ask_documents(session, statement, parameters);
     if (!rows.ok()) return rows.error();
     std::vector<T> found;
     found.reserve(rows->size());
-    for (const nlohmann::json& row : *rows) {
-      Result<T> one = read(row);
+    for (nlohmann::json& row : *rows) {
+      Result<T> one = read(std::move(row));
       if (!one.ok()) return one.error();
       found.push_back(*std::move(one));
     }
@@ -57,10 +58,9 @@ Task<Result<std::vector<T>>> answer_all(QueryWorkers& workers, std::string state
 }
 
 // The first row; nullopt: there is none.
-template <class T>
+template <class T, class Read>
 Task<Result<std::optional<T>>> answer_first(QueryWorkers& workers, std::string statement,
-                                            SqlParameters parameters,
-                                            Result<T> (*read)(const nlohmann::json&)) {
+                                            SqlParameters parameters, Read read) {
   Result<std::vector<T>> found =
       co_await answer_all<T>(workers, std::move(statement), std::move(parameters), read);
   if (!found.ok()) co_return found.error();

@@ -73,11 +73,21 @@ void DatabaseSession::open() {
   setup.exec("SET statement_timeout = " + std::to_string(access_.statement_timeout.count()));
 }
 
+std::string DatabaseSession::prepared(const std::string& statement) {
+  const auto [entry, is_new] = prepared_.try_emplace(statement);
+  if (is_new) {
+    entry->second = "q" + std::to_string(prepared_.size());
+    connection_->prepare(entry->second, statement);
+  }
+  return entry->second;
+}
+
 void DatabaseSession::close() {
   {
     MutexLock lock(mutex_);
     socket_ = -1;
   }
+  prepared_.clear();
   connection_.reset();
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <pqxx/pqxx>
 #include <string>
@@ -30,6 +31,10 @@ class DatabaseSession {
   // kInternal: the database refused the statement.
   Status run(const Work& work);
 
+  // Within `work`: the name under which the statement is prepared on this connection. For texts
+  // that do not vary; the server keeps them until the connection ends.
+  std::string prepared(const std::string& statement);
+
   // Ends the connection, and with it what the server keeps for it; run() opens another.
   void close();
 
@@ -44,6 +49,7 @@ class DatabaseSession {
   const DatabaseAccess access_;
   const WhenBroken when_broken_;
   std::unique_ptr<pqxx::connection> connection_;
+  std::map<std::string, std::string> prepared_;  // Names by statement.
   Mutex mutex_;
   int socket_ HOLDFAST_GUARDED_BY(mutex_) = -1;  // Of the open connection.
   bool interrupted_ HOLDFAST_GUARDED_BY(mutex_) = false;

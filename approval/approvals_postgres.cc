@@ -54,7 +54,7 @@ struct ApprovalExpirer::Reader {
 };
 
 ApprovalExpirer::ApprovalExpirer(audit::AppendConnection::Options options, const Clock& clock)
-    : options_(as_expirer(std::move(options))), clock_(clock) {}
+    : options_(as_expirer(std::move(options))), clock_(clock), times_(clock) {}
 
 ApprovalExpirer::~ApprovalExpirer() = default;
 
@@ -101,7 +101,7 @@ Result<std::size_t> ApprovalExpirer::append_expiries() {
     Result<audit::Entry> entry =
         audit::make_entry(std::move(record), make_uuid_v7(clock_.now()), options_.writer);
     if (!entry.ok()) return entry.error();
-    entry->set_time(clock_.now());
+    entry->set_time(times_.next());
     entries.push_back(*std::move(entry));
   }
   std::vector<const audit::Entry*> batch;

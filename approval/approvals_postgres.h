@@ -45,6 +45,7 @@ class ApprovalExpirer {
 
   const audit::AppendConnection::Options options_;
   const Clock& clock_;
+  RisingTimes times_;
   audit::SocketWatchdog watchdog_;
   std::unique_ptr<Reader> reader_;
   std::unique_ptr<audit::AppendConnection> connection_;

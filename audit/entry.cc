@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 6> kOwnMembers = {"v",    "id",     "kind
 // As long as every time, and found nowhere else: a quote inside a JSON string is escaped.
 constexpr std::string_view kTimeMember = "\"time\":\"0000-00-00T00:00:00.000000Z\"";
 constexpr std::size_t kTimeOffset = 8;
+constexpr std::size_t kTimeTextBytes = kTimeMember.size() - kTimeOffset - 1;
 
 std::string as_json(std::string_view utf8) {
   std::string text;
@@ -74,6 +75,14 @@ Result<std::vector<SealedDocument>> seal_record(Record& record) {
   }
   record.written.clear();
   return seal(record.content);
+}
+
+// The last one is the entry's own: members are sorted, and only v and writer, whose content is
+// fixed, come after it.
+std::size_t time_at(std::string_view entry) {
+  const std::size_t at = entry.rfind("\"time\":\"");
+  assert(at != std::string_view::npos);
+  return at + kTimeOffset;
 }
 
 bool was_not_sent(const json& entry) {
@@ -201,12 +210,12 @@ bool may_write(WriterRole role, Kind kind) {
 }
 
 void Entry::set_time(WallTime time) {
-  // The last one is the entry's own: members are sorted, and only v and writer, whose content is
-  // fixed, come after it.
-  const std::size_t at = bytes.rfind("\"time\":\"");
-  assert(at != std::string::npos);
   const std::string text = to_rfc3339(time);
-  bytes.replace(at + kTimeOffset, text.size(), text);
+  bytes.replace(time_at(bytes), text.size(), text);
+}
+
+std::string_view Entry::time() const {
+  return std::string_view(bytes).substr(time_at(bytes), kTimeTextBytes);
 }
 
 Result<Entry> make_entry(Record record, const Uuid& id, const Writer& writer) {

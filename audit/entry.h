@@ -42,6 +42,8 @@ struct Entry {
   std::vector<SealedDocument> documents{};  // As its member `sealed` names them.
 
   void set_time(WallTime time);
+  // As it was set, and all zeros before that. Compares as times do; valid while `bytes` is.
+  std::string_view time() const;
 };
 
 // kInvalid: the content is no canonical JSON (a float, an integer too large, text that is not

@@ -49,11 +49,15 @@ LogPostgres::LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const
       writer_{.id = spool ? spool->writer() : make_uuid_v4(), .role = options_.role},
       clock_(clock),
       spool_(std::move(spool)),
+      times_(clock),
       flush_queue_([this] { note_flush(); }) {
   if (spool_) {
     for (std::string& bytes : spool_->take_found()) {
       Result<Entry> entry = read_spooled(std::move(bytes));
-      if (entry.ok()) backlog_.push_back(*std::move(entry));
+      if (!entry.ok()) continue;
+      if (const Result<WallTime> time = parse_rfc3339(entry->time()); time.ok())
+        times_.reach(*time);
+      backlog_.push_back(*std::move(entry));
     }
     spooled_ = backlog_.size();
     spool_bytes_ = spool_->bytes();
@@ -232,6 +236,8 @@ Status LogPostgres::recover() {
 // refused as closed, so that doing this twice does no harm.
 Status LogPostgres::drain_backlog() {
   if (backlog_.empty()) return {};
+  // What is brought as it was sent may have come behind what was made later.
+  std::ranges::sort(backlog_, {}, &Entry::time);
   std::vector<Entry> late;
   for (std::size_t start = 0; start < backlog_.size(); start += options_.batch_max) {
     const std::size_t count = std::min(options_.batch_max, backlog_.size() - start);
@@ -286,7 +292,7 @@ Status LogPostgres::append_own(std::vector<Entry> entries) {
     const std::size_t count = std::min(options_.batch_max, entries.size() - start);
     std::vector<const Entry*> part;
     for (std::size_t i = start; i < start + count; ++i) {
-      entries[i].set_time(next_time());
+      entries[i].set_time(times_.next());
       part.push_back(&entries[i]);
     }
     const Result<std::vector<Placed>> placed = connection_->append(part);
@@ -342,7 +348,7 @@ void LogPostgres::append_batch(Batch batch) {
 
   std::vector<const Entry*> entries;
   for (PendingEntry& pending : batch) {
-    pending.entry.set_time(next_time());
+    pending.entry.set_time(times_.next());
     entries.push_back(&pending.entry);
   }
   const Commit commit = comes_alone(batch.size()) ? Commit::kFlushed : Commit::kWritten;
@@ -444,7 +450,7 @@ void LogPostgres::reconcile_late(PendingEntry pending) {
 void LogPostgres::decline(Batch batch, const Error& error) {
   for (PendingEntry& pending : batch) {
     if (must_be_kept(pending.entry.kind)) {
-      pending.entry.set_time(next_time());
+      pending.entry.set_time(times_.next());
       keep(std::move(pending.entry), pending.done);
     } else {
       pending.done(log_unavailable(error.message));
@@ -471,7 +477,7 @@ void LogPostgres::end_unsent(const Entry& intent) {
                                                    CallResult::kNotSent, kInDoubtReason),
                                    make_uuid_v7(clock_.now()), writer_);
   if (!entry.ok()) return;  // Smaller than the intent, which fitted.
-  entry->set_time(next_time());
+  entry->set_time(times_.next());
   keep(*std::move(entry), nullptr);
 }
 
@@ -539,11 +545,6 @@ void LogPostgres::set_online(bool online, std::string reason) {
   MutexLock lock(mutex_);
   online_ = online;
   reason_ = std::move(reason);
-}
-
-WallTime LogPostgres::next_time() {
-  last_time_ = std::max(last_time_, clock_.now());
-  return last_time_;
 }
 
 }  // namespace holdfast::audit

@@ -103,7 +103,6 @@ class LogPostgres final : public AuditLog {
   void drop_connection(const std::string& reason);
   void close_connection();
   void set_online(bool online, std::string reason);
-  WallTime next_time();
 
   const LogOptions options_;
   const Writer writer_;
@@ -114,10 +113,10 @@ class LogPostgres final : public AuditLog {
   SocketWatchdog watchdog_;
   std::unique_ptr<AppendConnection> connection_;
   std::size_t last_batch_ = 0;  // How many entries it had.
-  std::vector<Entry> backlog_;  // What the database still lacks, in order; also in the spool.
+  std::vector<Entry> backlog_;  // What the database still lacks; also in the spool.
   bool leftovers_settled_ = false;
   SteadyTime renew_at_;
-  WallTime last_time_;
+  RisingTimes times_;
   std::string last_reported_;
 
   mutable Mutex mutex_;

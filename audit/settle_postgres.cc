@@ -40,7 +40,7 @@ struct Settler::Reader {
 };
 
 Settler::Settler(AppendConnection::Options options, const Clock& clock)
-    : options_(as_settler(std::move(options))), clock_(clock) {}
+    : options_(as_settler(std::move(options))), clock_(clock), times_(clock) {}
 
 Settler::~Settler() = default;
 
@@ -81,7 +81,7 @@ Result<std::size_t> Settler::append_unknown() {
         "SELECT operation_id, intent FROM holdfast.expired_operations($1)", kBatchMax);
   }
   if (rows.empty()) return std::size_t{0};
-  const Result<std::vector<Entry>> entries = unknown_outcomes(rows, options_.writer, clock_.now());
+  const Result<std::vector<Entry>> entries = unknown_outcomes(rows, options_.writer, times_.next());
   if (!entries.ok()) return entries.error();
   std::vector<const Entry*> batch;
   for (const Entry& entry : *entries) batch.push_back(&entry);

@@ -34,6 +34,7 @@ class Settler {
 
   const AppendConnection::Options options_;
   const Clock& clock_;
+  RisingTimes times_;
   SocketWatchdog watchdog_;
   std::unique_ptr<AppendConnection> connection_;
   std::unique_ptr<Reader> reader_;

@@ -4,6 +4,7 @@
 // for deadlines and durations and never does.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -26,6 +27,24 @@ class Clock {
 
 // The machine's clocks. Lives as long as the program.
 const Clock& system_clock();
+
+// The times of one writer: the clock's, but never earlier than one before. For one thread.
+class RisingTimes {
+ public:
+  // The clock must outlive this.
+  explicit RisingTimes(const Clock& clock) : clock_(clock) {}
+
+  WallTime next() {
+    reach(clock_.now());
+    return last_;
+  }
+  // No time is earlier than this from here on.
+  void reach(WallTime time) { last_ = std::max(last_, time); }
+
+ private:
+  const Clock& clock_;
+  WallTime last_;
+};
 
 // RFC 3339 in UTC with six decimals: 2026-10-05T08:00:00.000000Z. One spelling per instant.
 std::string to_rfc3339(WallTime time);

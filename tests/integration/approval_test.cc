@@ -1,6 +1,7 @@
 // The life of approvals in the database: every step with its record, and what may not happen.
 #include "tests/integration/approval_fixture.h"
 #include "tests/integration/held_lock.h"
+#include "tests/support/fake_clock.h"
 
 namespace holdfast::approval {
 namespace {
@@ -141,6 +142,18 @@ TEST_F(ApprovalTest, what_has_run_out_is_over_at_once_and_recorded_later) {
   EXPECT_EQ(*expirer.expire_due(), 0U);
   EXPECT_EQ(steps(undecided), "file,expire");
   EXPECT_EQ(steps(unused), "file,approve,expire");
+}
+
+TEST_F(ApprovalTest, times_of_expiries_do_not_follow_a_clock_backwards) {
+  testing::FakeClock clock;
+  ApprovalExpirer expirer({.database = database("holdfast_audit"), .writer = {}}, clock);
+  for (const char* item : {"one", "another"}) {
+    file(item);
+    let_pass("2 hours");
+    ASSERT_EQ(*expirer.expire_due(), 1U);
+    clock.advance(std::chrono::seconds(-60));
+  }
+  EXPECT_EQ(steps_back_in_time(), "0");
 }
 
 TEST_F(ApprovalTest, a_claim_comes_back_only_when_graph_did_not_look) {

@@ -316,6 +316,34 @@ TEST_F(LogFaultTest, fault_what_a_crash_takes_before_it_is_durable_was_nobody_to
   EXPECT_EQ(outcomes_of(before), "executed");
 }
 
+// What the crash took is brought again as it was sent, and what is known better since was made
+// later.
+TEST_F(LogFaultTest, fault_a_writers_times_do_not_run_backwards_over_a_crash) {
+  LogOptions options = log_options();
+  options.append_timeout = 60s;
+  auto log = open_log(options);
+  const Uuid before = begin_together(*log, 3).front();
+  signal(flusher(), SIGSTOP);
+  auto intent = start_intents(*log, {new_operation()});
+  ASSERT_TRUE(
+      testing::eventually([this] { return value("SELECT count(*) FROM holdfast.log") == "4"; }));
+  sql("postgres", "CHECKPOINT");  // The intent is durable, and nobody has told the log.
+  std::future<Result<RecordRef>> outcome;
+  {
+    Blocked blocked(database("postgres"));
+    outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
+    wait_until_blocked();
+    control("kill");
+  }
+  EXPECT_EQ(outcome.get()->index, -1);
+  EXPECT_EQ(intent.front().get().error().code, ErrorCode::kInDoubt);
+  control("start");
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(kinds(), "intent,intent,intent,intent,outcome,outcome");
+  EXPECT_EQ(outcomes_of(before), "executed");
+  EXPECT_EQ(steps_back_in_time(), "0");
+}
+
 // While one flush waits, a statement waits for as many entries as that is for.
 TEST_F(LogFaultTest, fault_batches_fill_while_the_disk_is_waited_for) {
   LogOptions options = log_options();

@@ -45,6 +45,13 @@ class LogTest : public DatabaseTest {
         "convert_from(entry, 'UTF8')::json ->> 'operation_id' = '" +
         to_string(operation) + "'");
   }
+  // How often an entry is earlier than the one before it of its writer.
+  std::string steps_back_in_time() const {
+    return value(
+        "SELECT count(*) FROM (SELECT e ->> 'time' < lag(e ->> 'time') OVER "
+        "(PARTITION BY e #>> '{writer,id}' ORDER BY index) AS back FROM holdfast.log, "
+        "LATERAL (SELECT convert_from(entry, 'UTF8')::json AS e) d) t WHERE back");
+  }
   void expire_leases() const {
     sql("postgres",
         "UPDATE holdfast.writers SET lease_until = clock_timestamp() "

@@ -1,5 +1,6 @@
 // The log as the data plane uses it: real threads, real database, the proxy's own role.
 #include "tests/integration/log_fixture.h"
+#include "tests/support/fake_clock.h"
 
 namespace holdfast::audit {
 namespace {
@@ -120,6 +121,19 @@ TEST_F(LogTest, missing_spare_partition_shows_in_health) {
     return (*opened)->health().reason.find("spare partition") != std::string::npos;
   }));
   EXPECT_FALSE((*opened)->health().ready);
+}
+
+TEST_F(LogTest, a_settlers_times_do_not_follow_a_clock_backwards) {
+  testing::FakeClock clock;
+  Settler settler({.database = database("holdfast_audit"), .writer = {}}, clock);
+  for (int i = 0; i < 2; ++i) {
+    begin(*open_log());
+    expire_leases();
+    ASSERT_EQ(*settler.settle_expired(), 1U);
+    clock.advance(std::chrono::seconds(-60));
+  }
+  EXPECT_EQ(kinds(), "intent,outcome,intent,outcome");
+  EXPECT_EQ(steps_back_in_time(), "0");
 }
 
 TEST_F(LogTest, expired_operations_of_a_dead_process_are_settled_as_unknown) {

@@ -2,12 +2,27 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/fake_clock.h"
+
 namespace holdfast {
 namespace {
 
 using namespace std::chrono;
 
 constexpr WallTime kTime = sys_days(2026y / October / 5) + 8h + 1min + 2s + 345678us;
+
+TEST(RisingTimes, FollowTheClockButNeverBackwards) {
+  testing::FakeClock clock;
+  RisingTimes times(clock);
+  EXPECT_EQ(times.next(), clock.now());
+  clock.advance(1s);
+  const WallTime later = times.next();
+  EXPECT_EQ(later, clock.now());
+  clock.advance(-1min);
+  EXPECT_EQ(times.next(), later);
+  times.reach(later + 1s);
+  EXPECT_EQ(times.next(), later + 1s);
+}
 
 TEST(Rfc3339, WritesSixDecimalsInUtc) {
   EXPECT_EQ(to_rfc3339(kTime), "2026-10-05T08:01:02.345678Z");

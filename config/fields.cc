@@ -117,8 +117,9 @@ void add_proxy_limits(std::vector<Field>& table) {
       {"proxy.limits.buffered_body_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.buffered_body_bytes; }, kKiB,
                  64 * kMiB},
-       "Bodies that must be read whole before they are sent, those of guarded calls among them; "
-       "over it 413."},
+       "A body that must be read whole before it is known what the call is, a batch's above all; "
+       "over it 413. Of calls that are guarded by their path 64 KiB are taken, whatever this "
+       "says."},
       {"proxy.limits.buffered_bodies_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.buffered_bodies_bytes; }, kKiB,
                  1024 * kGiB},

@@ -20,8 +20,11 @@ constexpr std::string_view kPseudonym = "holdfast";  // In Via, so that no host 
 constexpr std::array<std::string_view, 2> kApprovalHeaders{"x-msft-approval-justification",
                                                            "x-msft-approval-code"};
 
+// Some servers take `_` in a field's name for `-`.
 bool is_any_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::ranges::any_of(names, [&](auto each) { return ascii_iequals(name, each); });
+  std::string dashed(name);
+  std::ranges::replace(dashed, '_', '-');
+  return std::ranges::any_of(names, [&](auto each) { return ascii_iequals(dashed, each); });
 }
 
 // What does not travel on whichever connection it came by.
@@ -39,20 +42,19 @@ bool stays_here(std::string_view name) {
          ascii_iequals(name.substr(0, kOurs.size()), kOurs);
 }
 
-// Whether the target names the bytes of a message or a file, which are no JSON of Graph's own.
-bool asks_for_bytes(std::string_view target) {
-  const std::string_view path = target.substr(0, target.find('?'));
-  const std::string_view last = path.substr(path.rfind('/') + 1);
-  return ascii_iequals(last, "$value") || ascii_iequals(last, "%24value") ||
-         ascii_iequals(last, "content");
-}
-
 std::optional<std::uint64_t> max_forwards(const http::RequestHead& head) {
   if (head.method != "OPTIONS") return std::nullopt;
   return http::parse_length(head.headers.get("Max-Forwards"));
 }
 
 }  // namespace
+
+bool asks_for_bytes(std::string_view target) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const std::string_view last = path.substr(path.rfind('/') + 1);
+  return ascii_iequals(last, "$value") || ascii_iequals(last, "%24value") ||
+         ascii_iequals(last, "content");
+}
 
 http::RequestHead forwarded_head(http::RequestHead head) {
   const std::optional<std::uint64_t> hops = max_forwards(head);

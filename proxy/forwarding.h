@@ -16,6 +16,10 @@ http::RequestHead forwarded_head(http::RequestHead head);
 // so that the links in it can be kept inside, unless it is for a file's bytes.
 http::RequestHead passed_head(http::RequestHead head);
 
+// Whether the target names the bytes of a message or a file, which are no JSON of Graph's own even
+// where they are JSON.
+bool asks_for_bytes(std::string_view target);
+
 // Whether an OPTIONS request has reached the last server that it is meant for (RFC 9110, 7.6.2).
 bool ends_here(const http::RequestHead& head);
 // The answer to it.

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "http/origin.h"
 #include "http/syntax.h"
+#include "proxy/forwarding.h"
 
 namespace holdfast::proxy {
 namespace {
@@ -125,10 +126,11 @@ std::optional<graph::LinkOrigins> link_origins(const LinkSettings& settings,
   return graph::LinkOrigins{.graph = settings.graph, .outside = std::move(outside)};
 }
 
-void keep_links_inside(http::Response& response, std::string_view method,
+void keep_links_inside(http::Response& response, const http::RequestHead& asked,
                        const graph::LinkOrigins& origins, LinkRewriter::Content content) {
   rewrite_headers(response.headers, origins);
-  const bool described_only = method == "HEAD" || response.status == 304;
+  if (asks_for_bytes(asked.target)) return;
+  const bool described_only = asked.method == "HEAD" || response.status == 304;
   if (described_only) {
     // The body that it describes would be rewritten, and how long it is then nobody knows. A 304
     // need not say what type that body has.

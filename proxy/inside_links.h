@@ -2,8 +2,9 @@
 // proxy, as the client knows it, instead of to Graph. Answers to guarded calls are never touched.
 //
 // Rewritten are Location and Content-Location, and what graph/links.h calls a link in whole bodies
-// that are declared as JSON. Left alone are parts of a body (206), compressed ones, and those whose
-// sender forbids it (Cache-Control: no-transform). Pure, but for the body that flows.
+// that are declared as JSON. Left alone are files (asks_for_bytes()), parts of a body (206),
+// compressed ones, and those whose sender forbids it (Cache-Control: no-transform). Pure, but for
+// the body that flows.
 #pragma once
 
 #include <optional>
@@ -30,9 +31,9 @@ Result<LinkSettings> link_settings(const std::string& upstream, const std::strin
 std::optional<graph::LinkOrigins> link_origins(const LinkSettings& settings,
                                                const http::Request& request);
 
-// Changes the answer to a request with `method`. A streamed body has no length known beforehand
+// Changes the answer to a request with that head. A streamed body has no length known beforehand
 // afterwards, and an answer that only describes such a body does not tell its length either.
-void keep_links_inside(http::Response& response, std::string_view method,
+void keep_links_inside(http::Response& response, const http::RequestHead& asked,
                        const graph::LinkOrigins& origins, graph::LinkRewriter::Content content);
 
 }  // namespace holdfast::proxy

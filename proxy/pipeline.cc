@@ -321,7 +321,7 @@ Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Con
   http::SendResult sent = co_await upstream_->pass(head, &body, address);
   if (sent.response.ok()) {
     strip_connection_fields(*sent.response);
-    if (origins) keep_links_inside(*sent.response, head.method, *origins, content_kind);
+    if (origins) keep_links_inside(*sent.response, head, *origins, content_kind);
     co_return std::move(*sent.response);
   }
   if (body.failure()) {

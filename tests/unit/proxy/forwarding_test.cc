@@ -61,6 +61,8 @@ TEST(ForwardedHead, DropsWhatAsksForAnotherTargetOrHost) {
                                 {"X-Forwarded-Host", "evil"},
                                 {"X-Original-Host", "evil"},
                                 {"Forwarded", "host=evil"},
+                                {"X_Original_URL", "/"},
+                                {"X_Forwarded_Host", "evil"},
                                 {"X-Forwarded-For", "192.0.2.1"}}));
   EXPECT_EQ(names_of(forwarded), "X-Forwarded-For;Via;");
 }
@@ -93,9 +95,12 @@ TEST(PassedHead, AsksForAnAnswerWhoseLinksCanBeRead) {
   }
 }
 
-TEST(ForwardedHead, DropsMethodOverridesInAnyCase) {
-  const http::RequestHead forwarded = forwarded_head(head_with(
-      {{"x-http-method-override", "PUT"}, {"X-HTTP-METHOD", "PUT"}, {"X-Method-Override", "PUT"}}));
+TEST(ForwardedHead, DropsMethodOverridesInAnySpelling) {
+  const http::RequestHead forwarded = forwarded_head(head_with({{"x-http-method-override", "PUT"},
+                                                                {"X-HTTP-METHOD", "PUT"},
+                                                                {"X-Method-Override", "PUT"},
+                                                                {"X_HTTP_Method_Override", "PUT"},
+                                                                {"X-HTTP_Method", "PUT"}}));
   EXPECT_EQ(names_of(forwarded), "Via;");
 }
 

@@ -24,8 +24,12 @@ http::Response page(http::Headers headers, int status = 200) {
   return {.status = status, .headers = std::move(headers), .content = kPage};
 }
 
-std::string kept_inside(http::Response response, std::string_view method = "GET") {
-  keep_links_inside(response, method, origins(), LinkRewriter::Content::kPlain);
+http::RequestHead asked(std::string method, std::string target = "/v1.0/me/messages") {
+  return {.method = std::move(method), .target = std::move(target)};
+}
+
+std::string kept_inside(http::Response response, const http::RequestHead& head = asked("GET")) {
+  keep_links_inside(response, head, origins(), LinkRewriter::Content::kPlain);
   return response.content;
 }
 
@@ -57,6 +61,17 @@ TEST(KeepLinksInside, LeavesOtherBodiesAlone) {
   EXPECT_EQ(kept_inside(page({{"Content-Type", "application/json"}}, 206)), kPage);
 }
 
+// A file is what somebody put there, whatever it looks like.
+TEST(KeepLinksInside, LeavesFilesAloneThatAreJson) {
+  const http::Headers json{{"Content-Type", "application/json"}};
+  for (const char* target :
+       {"/v1.0/me/messages/1/attachments/2/$value", "/v1.0/me/drive/items/1/content",
+        "/v1.0/me/drive/items/1/content?format=x"}) {
+    EXPECT_EQ(kept_inside(page(json), asked("GET", target)), kPage) << target;
+  }
+  EXPECT_EQ(kept_inside(page(json), asked("GET", "/v1.0/me?a=/content")), kInside);
+}
+
 TEST(KeepLinksInside, RewritesLocationsOfAnyAnswerInPlace) {
   http::Response response{.status = 201};
   response.headers = {{"A", "1"},
@@ -64,7 +79,7 @@ TEST(KeepLinksInside, RewritesLocationsOfAnyAnswerInPlace) {
                       {"Content-Location", "https://graph.microsoft.com/v1.0/y"},
                       {"Location", "https://contoso.sharepoint.com/z"},
                       {"ETag", "\"https://graph.microsoft.com/\""}};
-  keep_links_inside(response, "POST", origins(), LinkRewriter::Content::kPlain);
+  keep_links_inside(response, asked("POST"), origins(), LinkRewriter::Content::kPlain);
   std::string all;
   for (const http::Header& field : response.headers) all += field.name + "=" + field.value + ";";
   EXPECT_EQ(all,
@@ -76,7 +91,7 @@ TEST(KeepLinksInside, RewritesLocationsOfAnyAnswerInPlace) {
 TEST(KeepLinksInside, StreamsWithoutALength) {
   http::Response response = page({{"Content-Type", "application/json"}});
   response.stream = http::string_body(std::string(50'000, ' ') + kPage);
-  keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
+  keep_links_inside(response, asked("GET"), origins(), LinkRewriter::Content::kPlain);
   EXPECT_FALSE(response.stream->remaining());
   const auto content = testing::run(http::read_all(*response.stream, 1'000'000));
   EXPECT_EQ(*content, std::string(50'000, ' ') + kInside);
@@ -95,7 +110,7 @@ TEST(KeepLinksInside, TellsThatAStreamHasEndedOnceAllIsRead) {
              R"({"@odata.nextLink":"https://proxy:8443"})"}}) {
     http::Response response = page({{"Content-Type", "application/json"}});
     response.stream = http::string_body(each.content);
-    keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
+    keep_links_inside(response, asked("GET"), origins(), LinkRewriter::Content::kPlain);
     std::string all;
     std::array<char, 7> buffer;
     while (!response.stream->remaining()) {
@@ -112,7 +127,7 @@ TEST(KeepLinksInside, TellsThatAStreamHasEndedOnceAllIsRead) {
 TEST(KeepLinksInside, KeepsTheLengthOfAStreamThatItLeavesAlone) {
   http::Response response = page({{"Content-Type", "text/plain"}});
   response.stream = http::string_body(kPage);
-  keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
+  keep_links_inside(response, asked("GET"), origins(), LinkRewriter::Content::kPlain);
   EXPECT_EQ(response.stream->remaining(), std::string_view(kPage).size());
 }
 
@@ -120,7 +135,7 @@ TEST(KeepLinksInside, HandsOnWhatIsHeldBackAtTheEnd) {
   const std::string cut = R"({"@odata.nextLink":"https://graph.micro)";
   http::Response response = page({{"Content-Type", "application/json"}});
   response.stream = http::string_body(cut);
-  keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
+  keep_links_inside(response, asked("GET"), origins(), LinkRewriter::Content::kPlain);
   EXPECT_EQ(*testing::run(http::read_all(*response.stream, 1000)), cut);
 }
 
@@ -135,7 +150,7 @@ class BrokenOffBody final : public http::Body {
 TEST(KeepLinksInside, TakesNoBrokenBodyForWhole) {
   http::Response response = page({{"Content-Type", "application/json"}});
   response.stream = std::make_unique<BrokenOffBody>();
-  keep_links_inside(response, "GET", origins(), LinkRewriter::Content::kPlain);
+  keep_links_inside(response, asked("GET"), origins(), LinkRewriter::Content::kPlain);
   EXPECT_FALSE(testing::run(http::read_all(*response.stream, 1000)).ok());
 }
 
@@ -144,7 +159,7 @@ TEST(KeepLinksInside, TellsNoLengthOfABodyThatItWouldChange) {
     http::Response response{.status = status};
     response.headers = {{"Content-Length", "7"}};
     if (*type != '\0') response.headers.add("Content-Type", type);
-    keep_links_inside(response, method, origins(), LinkRewriter::Content::kPlain);
+    keep_links_inside(response, asked(method), origins(), LinkRewriter::Content::kPlain);
     return std::string(response.headers.get("Content-Length"));
   };
   EXPECT_EQ(length("HEAD", 200, "application/json"), "");

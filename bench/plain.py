@@ -46,18 +46,25 @@ def tls_in(bed, count: int, seconds: float) -> list[report.Row]:
     with upstream.graph(bed.root / "graph") as origin, bed.cluster() as cluster, \
          holdfast.proxy(bed, cluster, origin, certificate=certificate) as (ours, _), \
          nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS,
-                     certificate=certificate) as by_nginx:
+                     certificate=certificate) as by_nginx, \
+         haproxy.proxy(bed.root / "haproxy", origin, holdfast.WORKERS,
+                       certificate=certificate) as by_haproxy:
+        sides = {rounds.OURS: ours, "nginx": by_nginx, "haproxy": by_haproxy}
         targets = {"nginx": rounds.Target(ratio_min=0.75)}
-        return _run("tls_in", {rounds.OURS: ours, "nginx": by_nginx}, targets, count, seconds)
+        return _run("tls_in", sides, targets, count, seconds)
 
 
 def tls_out(bed, count: int, seconds: float) -> list[report.Row]:
-    """The upstream speaks TLS, and both sides verify it."""
+    """The upstream speaks TLS, and all sides verify it."""
     certificate = nginx.make_certificate(bed.root)
     with upstream.graph(bed.root / "graph", certificate) as origin, bed.cluster() as cluster, \
          holdfast.proxy(bed, cluster, origin, trusted=certificate) as (ours, _), \
-         nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS, trusted=certificate) as by_nginx:
-        return _run("tls_out", {rounds.OURS: ours, "nginx": by_nginx}, {}, count, seconds)
+         nginx.proxy(bed.root / "nginx", origin, holdfast.WORKERS,
+                     trusted=certificate) as by_nginx, \
+         haproxy.proxy(bed.root / "haproxy", origin, holdfast.WORKERS,
+                       trusted=certificate) as by_haproxy:
+        sides = {rounds.OURS: ours, "nginx": by_nginx, "haproxy": by_haproxy}
+        return _run("tls_out", sides, {}, count, seconds)
 
 
 def _run(bench: str, origins: dict[str, str], targets: dict, count: int,

@@ -10,11 +10,10 @@ import uuid
 
 from base import REQUESTER
 from holds import wait_until
-from race_case import FULL, PROXIES, ROUNDS, RaceCase
+from race_case import PROXIES, ROUNDS, RaceCase
 from service import fetch
 
 DONE, USED = (204, None), (409, "HoldfastApprovalUsed")
-DEATHS = 100 if FULL else 8  # Of proxies: each starts again.
 
 
 class Resends(RaceCase):
@@ -167,7 +166,7 @@ class Deaths(RaceCase):
     def kill_often(self, *ways):
         """Each of these ways at each proxy in turn; the items and who asked."""
         struck = {}
-        for number, _ in zip(range(DEATHS), self.rounds()):
+        for number in self.rounds():
             item, code = self.kill_at(number, *ways[number // PROXIES % len(ways)])
             struck[item] = code, self.app
         return struck

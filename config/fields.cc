@@ -98,7 +98,8 @@ void add_proxy_limits(std::vector<Field>& table) {
       {"proxy.limits.requests_in_flight",
        CountKind{[](Config& c) -> auto& { return c.proxy.limits.requests_in_flight; }, 1,
                  1'000'000},
-       "Requests being answered at once, in the whole process; over it 503."},
+       "Requests being answered at once, in the whole process; over it 503. One client address, "
+       "or one IPv6 /64, gets a quarter of them at most; trusted_proxies are not counted."},
       {"proxy.limits.guarded_in_flight",
        CountKind{[](Config& c) -> auto& { return c.proxy.limits.guarded_in_flight; }, 1, 100'000},
        "Guarded calls among them; over it 503, with nothing recorded or forwarded."},
@@ -123,7 +124,9 @@ void add_proxy_limits(std::vector<Field>& table) {
       {"proxy.limits.buffered_bodies_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.buffered_bodies_bytes; }, kKiB,
                  1024 * kGiB},
-       "All such bodies of the whole process together; over it 503."},
+       "All such bodies of the whole process together; over it 503. One client address, or one "
+       "IPv6 /64, gets a quarter at most, or one such body if that is more; trusted_proxies are "
+       "not counted."},
       {"proxy.limits.queued_answer_bytes",
        BytesKind{[](Config& c) -> auto& { return c.proxy.limits.queued_answer_bytes; }, kKiB,
                  64 * kMiB},
@@ -135,7 +138,7 @@ void add_proxy_limits(std::vector<Field>& table) {
        "Holdfast waiting, beyond one timeout of that kind; else 408, or the connection is closed."},
       {"proxy.timeouts.handshake",
        DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.handshake; }, 1ms, 1h},
-       "TLS handshake of a client."},
+       "TLS handshake of a client, and a PROXY header in front of it."},
       {"proxy.timeouts.header",
        DurationKind{[](Config& c) -> auto& { return c.proxy.timeouts.header; }, 1ms, 1h},
        "From the first byte of a request to the end of its headers."},
@@ -331,7 +334,8 @@ void add_audit_limits(std::vector<Field>& table) {
       {"audit.limits.requests_in_flight",
        CountKind{[](Config& c) -> auto& { return c.audit.limits.requests_in_flight; }, 1,
                  1'000'000},
-       "Requests being answered at once; over it 503."}};
+       "Requests being answered at once; over it 503. One address, or one IPv6 /64, gets a "
+       "quarter of them at most."}};
   table.insert(table.end(), rows.begin(), rows.end());
 }
 

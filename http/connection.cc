@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/admission.h"
 #include "http/deadline.h"
 #include "http/proxy_protocol.h"
 
@@ -105,10 +106,17 @@ Task<bool> Connection::begin() {
   const Status shaken = co_await stream_->handshake(begin_by_);
   if (shaken.ok()) {
     peer_.certificate = stream_->client_certificate();
-  } else if (shaken.error().code == ErrorCode::kTimeout && phase_ == Phase::kBeginning) {
-    host_.server.over_handshake.add();
+  } else {
+    count_failed_begin(shaken.error());
   }
   co_return shaken.ok();
+}
+
+void Connection::count_failed_begin(const Error& error) {
+  // In another phase a drain has brought the deadline forward.
+  if (error.code == ErrorCode::kTimeout && phase_ == Phase::kBeginning) {
+    host_.server.over_handshake.add();
+  }
 }
 
 Task<bool> Connection::read_proxy_header() {
@@ -119,7 +127,10 @@ Task<bool> Connection::read_proxy_header() {
     received.resize(header.size);
     const Status read =
         co_await stream_->read_in_front(std::span(received).subspan(known), begin_by_);
-    if (!read.ok()) co_return false;
+    if (!read.ok()) {
+      count_failed_begin(read.error());
+      co_return false;
+    }
     header = parse_proxy_header(received);
   }
   if (header.state == ProxyHeader::State::kInvalid) {
@@ -139,12 +150,13 @@ Task<Connection::Next> Connection::serve_one() {
   phase_ = Phase::kBusy;
   if (received == Received::kClosed) co_return Next::kClose;
   if (received == Received::kRefused) co_return co_await refuse_head();
-  Budget::Share place(host_.server.in_flight);
+  if (!account_) account_.emplace(host_.server.in_flight, client());
+  SharedBudget::Share place(*account_);
   Request request = begin_request();
   // What is needed of the head to answer; the rest belongs to the handler.
   const RequestHead kept{.method = request.head.method,
                          .minor_version = request.head.minor_version};
-  std::optional<Unreadable> refused = refused_by_limit(place.take(1));
+  std::optional<Unreadable> refused = refused_by_limit(request.head.target, place.take(1));
   if (refused) {
     refused->head = std::move(request.head);
     refused->peer = peer_;
@@ -165,9 +177,19 @@ Request Connection::begin_request() {
   return {.head = parser_.take_head(), .peer = peer_};
 }
 
-std::optional<Unreadable> Connection::refused_by_limit(bool in_time) {
-  if (!in_time) {
-    host_.server.over_in_flight.add();
+std::string Connection::client() const {
+  const auto& shares_address = host_.options.shares_address;
+  if (shares_address && shares_address(peer_.address)) return {};
+  return address_group(peer_.address);
+}
+
+std::optional<Unreadable> Connection::refused_by_limit(const std::string& target,
+                                                       SharedBudget::Answer place) {
+  const auto& needs_no_place = host_.options.needs_no_place;
+  const bool has_place = place == SharedBudget::Answer::kTaken;
+  if (!has_place && !(needs_no_place && needs_no_place(target))) {
+    const bool over_part = place == SharedBudget::Answer::kOverPart;
+    (over_part ? host_.server.over_in_flight_of_address : host_.server.over_in_flight).add();
     return Unreadable{.status = 503, .why = "too many requests are being answered"};
   }
   if (body_.left() <= host_.options.body_bytes_max) return std::nullopt;
@@ -213,7 +235,11 @@ Task<Connection::Received> Connection::receive_head() {
     if (!begun && deadline == SteadyTime{}) deadline = from_now(host_.options.idle_timeout);
     const Status ready = co_await stream_->wait(step.state, deadline);
     if (ready.ok()) continue;
-    if (!begun || ready.error().code != ErrorCode::kTimeout) co_return Received::kClosed;
+    if (ready.error().code != ErrorCode::kTimeout) co_return Received::kClosed;
+    if (!begun) {
+      host_.server.over_idle.add();
+      co_return Received::kClosed;
+    }
     parser_.time_out();
     co_return Received::kRefused;
   }

@@ -52,10 +52,13 @@ class Connection : public boost::intrusive::list_base_hook<
   // Reads a load balancer's PROXY header, and the TLS handshake. False: the connection is over.
   Task<bool> begin();
   Task<bool> read_proxy_header();
+  void count_failed_begin(const Error& error);
   Task<Next> serve_one();
   Task<Next> refuse_head();
   Request begin_request();
-  std::optional<Unreadable> refused_by_limit(bool in_time);
+  std::optional<Unreadable> refused_by_limit(const std::string& target, SharedBudget::Answer place);
+  // Whose its requests in flight are; empty: of many who cannot be told apart.
+  std::string client() const;
   Task<Received> receive_head();
   RequestParser::State parse_received(std::string_view fresh);
   Task<Response> answer(Request request);
@@ -67,7 +70,8 @@ class Connection : public boost::intrusive::list_base_hook<
   Task<void> linger();
 
   const std::unique_ptr<Stream> stream_;
-  Peer peer_;  // Complete once the handshake is through.
+  Peer peer_;                                     // Complete once the handshake is through.
+  std::optional<SharedBudget::Account> account_;  // Of the client, from the first request on.
   ConnectionHost& host_;
   RequestParser parser_;
   std::string pending_;  // Received and not used yet.

@@ -26,7 +26,7 @@ namespace holdfast::http {
 // handled, with its head whole.
 struct Unreadable {
   // 400, 408, 413, 414, 417, 431, 501 or 505; 500 when the handler threw; 503 when there were as
-  // many requests in flight as there may be.
+  // many requests in flight as there may be, in all or of its client's address.
   int status = 400;
   std::string why;  // One line for the client, with no byte of the request in it.
   // As far as it was read, byte for byte: method and target are empty where there was no request
@@ -66,14 +66,19 @@ struct ServerOptions {
   // worker. Empty: nobody does.
   std::function<bool(const std::string& address)> sends_proxy_header{};
   std::size_t connections_max = 10'000;  // Further ones are closed as they come.
-  // Of one client address, or one IPv6 /64; `shares_address` names those that are not counted,
-  // because many clients come from there (a load balancer). Called on the listener's thread.
+  // Of one client address, or one IPv6 /64; `shares_address` names those that are not counted, here
+  // and of requests in flight, because many clients come from there (a load balancer). Called on
+  // the listener's thread and by every worker.
   std::size_t connections_per_address_max = 2'000;
   std::function<bool(const std::string& address)> shares_address{};
   // File descriptors that clients' connections leave for everything else.
   std::size_t descriptors_reserved = 1'024;
-  // From a request's head to the end of its answer, over all workers. Over it: refuse() with 503.
+  // From a request's head to the end of its answer, over all workers; one client address, or one
+  // IPv6 /64, has a quarter at most. Over either: refuse() with 503, unless the target is one that
+  // `needs_no_place` names, because whoever asks must know that the process is alive. Called by
+  // every worker. Empty: all need one.
   std::size_t requests_in_flight_max = 4'096;
+  std::function<bool(const std::string& target)> needs_no_place{};
   std::size_t header_bytes_max = 32 * 1024;  // Request line and headers together.
   std::size_t header_count_max = 100;
   std::size_t target_bytes_max = 8 * 1024;

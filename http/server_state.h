@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/budget.h"
 #include "base/metrics.h"
+#include "base/shared_budget.h"
 #include "http/server.h"
 
 namespace holdfast::http {
@@ -45,7 +45,9 @@ class ServerState {
   Counter& over_body_bytes = metrics().refused_by("body_bytes");
   Counter& over_write = metrics().refused_by("write");
   Counter& over_rate = metrics().refused_by("transfer_bytes_per_second");
+  Counter& over_idle = metrics().refused_by("idle");
   Counter& over_in_flight = metrics().refused_by("requests_in_flight");
+  Counter& over_in_flight_of_address = metrics().refused_by("requests_in_flight_per_address");
 
   // For one of the names that RequestParser gives.
   Counter& over(std::string_view limit) {
@@ -56,7 +58,7 @@ class ServerState {
     return over_target_bytes;
   }
 
-  Budget in_flight{options.requests_in_flight_max};
+  SharedBudget in_flight{options.requests_in_flight_max};  // By client address.
 };
 
 }  // namespace holdfast::http

@@ -17,8 +17,9 @@ Task<Result<std::size_t>> WatchedBody::read(std::span<char> buffer) {
 
 Task<Result<std::size_t>> MeteredBody::read(std::span<char> buffer) {
   Result<std::size_t> count = co_await body_.read(buffer);
-  if (count.ok() && !memory_.take(*count)) {
-    out_of_memory_ = true;
+  if (!count.ok()) co_return count;
+  memory_answer_ = memory_.take(*count);
+  if (memory_answer_ != SharedBudget::Answer::kTaken) {
     count = Error{ErrorCode::kLimit, "too much is being read at once"};
   }
   co_return count;

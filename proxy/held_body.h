@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "base/budget.h"
+#include "base/shared_budget.h"
 #include "http/message.h"
 #include "proxy/refusal.h"
 
@@ -31,17 +31,18 @@ class WatchedBody final : public http::Body {
 // Takes what it passes on from a budget of memory.
 class MeteredBody final : public http::Body {
  public:
-  MeteredBody(http::Body& body, Budget::Share& memory) : body_(body), memory_(memory) {}
+  MeteredBody(http::Body& body, SharedBudget::Share& memory) : body_(body), memory_(memory) {}
 
   Task<Result<std::size_t>> read(std::span<char> buffer) override;
   std::optional<std::uint64_t> remaining() const override { return body_.remaining(); }
 
-  bool out_of_memory() const { return out_of_memory_; }
+  // Whether there was memory for what came, and if not, why.
+  SharedBudget::Answer memory_answer() const { return memory_answer_; }
 
  private:
   http::Body& body_;
-  Budget::Share& memory_;
-  bool out_of_memory_ = false;
+  SharedBudget::Share& memory_;
+  SharedBudget::Answer memory_answer_ = SharedBudget::Answer::kTaken;
 };
 
 }  // namespace holdfast::proxy

@@ -17,6 +17,9 @@ using graph::RequestClass;
 using nlohmann::json;
 
 constexpr std::string_view kLocalPrefix = "/holdfast/";
+constexpr std::string_view kLivez = "/holdfast/livez";
+constexpr std::string_view kReadyz = "/holdfast/readyz";
+constexpr std::string_view kMetrics = "/holdfast/metrics";
 // What a Link to the proof of a record is (RFC 8288: an extension relation is a URI).
 constexpr std::string_view kProofRelation = "https://c2sp.org/tlog-proof";
 // Guarded actions take no body; what a client sends all the same is forwarded, within reason.
@@ -69,6 +72,10 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
 
 }  // namespace
 
+bool is_probe(std::string_view target) {
+  return target == kLivez || target == kReadyz || target == kMetrics;
+}
+
 Pipeline::Pipeline(PipelineParts parts, std::unique_ptr<Upstream> upstream,
                    std::unique_ptr<identity::GraphLookup> lookup)
     : parts_(std::move(parts)),
@@ -115,7 +122,9 @@ Task<http::Response> Pipeline::handle(Call& call) {
     co_return co_await refuse_call(subject, std::move(*refusal));
   }
   Caller caller = std::get<Caller>(std::move(named));
-  Budget::Share memory(parts_.buffered_bodies);
+  const SharedBudget::Account account(parts_.buffered_bodies,
+                                      share_group(call.source_ip, parts_.trusted_proxies));
+  SharedBudget::Share memory(account);
   const bool may_be_long = what.needs_body || what.request_class == RequestClass::kBatch;
   std::optional<Refusal> refusal = co_await read_content(
       call, may_be_long ? parts_.buffered_body_bytes_max : kGuardedBodyBytesMax, memory);
@@ -260,15 +269,16 @@ Task<http::Response> Pipeline::refuse(Call& call, const Refusal& refusal) {
 }
 
 Task<std::optional<Refusal>> Pipeline::read_content(Call& call, std::size_t bytes_max,
-                                                    Budget::Share& memory) {
+                                                    SharedBudget::Share& memory) {
   MeteredBody body(*call.request.body, memory);
   Result<std::string> content = co_await http::read_all(body, bytes_max);
   if (content.ok()) {
     call.content = *std::move(content);
     co_return std::nullopt;
   }
-  if (body.out_of_memory()) {
-    metrics_.over_buffered_bodies.add();
+  if (body.memory_answer() != SharedBudget::Answer::kTaken) {
+    const bool over_part = body.memory_answer() == SharedBudget::Answer::kOverPart;
+    (over_part ? metrics_.over_buffered_bodies_of_address : metrics_.over_buffered_bodies).add();
     co_return Refusal{.answer = too_busy(call.kind), .effect = {}};
   }
   if (content.error().code == ErrorCode::kLimit) metrics_.over_buffered_body.add();
@@ -462,14 +472,14 @@ http::Response Pipeline::audit_unavailable(const Call& call) const {
 
 http::Response Pipeline::local_endpoint(const Call& call) const {
   const std::string& target = call.request.head.target;
-  if (target == "/holdfast/livez") return json_response(200, {{"status", "alive"}});
-  if (target == "/holdfast/metrics" &&
+  if (target == kLivez) return json_response(200, {{"status", "alive"}});
+  if (target == kMetrics &&
       is_for_operators(call.request, call.source_ip, parts_.metrics_from, parts_.trusted_proxies)) {
     return {.status = 200,
             .headers = {{"Content-Type", kMetricsContentType}},
             .content = parts_.metrics.text()};
   }
-  if (target == "/holdfast/readyz") {
+  if (target == kReadyz) {
     if (parts_.draining) return json_response(503, {{"status", "draining"}});
     audit::LogHealth health = parts_.log.health();
     if (health.ready) health.reason = parts_.rules.problem();

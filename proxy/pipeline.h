@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -22,6 +23,7 @@
 #include "approval/rule_store.h"
 #include "audit/audit_log.h"
 #include "base/budget.h"
+#include "base/shared_budget.h"
 #include "graph/classify.h"
 #include "http/server.h"
 #include "identity/certificate_apps.h"
@@ -52,7 +54,7 @@ struct PipelineParts {
   RefusalBudget& refusals;
   identity::ProbeBudget& probes;
   Budget& guarded_in_flight;
-  Budget& buffered_bodies;  // Bytes.
+  SharedBudget& buffered_bodies;  // Bytes, by client address.
   Metrics& metrics;
   const Clock& clock;
   const std::atomic<bool>& draining;                        // Balancers are to turn away.
@@ -65,6 +67,10 @@ struct PipelineParts {
   LinkSettings links;
   std::size_t worker = 0;  // Which one this pipeline is for, in metrics.
 };
+
+// Whether that target asks how the proxy does, and for nothing of Graph: whoever watches it must be
+// answered above all when there is too much to do.
+bool is_probe(std::string_view target);
 
 class Pipeline final : public http::Handler {
  public:
@@ -82,7 +88,7 @@ class Pipeline final : public http::Handler {
   Task<http::Response> refuse(Call& call, const Refusal& refusal);
   // nullopt once the call's content is read.
   Task<std::optional<Refusal>> read_content(Call& call, std::size_t bytes_max,
-                                            Budget::Share& memory);
+                                            SharedBudget::Share& memory);
   // Decides, and commits the intent; decides again where other rules came into force meanwhile.
   Task<std::variant<audit::Receipt, http::Response>> commit_call(Subject& subject,
                                                                  const Caller& caller,

@@ -46,6 +46,7 @@ PipelineMetrics::PipelineMetrics(Metrics& metrics)
       over_guarded_in_flight(metrics.refused_by("guarded_in_flight")),
       over_buffered_body(metrics.refused_by("buffered_body_bytes")),
       over_buffered_bodies(metrics.refused_by("buffered_bodies_bytes")),
+      over_buffered_bodies_of_address(metrics.refused_by("buffered_bodies_bytes_per_address")),
       over_probes_of_address(metrics.refused_by("failed_probes_per_address")),
       over_probes(metrics.refused_by("failed_probes")),
       break_glass(metrics.counter("holdfast_break_glass_total",

@@ -31,6 +31,7 @@ class PipelineMetrics {
   Counter& over_guarded_in_flight;
   Counter& over_buffered_body;
   Counter& over_buffered_bodies;
+  Counter& over_buffered_bodies_of_address;
   Counter& over_probes_of_address;
   Counter& over_probes;
   Counter& break_glass;

@@ -79,7 +79,7 @@ struct Service::Shared {
         refusals(options.refusal_rates, clock),
         probes(options.probe_rates, clock),
         guarded_in_flight(options.guarded_in_flight_max),
-        buffered_bodies(options.buffered_bodies_bytes_max) {}
+        buffered_bodies(options.buffered_bodies_bytes_max, options.buffered_body_bytes_max) {}
 
   // While this lives.
   void expose(Metrics& metrics) const {
@@ -96,7 +96,7 @@ struct Service::Shared {
   std::atomic<bool> draining{false};
   identity::ProbeBudget probes;
   Budget guarded_in_flight;
-  Budget buffered_bodies;
+  SharedBudget buffered_bodies;  // One address can always have one body.
   std::optional<PipelineParts> parts;
 };
 
@@ -158,6 +158,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, audit::A
   options.server.shares_address = [trusted = options.trusted_proxies](const std::string& address) {
     return approval::is_in_any(address, trusted);
   };
+  options.server.needs_no_place = is_probe;
   options.server.descriptors_reserved = descriptors_needed(options);
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server), make_worker);

@@ -74,11 +74,15 @@ TEST_F(ProxyHeaders, MayComeInPieces) {
 }
 
 TEST_F(ProxyHeaders, AreDemandedOfWhoSendsThem) {
-  start(true, {.handshake_timeout = 50ms});
+  Metrics metrics;
+  start(true, {.handshake_timeout = 50ms, .metrics = &metrics});
   EXPECT_EQ(exchange(kGet), "");
   EXPECT_EQ(exchange("PROXY TCP4 192.0.2.1 198.51.100.2 1 2\r\n" + kGet), "");
+  EXPECT_EQ(metrics.refused_by("handshake").value(), 0u);
   EXPECT_EQ(exchange(kClient.substr(0, 20)), "");
   EXPECT_EQ(exchange(""), "");
+  EXPECT_EQ(metrics.refused_by("handshake").value(), 2u) << "what did not come in time";
+  server_.reset();
 }
 
 TEST_F(ProxyHeaders, ComeOnce) {

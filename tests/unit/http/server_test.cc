@@ -368,9 +368,17 @@ TEST_F(ServerTest, RefusesARequestThatDoesNotCome) {
 }
 
 TEST_F(ServerTest, ClosesIdleConnectionsWithoutAWord) {
-  start({.idle_timeout = 50ms});
+  start({.idle_timeout = 50ms, .metrics = &metrics_});
   Raw raw = connect();
   EXPECT_EQ(raw.read_all(), "");
+  EXPECT_EQ(metrics_.refused_by("idle").value(), 1u);
+  Raw served = connect();
+  served.send(get("/a"));
+  EXPECT_TRUE(served.read_all().ends_with("hello"));
+  EXPECT_EQ(metrics_.refused_by("idle").value(), 2u);
+  connect().finish();  // A client that closes is not one that is closed.
+  EXPECT_TRUE(server_->drain(60s));
+  EXPECT_EQ(metrics_.refused_by("idle").value(), 2u);
 }
 
 TEST_F(ServerTest, GivesUpOnABodyThatDoesNotCome) {
@@ -612,7 +620,9 @@ TEST(AddressGroup, IsAnAddressOrAnIpv6Network) {
 }
 
 TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
-  start({.requests_in_flight_max = 1, .metrics = &metrics_});
+  start({.shares_address = [](const std::string& address) { return address == "127.0.0.1"; },
+         .requests_in_flight_max = 1,
+         .metrics = &metrics_});
   Raw busy = connect();
   busy.send(get("/wait"));
   seen_.entered.acquire();
@@ -621,6 +631,7 @@ TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
   EXPECT_TRUE(other.read_until("answered").starts_with("HTTP/1.1 503 "));
   EXPECT_EQ(seen_.refused_target.take(), "/a");
   EXPECT_EQ(metrics_.refused_by("requests_in_flight").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("requests_in_flight_per_address").value(), 0u);
   seen_.release();
   EXPECT_NE(busy.read_until("\r\n\r\n").find("200 OK"), std::string::npos);
   EXPECT_TRUE(seen_.ended.try_acquire_for(10s));
@@ -632,6 +643,58 @@ TEST_F(ServerTest, RefusesRequestsBeyondThoseInFlight) {
     answer += other.read_until(answer.find("200 OK") == std::string::npos ? "answered" : "hello");
   }
   EXPECT_NE(answer.find("hello"), std::string::npos) << answer;
+}
+
+// What a load balancer puts in front of a connection of 192.0.2.<last>.
+std::string proxy_header_of(char last) {
+  using namespace std::string_literals;
+  return "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\x00\x02"s + last +
+         "\xc6\x33\x64\x02\x30\x39\x01\xbb"s;
+}
+
+TEST_F(ServerTest, GivesOneAddressAQuarterOfTheRequestsInFlight) {
+  start({.sends_proxy_header = [](const std::string&) { return true; },
+         .requests_in_flight_max = 7,
+         .metrics = &metrics_});
+  Raw busy = connect();
+  busy.send(proxy_header_of(1) + get("/wait"));
+  seen_.entered.acquire();
+  Raw same = connect();
+  same.send(proxy_header_of(1) + get("/a"));
+  EXPECT_TRUE(same.read_until("answered").starts_with("HTTP/1.1 503 "));
+  EXPECT_EQ(seen_.refused_target.take(), "/a");
+  EXPECT_EQ(metrics_.refused_by("requests_in_flight_per_address").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("requests_in_flight").value(), 0u);
+  Raw other = connect();
+  other.send(proxy_header_of(2) + get("/a"));
+  EXPECT_NE(other.read_until("hello").find("200 OK"), std::string::npos);
+  seen_.release();
+  EXPECT_NE(busy.read_until("\r\n\r\n").find("200 OK"), std::string::npos);
+  EXPECT_TRUE(seen_.ended.try_acquire_for(10s));
+  // The same connection is served once there is room.
+  std::string answer;
+  for (int attempt = 0; attempt < 1'000 && answer.find("200 OK") == std::string::npos; ++attempt) {
+    same.send(get("/a"));
+    answer = same.read_until("\r\n\r\n");
+    answer += same.read_until(answer.find("200 OK") == std::string::npos ? "answered" : "hello");
+  }
+  EXPECT_NE(answer.find("hello"), std::string::npos) << answer;
+}
+
+TEST_F(ServerTest, AnswersWhatNeedsNoPlaceHoweverBusyItIs) {
+  start({.requests_in_flight_max = 1,
+         .needs_no_place = [](const std::string& target) { return target == "/alive"; },
+         .body_bytes_max = 10,
+         .metrics = &metrics_});
+  Raw busy = connect();
+  busy.send(get("/wait"));
+  seen_.entered.acquire();
+  EXPECT_TRUE(exchange(last("/alive")).ends_with("hello"));
+  EXPECT_TRUE(exchange(last("/alive?")).starts_with("HTTP/1.1 503 "));
+  EXPECT_TRUE(exchange(post("/alive", "Content-Length: 11\r\n", "")).starts_with("HTTP/1.1 413 "));
+  EXPECT_EQ(metrics_.refused_by("requests_in_flight_per_address").value(), 1u);
+  seen_.release();
+  EXPECT_NE(busy.read_until("\r\n\r\n").find("200 OK"), std::string::npos);
 }
 
 TEST_F(ServerTest, RefusesBodiesBeyondTheLimit) {

@@ -282,7 +282,7 @@ class PipelineTest : public ::testing::Test {
   identity::ProbeBudget probes_{{.failed_per_minute_and_address = 3, .failed_per_minute = 4},
                                 clock_};
   Budget guarded_in_flight_{2};
-  Budget buffered_bodies_{1500};
+  SharedBudget buffered_bodies_{1500, 1000};
   Metrics metrics_;
   FakeUpstream* upstream_ = nullptr;
   // Where the answer says that the proof of its record is.
@@ -1432,6 +1432,19 @@ class Occupied {
   Budget::Share share_;
 };
 
+// The same, for one client of many.
+class OccupiedBy {
+ public:
+  OccupiedBy(const std::string& client, SharedBudget& budget, std::size_t amount)
+      : account_(budget, client), share_(account_) {
+    EXPECT_EQ(share_.take(amount), SharedBudget::Answer::kTaken);
+  }
+
+ private:
+  const SharedBudget::Account account_;
+  SharedBudget::Share share_;
+};
+
 void expect_untouched(const http::Response& response) {
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.headers.count("Holdfast-Record"), 0U);
@@ -1471,15 +1484,55 @@ TEST_F(PipelineTest, BodiesInMemoryAreBoundedTogether) {
   const std::string batch = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
   const http::Headers json_type{{"Content-Type", "application/json"}};
   {
-    const Occupied memory(buffered_bodies_, 1500 - batch.size() + 1);
+    const OccupiedBy memory("", buffered_bodies_, 1500 - batch.size() + 1);
     const http::Response response = send("POST", "/v1.0/$batch", json_type, batch);
     expect_untouched(response);
     EXPECT_EQ(error_of(response)["code"], "HoldfastOverloaded");
   }
   EXPECT_TRUE(log_.entries().empty());
   EXPECT_EQ(metrics_.refused_by("buffered_bodies_bytes").value(), 1u);
+  EXPECT_EQ(metrics_.refused_by("buffered_bodies_bytes_per_address").value(), 0u);
   EXPECT_EQ(send("POST", "/v1.0/$batch", json_type, batch).status, 200);
   EXPECT_EQ(buffered_bodies_.used(), 0u);
+}
+
+TEST_F(PipelineTest, BodiesInMemoryOfOneAddressLeaveSomeToOthers) {
+  const std::string batch = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
+  const http::Headers json_type{{"Content-Type", "application/json"}};
+  const http::Headers named{{"Content-Type", "application/json"}, {"X-Forwarded-For", "192.0.2.1"}};
+  {
+    const OccupiedBy memory("192.0.2.1", buffered_bodies_, 1000 - batch.size() + 1);
+    const http::Response response = send("POST", "/v1.0/$batch", json_type, batch);
+    expect_untouched(response);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastOverloaded");
+    const http::Response guarded =
+        send("POST", "/v1.0/me/messages/m1/permanentDelete", json_type, batch);
+    expect_untouched(guarded);
+    EXPECT_EQ(error_of(guarded)["code"], "HoldfastAuditUnavailable");
+    EXPECT_EQ(purge().status, 204) << "without a body it takes none";
+    peer_address_ = "10.0.0.1";
+    expect_untouched(send("POST", "/v1.0/$batch", named, batch));
+    EXPECT_EQ(send("POST", "/v1.0/$batch", json_type, batch).status, 200) << "of a balancer";
+    peer_address_ = "192.0.2.2";
+    EXPECT_EQ(send("POST", "/v1.0/$batch", json_type, batch).status, 200);
+  }
+  EXPECT_EQ(log_.entries().size(), 2U) << "those of the call without a body";
+  EXPECT_EQ(metrics_.refused_by("buffered_bodies_bytes_per_address").value(), 3u);
+  EXPECT_EQ(metrics_.refused_by("buffered_bodies_bytes").value(), 0u);
+  peer_address_ = "192.0.2.1";
+  EXPECT_EQ(send("POST", "/v1.0/$batch", json_type, batch).status, 200);
+  EXPECT_EQ(buffered_bodies_.used(), 0u);
+  EXPECT_EQ(buffered_bodies_.clients(), 0u);
+}
+
+TEST(Probes, AreWhatAsksHowTheProxyDoes) {
+  for (const char* target : {"/holdfast/livez", "/holdfast/readyz", "/holdfast/metrics"}) {
+    EXPECT_TRUE(is_probe(target)) << target;
+  }
+  for (const char* target : {"/holdfast/", "/holdfast/livez?a", "/holdfast/livez/",
+                             "/holdfast/approvals/CODE", "/v1.0/me", "/holdfast/nothing", ""}) {
+    EXPECT_FALSE(is_probe(target)) << target;
+  }
 }
 
 TEST_F(PipelineTest, WhatIsPassedThroughTakesTheShareOfItsClient) {

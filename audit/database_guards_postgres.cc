@@ -1,7 +1,6 @@
 // check_database_guards(): see audit/log_reader_postgres.h.
 #include <pqxx/pqxx>
 #include <set>
-#include <utility>
 
 #include "audit/log_reader_postgres.h"
 #include "audit/queries_session_postgres.h"
@@ -12,8 +11,8 @@ namespace {
 
 // Which trigger each table needs, and that it fires in every session mode (tgenabled 'A') whatever
 // the row and column. In tgtype 1 means for each row, 8 DELETE, 24 UPDATE and DELETE, 32 TRUNCATE.
-// The partitioned table holds no rows of its own; approvals and reviews are changed by the
-// functions that decide them.
+// The partitioned table holds no rows of its own; approvals, reviews, generations and tokens are
+// changed by the functions that decide them.
 constexpr const char* kMissingTriggers = R"(
 WITH kept AS (
   SELECT c.oid, c.relname, c.relkind = 'p' AS parted
@@ -38,7 +37,8 @@ needed AS (
                  ('review_history', 25, 24, 'UPDATE and DELETE'),
                  ('review_history', 32, 32, 'TRUNCATE'), ('reviews', 9, 8, 'DELETE'),
                  ('reviews', 32, 32, 'TRUNCATE'), ('rule_files', 9, 8, 'DELETE'),
-                 ('rule_files', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
+                 ('rule_files', 32, 32, 'TRUNCATE'), ('tokens', 9, 8, 'DELETE'),
+                 ('tokens', 32, 32, 'TRUNCATE')) AS n (relname, mask, bits, name))
 SELECT n.relname, n.name FROM needed n
   WHERE NOT EXISTS (
     SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
@@ -84,10 +84,22 @@ SELECT t.subjects[1]::text FROM told t
             FROM holdfast.sealed_documents d WHERE d.subject = ANY (t.subjects))
   ORDER BY 1)";
 
+// Every function of the schema. `same`: its definition, from the arguments on, is that of the
+// temporary one, where there is one.
 constexpr const char* kFunctions = R"(
-SELECT p.proname, p.prosrc FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.pronamespace = 'holdfast'::regnamespace AND l.lanname IN ('plpgsql', 'sql')
-    AND p.prosrc <> ''
+SELECT p.proname, p.prosrc, pg_get_userbyid(p.proowner) AS owner, (
+    SELECT coalesce(string_agg(coalesce(r.rolname, 'PUBLIC'), ', ' ORDER BY r.rolname), 'nobody')
+      FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+      LEFT JOIN pg_roles r ON r.oid = a.grantee
+      WHERE a.grantee <> p.proowner) AS roles,
+    CASE WHEN t.oid IS NULL THEN true WHEN p.prokind <> 'f' THEN false
+      ELSE substr(pg_get_functiondef(p.oid), strpos(pg_get_functiondef(p.oid), '('))
+         = substr(pg_get_functiondef(t.oid), strpos(pg_get_functiondef(t.oid), '(')) END AS same,
+    EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                                      AND d.deptype = 'e') AS of_extension
+  FROM pg_proc p
+  LEFT JOIN pg_proc t ON t.pronamespace = pg_my_temp_schema() AND t.proname = p.proname
+  WHERE p.pronamespace = 'holdfast'::regnamespace
   ORDER BY 1)";
 
 void check_triggers(pqxx::transaction_base& transaction, Faults& faults) {
@@ -111,15 +123,51 @@ void check_erasures(pqxx::transaction_base& transaction, Faults& faults) {
   }
 }
 
-void check_functions(pqxx::transaction_base& transaction, Faults& faults) {
-  std::set<std::pair<std::string, std::string>> shipped;
-  for (const ShippedFunction& function : shipped_functions(migrations())) {
-    shipped.emplace(function.name, function.body);
+std::string names_of(const std::set<std::string_view>& roles) {
+  std::string names;
+  for (const std::string_view role : roles) {
+    names += names.empty() ? "" : ", ";
+    names += role;
   }
+  return names.empty() ? "nobody" : names;
+}
+
+void check_function(const pqxx::row& row, const ShippedFunction& shipped, Faults& faults) {
+  const std::string which = std::string("the function ") + row["proname"].c_str();
+  if (shipped.body != row["prosrc"].c_str() || !row["same"].as<bool>()) {
+    faults.add_general(which + " is not the one that this version of Holdfast has");
+  }
+  if (row["owner"].as<std::string>() != "holdfast_owner") {
+    faults.add_general(which + " belongs to " + row["owner"].c_str() + ", not to holdfast_owner");
+  }
+  if (const std::string roles = names_of(shipped.roles); roles != row["roles"].c_str()) {
+    faults.add_general(which + " may be executed by " + row["roles"].c_str() + ", not by " + roles);
+  }
+}
+
+// What it makes is for the transaction to roll back. A standby cannot make a function: there only
+// bodies are compared, owners and who may execute them.
+void check_functions(pqxx::transaction_base& transaction, Faults& faults) {
+  const ShippedFunctions shipped = shipped_functions(migrations());
+  if (!transaction.exec1("SELECT pg_is_in_recovery()")[0].as<bool>()) {
+    transaction.exec("SET LOCAL check_function_bodies = off;\n" + temporary_functions(shipped));
+  }
+  std::set<std::string> found;
   for (const pqxx::row& row : transaction.exec(kFunctions)) {
-    if (shipped.contains({row[0].c_str(), row[1].c_str()})) continue;
-    faults.add_general(std::string("the function ") + row[0].c_str() +
-                       " is not the one that this version of Holdfast has");
+    const std::string name = row["proname"].c_str();
+    const auto expected = shipped.find(name);
+    const bool known = expected != shipped.end() && found.insert(name).second;
+    if (known) {
+      check_function(row, expected->second, faults);
+    } else if (!row["of_extension"].as<bool>()) {
+      faults.add_general("the function " + name +
+                         " is not the one that this version of Holdfast has");
+    }
+  }
+  for (const auto& [name, function] : shipped) {
+    if (!found.contains(std::string(name))) {
+      faults.add_general("the database lacks the function " + std::string(name));
+    }
   }
 }
 
@@ -129,11 +177,14 @@ Result<Faults> check_database_guards(const DatabaseAccess& access) {
   Faults faults;
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
   const Status status = session.run([&](pqxx::connection& connection) {
-    pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
-    check_triggers(transaction, faults);
-    check_rights(transaction, faults);
-    check_erasures(transaction, faults);
-    check_functions(transaction, faults);
+    {
+      pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
+      check_triggers(transaction, faults);
+      check_rights(transaction, faults);
+      check_erasures(transaction, faults);
+    }
+    pqxx::work never_committed(connection);
+    check_functions(never_committed, faults);
   });
   if (!status.ok()) return status.error();
   return faults;

@@ -39,7 +39,8 @@ Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& ac
 EvidenceReader open_database_evidence(const DatabaseAccess& access);
 
 // Whether the database still is what the migrations made of it: triggers that refuse changes, roles
-// that may write no table, people erased as records say, functions as they were shipped.
+// that may write no table, people erased as records say, functions as the last migration of this
+// version left them. On a standby, only the bodies, owners and rights of those are compared.
 // What is not so, as faults.
 Result<Faults> check_database_guards(const DatabaseAccess& access);
 

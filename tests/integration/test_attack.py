@@ -36,11 +36,20 @@ END $$;
 CHANGED = "convert_to(replace(convert_from(entry, 'UTF8'), '\"POST\"', '\"PUSH\"'), 'UTF8')"
 LEAF = "sha256('\\x00'::bytea || {})"
 CHANGE = f"UPDATE holdfast.log SET entry = {CHANGED}, leaf_hash = {LEAF.format(CHANGED)} "
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "schema"
 DERIVE = "SELECT holdfast.rebuild_search(); SELECT holdfast.derive_search(1000000);"
 
 
 def literal(content):
     return f"'\\x{content.hex()}'::bytea"
+
+
+def definition(migration, function):
+    """The statement that made it there, as one that also replaces."""
+    text = (SCHEMA / f"{migration}.sql").read_text()
+    made = re.search(rf"CREATE (OR REPLACE )?(FUNCTION holdfast\.{function}\(.*?\nEND \$\$;)", text,
+                     re.DOTALL)
+    return f"CREATE OR REPLACE {made[2]}"
 
 
 class Attack(unittest.TestCase):
@@ -340,10 +349,31 @@ class Guards(Attack):
     def test_attack_disable_the_triggers_of_approvals_and_evidence(self):
         for table, what in (("approvals", "DELETE"), ("approval_history", "UPDATE and DELETE"),
                             ("reviews", "DELETE"), ("review_history", "UPDATE and DELETE"),
+                            ("tokens", "DELETE"),
                             ("anchor_evidence", "UPDATE and DELETE of a row")):
             self.sql(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER")
             output = self.seen_by_verify(f"nothing refuses {what} on the table {table}\n")
             self.assertIn(f"nothing refuses TRUNCATE on the table {table}\n", output)
+
+    def test_attack_disable_every_trigger_that_there_is(self):
+        """A migration that adds one tells verify of it."""
+        triggers = self.sql("""
+            SELECT c.relname, t.tgtype FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+              WHERE NOT t.tgisinternal AND c.relnamespace = 'holdfast'::regnamespace""").split()
+        self.assertIn("tokens|42", triggers)
+        needed = set()
+        for table, kind in (row.split("|") for row in triggers):
+            self.sql(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER")
+            row, delete, update, truncate = (int(kind) & bit for bit in (1, 8, 16, 32))
+            if delete:
+                # Of a row that may be changed, one by one, removal is what is refused.
+                what = "UPDATE and DELETE" if update else "DELETE"
+                needed.add((table, what + (" of a row" if row else "")))
+            if truncate:
+                needed.add((table, "TRUNCATE"))
+        output = self.seen_by_verify("nothing refuses")
+        found = re.findall(r"(?m)^FAULT +nothing refuses (.+) on the table (.+)$", output)
+        self.assertEqual({(table, what) for what, table in found}, needed)
 
     def test_attack_a_trigger_with_a_condition(self):
         self.remake("approval_history", "approval_history_refuse_change",
@@ -385,6 +415,46 @@ class Guards(Attack):
               'WHEN ''holdfast_proxy'' THEN RETURN ''proxy'';',
               'WHEN ''holdfast_proxy'' THEN RETURN ''audit'';'); END $$""")
         self.seen_by_verify("the function session_role is not the one")
+
+    def test_attack_a_function_of_an_earlier_version(self):
+        """0019 looks at the tokens that changes are made with."""
+        self.sql(definition("0016_erasure", "append_entries"))
+        self.seen_by_verify("the function append_entries is not the one")
+
+    def test_attack_a_function_that_was_dropped(self):
+        self.sql(definition("0011_generations", "take_generation_changes")
+                 + "ALTER FUNCTION holdfast.take_generation_changes(uuid, text, bytea[], text[]) "
+                   "OWNER TO holdfast_owner")
+        self.seen_by_verify("the function take_generation_changes is not the one")
+        self.sql("DROP FUNCTION holdfast.take_generation_changes(uuid, text, bytea[], text[])")
+        self.not_seen_by_verify()
+
+    def test_attack_a_function_that_is_missing(self):
+        self.sql("DROP FUNCTION holdfast.take_hold_changes")
+        self.seen_by_verify("the database lacks the function take_hold_changes")
+
+    def test_attack_a_function_that_is_one_expression(self):
+        self.sql("CREATE OR REPLACE FUNCTION holdfast.token_state(token holdfast.tokens, "
+                 "now timestamptz) RETURNS text LANGUAGE sql STABLE RETURN 'active'")
+        self.seen_by_verify("the function token_state is not the one")
+
+    def test_attack_run_a_function_otherwise(self):
+        """Its body stays."""
+        for change, name in (("take_claims STRICT", "take_claims"),
+                             ("append_proxy SECURITY INVOKER", "append_proxy"),
+                             ("erase_subjects RESET search_path", "erase_subjects")):
+            self.sql(f"ALTER FUNCTION holdfast.{change}")
+            self.seen_by_verify(f"the function {name} is not the one")
+
+    def test_attack_let_others_execute_or_own_a_function(self):
+        self.sql("GRANT EXECUTE ON FUNCTION holdfast.append_retention TO holdfast_audit")
+        self.seen_by_verify("the function append_retention may be executed by holdfast_audit, "
+                            "not by nobody")
+        self.sql("GRANT EXECUTE ON FUNCTION holdfast.append_proxy TO PUBLIC")
+        self.seen_by_verify("the function append_proxy may be executed by holdfast_proxy, PUBLIC, "
+                            "not by holdfast_proxy\n")
+        self.sql("ALTER FUNCTION holdfast.append_proxy OWNER TO postgres")
+        self.seen_by_verify("the function append_proxy belongs to postgres, not to holdfast_owner")
 
     def test_attack_let_the_proxy_write_the_log(self):
         self.sql("GRANT INSERT ON holdfast.log_000000 TO holdfast_proxy")

@@ -39,7 +39,7 @@ std::string LogGrammar::add(std::uint64_t index, const EntryFacts& facts) {
   // All of it is noted, whatever is wrong with some of it.
   std::string wrong;
   if (facts.kind == Kind::kIntent) wrong = add_intent(index, facts, writer.ordinal);
-  if (facts.kind == Kind::kOutcome) wrong = add_outcome(facts, writer.ordinal);
+  if (facts.kind == Kind::kOutcome) wrong = add_outcome(index, facts, writer.ordinal);
   if (facts.kind == Kind::kReconciliation) wrong = add_reconciliation(facts);
   if (facts.kind == Kind::kApproval || facts.kind == Kind::kDecision) note_approval(facts);
 
@@ -67,12 +67,20 @@ std::string LogGrammar::add_intent(std::uint64_t index, const EntryFacts& facts,
   return wrong;
 }
 
-std::string LogGrammar::add_outcome(const EntryFacts& facts, std::uint32_t writer) {
+// What is wrong for sure; a doubt is kept.
+std::string LogGrammar::doubt(std::uint64_t since, std::uint64_t index, std::string what) {
+  if (has_read_all_since(since)) return what;
+  doubts_.push_back({.since = since, .index = index, .what = std::move(what)});
+  return {};
+}
+
+std::string LogGrammar::add_outcome(std::uint64_t index, const EntryFacts& facts,
+                                    std::uint32_t writer) {
   const auto found = calls_.find(facts.operation_id);
   if (found == calls_.end()) {
-    if (!complete_) return {};
-    return "an outcome of the operation " + to_string(facts.operation_id) +
-           ", which has no intent before it";
+    return doubt(0, index,
+                 "an outcome of the operation " + to_string(facts.operation_id) +
+                     ", which has no intent before it");
   }
   Call& call = found->second;
   if (call.ended) {
@@ -92,25 +100,46 @@ std::string LogGrammar::add_outcome(const EntryFacts& facts, std::uint32_t write
   return {};
 }
 
+// However late it comes, what it lacks may have been lost before: retention keeps an operation only
+// until it has its outcome.
 std::string LogGrammar::add_reconciliation(const EntryFacts& facts) const {
   const auto found = calls_.find(facts.operation_id);
-  if ((found != calls_.end() && found->second.ended) || !complete_) return {};
+  if (found == calls_.end()) {
+    if (!has_read_all_since(0)) return {};
+    return "a reconciliation of the operation " + to_string(facts.operation_id) +
+           ", which has no intent before it";
+  }
+  if (found->second.ended || !has_read_all_since(found->second.intent_index)) return {};
   return "a reconciliation of the operation " + to_string(facts.operation_id) +
-         (found == calls_.end() ? ", which has no intent before it"
-                                : ", which has no outcome before it");
+         ", which has no outcome before it";
 }
 
 std::string LogGrammar::claim(std::uint64_t index, const EntryFacts& facts) {
   Approval& approval = approvals_[facts.approval];
-  const std::optional<std::uint64_t> used_at = approval.used_at;
-  const bool usable = approval.usable;
-  approval = {.usable = false, .used_at = index, .operation_id = facts.operation_id};
+  const Approval before = approval;
+  approval = {.standing = before.standing == Standing::kOver ? Standing::kOver : Standing::kUsed,
+              .used_at = index,
+              .operation_id = facts.operation_id};
   claims_[facts.operation_id] = facts.approval;
-  if (usable || !complete_) return {};
   const std::string which = "the approval " + to_string(facts.approval);
-  if (used_at)
-    return "uses " + which + " again, which the intent at " + at_index(*used_at) + " used";
-  return "uses " + which + ", which was not approved before it";
+  std::string not_approved = "uses " + which + ", which was not approved before it";
+  switch (before.standing) {
+    case Standing::kUsable:
+      return {};
+    case Standing::kUnseen:
+      return doubt(0, index, not_approved);
+    case Standing::kOver:
+      return not_approved;
+    case Standing::kUsed:
+      break;
+  }
+  const std::uint64_t used_at = before.used_at.value_or(0);
+  std::string again =
+      "uses " + which + " again, which the intent at " + at_index(used_at) + " used";
+  // Of a use whose outcome is there, nothing else can have given it back.
+  const auto call = calls_.find(before.operation_id);
+  if (call != calls_.end() && call->second.ended) return again;
+  return doubt(used_at, index, again);
 }
 
 void LogGrammar::release(const EntryFacts& outcome) {
@@ -118,7 +147,7 @@ void LogGrammar::release(const EntryFacts& outcome) {
   if (claimed == claims_.end()) return;
   Approval& approval = approvals_[claimed->second];
   if (approval.operation_id == outcome.operation_id && gives_back(outcome)) {
-    approval.usable = true;
+    if (approval.standing == Standing::kUsed) approval.standing = Standing::kUsable;
   }
   claims_.erase(claimed);
 }
@@ -131,14 +160,16 @@ void LogGrammar::note_approval(const EntryFacts& facts) {
       // A refusal may mention where an approval stands; only an approver's record approves.
       if (facts.kind != Kind::kApproval) return;
       // Once only, so that the last approver's record cannot make a used one new.
-      if (!approvals_[facts.approval].used_at) approvals_[facts.approval].usable = true;
+      if (Approval& approval = approvals_[facts.approval]; approval.standing == Standing::kUnseen) {
+        approval.standing = Standing::kUsable;
+      }
       return;
     case kRejected:
     case kCancelled:
     case kExpired:
     case kInvalidated:
     case kRevoked:
-      approvals_[facts.approval].usable = false;
+      approvals_[facts.approval].standing = Standing::kOver;
       return;
     default:
       return;

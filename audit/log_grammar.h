@@ -8,8 +8,10 @@
 //   - an approval is approved before the intent that uses it, and used once: again only after an
 //     outcome that gave it back (nothing was sent, or Graph answered 401 or 429).
 //
-// Records are given in the order of their indexes. Memory: under 100 bytes for each call. For one
-// thread.
+// Records are given in the order of their indexes. What a record lacks may have been in one that
+// could not be read: then it is a doubt, for whoever knows when that one was lost.
+//
+// Memory: under 100 bytes for each call, and 100 for each doubt. For one thread.
 #pragma once
 
 #include <array>
@@ -28,9 +30,18 @@ class LogGrammar {
   // What is wrong with this record where it stands; empty: nothing.
   std::string add(std::uint64_t index, const EntryFacts& facts);
 
-  // A record that cannot be read. What later ones lack may have been in it, and is not held against
-  // them.
-  void add_unreadable() { complete_ = false; }
+  // A record that cannot be read.
+  void add_unreadable(std::uint64_t index) { unread_until_ = index + 1; }
+
+  // Wrong, unless a record from `since` on, before `index`, that could not be read was there yet
+  // when the one at `index` was written.
+  struct Doubt {
+    std::uint64_t since = 0;
+    std::uint64_t index = 0;
+    std::string what;
+  };
+  // By index.
+  const std::vector<Doubt>& doubts() const { return doubts_; }
 
   struct Open {
     Uuid operation_id;
@@ -48,8 +59,9 @@ class LogGrammar {
     std::uint32_t writer = 0;  // Its ordinal.
     bool ended = false;
   };
+  enum class Standing { kUnseen, kUsable, kUsed, kOver };
   struct Approval {
-    bool usable = false;
+    Standing standing = Standing::kUnseen;
     std::optional<std::uint64_t> used_at;  // By the intent at that index.
     Uuid operation_id;                     // Of that intent.
   };
@@ -63,13 +75,16 @@ class LogGrammar {
   };
 
   std::string add_intent(std::uint64_t index, const EntryFacts& facts, std::uint32_t writer);
-  std::string add_outcome(const EntryFacts& facts, std::uint32_t writer);
+  std::string add_outcome(std::uint64_t index, const EntryFacts& facts, std::uint32_t writer);
   std::string add_reconciliation(const EntryFacts& facts) const;
   std::string claim(std::uint64_t index, const EntryFacts& facts);
   void release(const EntryFacts& outcome);
   void note_approval(const EntryFacts& facts);
+  bool has_read_all_since(std::uint64_t since) const { return unread_until_ <= since; }
+  std::string doubt(std::uint64_t since, std::uint64_t index, std::string what);
 
-  bool complete_ = true;
+  std::uint64_t unread_until_ = 0;  // Behind the last record that could not be read.
+  std::vector<Doubt> doubts_;
   std::unordered_map<Uuid, Call, UuidHash> calls_;
   std::unordered_map<Uuid, WriterState, UuidHash> writers_;
   std::unordered_map<Uuid, Approval, UuidHash> approvals_;

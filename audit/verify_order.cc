@@ -140,15 +140,31 @@ void OrderedCheck::check_grammar(const CheckedTile& tile) {
       ++report_.entries;
       std::string wrong = grammar_.add(index, *facts);
       if (!wrong.empty()) report_.faults.add(index, std::move(wrong));
-      // A record can only tell of what was there before it.
-      for (const IndexRange& range : facts->dropped) {
-        if (range.until <= index) dropped_.push_back(range);
-      }
+      note_dropped(index, *facts);
     } else {
-      grammar_.add_unreadable();
-      unread_until_ = index + 1;
+      grammar_.add_unreadable(index);
+      note_unread(index);
     }
     ++index;
+  }
+}
+
+void OrderedCheck::note_unread(std::uint64_t index) {
+  if (!unread_.empty() && unread_.back().until == index) {
+    ++unread_.back().until;
+  } else {
+    unread_.push_back({.first = index, .until = index + 1});
+  }
+}
+
+// Each such record tells of all that is gone, and can only tell of what was there before it.
+void OrderedCheck::note_dropped(std::uint64_t index, const EntryFacts& facts) {
+  for (const IndexRange& range : facts.dropped) {
+    if (range.until > index) continue;
+    for (const IndexRange& fresh : outside_of(range, dropped_)) {
+      dropped_.push_back(fresh);
+      dropped_by_.push_back(index);
+    }
   }
 }
 
@@ -178,6 +194,28 @@ void OrderedCheck::check_absent() {
   }
 }
 
+// Retention drops no intent without its outcome and no record of an approval that can still be
+// used, so that what was gone by a record's time was not what it lacks.
+bool OrderedCheck::is_excused(const LogGrammar::Doubt& doubt) const {
+  std::vector<IndexRange> gone;
+  for (std::size_t i = 0; i < dropped_.size(); ++i) {
+    if (dropped_by_[i] < doubt.index) gone.push_back(dropped_[i]);
+  }
+  for (auto range = unread_.rbegin(); range != unread_.rend() && range->until > doubt.since;
+       ++range) {
+    const IndexRange part{.first = std::max(range->first, doubt.since),
+                          .until = std::min(range->until, doubt.index)};
+    if (part.first < part.until && !outside_of(part, gone).empty()) return true;
+  }
+  return false;
+}
+
+void OrderedCheck::check_doubts() {
+  for (const LogGrammar::Doubt& doubt : grammar_.doubts()) {
+    if (!is_excused(doubt)) report_.faults.add(doubt.index, doubt.what);
+  }
+}
+
 // An outcome that is missing may be a record that was dropped, or cannot be read.
 void OrderedCheck::check_open() {
   if (!open_operations_) return;
@@ -194,14 +232,16 @@ void OrderedCheck::check_open() {
       report_.faults.add(open.intent_index, "the operation " + to_string(open.operation_id) + what);
     }
   };
+  const std::uint64_t unread_until = unread_.empty() ? 0 : unread_.back().until;
   add(report_.open, told, " has no outcome, but the database does not have it open",
-      [&](const LogGrammar::Open& open) { return open.intent_index < unread_until_; });
+      [&](const LogGrammar::Open& open) { return open.intent_index < unread_until; });
   add(told, report_.open, " is open in the database, but not in the log",
       [](const LogGrammar::Open&) { return false; });
 }
 
 LogReport OrderedCheck::finish() && {
   check_absent();
+  check_doubts();
   if (disagreeing_ > 1) {
     report_.faults.add_general(std::to_string(disagreeing_ - 1) +
                                " more checkpoints do not agree either, the last is " +

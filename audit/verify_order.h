@@ -28,7 +28,11 @@ class OrderedCheck {
   void check_root(const SignedRoot& signed_root, const Sha256& computed);
   void check_grammar(const CheckedTile& tile);
   void note_absent(std::vector<AbsentRecords> absent);
+  void note_unread(std::uint64_t index);
+  void note_dropped(std::uint64_t index, const EntryFacts& facts);
   void check_absent();
+  void check_doubts();
+  bool is_excused(const LogGrammar::Doubt& doubt) const;
   void check_open();
 
   const std::uint64_t entries_;
@@ -42,9 +46,10 @@ class OrderedCheck {
   std::string last_disagreeing_;
   TreeBuilder upper_;  // Its leaves are the roots of full tiles of level 0.
   LogGrammar grammar_;
-  std::uint64_t unread_until_ = 0;     // Behind the last record that was not read.
-  std::vector<AbsentRecords> absent_;  // Joined where they touch and are of one kind.
-  std::vector<IndexRange> dropped_;    // What records of retention say.
+  std::vector<IndexRange> unread_;         // Records that were not read, joined, by index.
+  std::vector<AbsentRecords> absent_;      // Joined where they touch and are of one kind.
+  std::vector<IndexRange> dropped_;        // What records of retention say, once each.
+  std::vector<std::uint64_t> dropped_by_;  // The first record that says so of each.
   LogReport report_;
 };
 

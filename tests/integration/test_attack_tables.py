@@ -636,6 +636,19 @@ class Dropped(TablesCase, RetentionCase):
         self.forge({"event": "partition_dropped", "ranges": [], "newest": "never"})
         self.seen_by_verify("the tables cannot be held against the records")
 
+    # What follows the record of a drop cannot lack what went with it.
+    def test_attack_append_an_outcome_of_no_call_after_a_drop(self):
+        index = Attack.append(self, "outcome", uuid.uuid4(), '"outcome":{"result":"executed"},')
+        self.seen_by_verify("has no intent before it", index)
+
+    def test_attack_use_an_approval_that_nobody_gave_twice_after_a_drop(self):
+        claim = f'"approval":{{"code":"{uuid.uuid4()}","state":"CLAIMED"}},'
+        first, second = (Attack.append(self, "intent", uuid.uuid4(), approval=claim)
+                         for _ in range(2))
+        output = self.seen_by_verify("was not approved before it", first)
+        self.assertRegex(output, f"index {second}: uses the approval .* again, which the intent at "
+                                 f"index {first} used")
+
     def test_attack_open_a_review_again_whose_records_were_dropped(self):
         self.tamper_tables("DELETE FROM holdfast.review_history WHERE name = 'close'; "
                            "UPDATE holdfast.reviews SET closed_at = NULL")

@@ -152,14 +152,71 @@ TEST(LogGrammar, an_approval_that_came_to_nothing_may_be_used_again) {
   }
 }
 
-TEST(LogGrammar, what_cannot_be_read_is_not_held_against_others) {
+// The only one; since where, and at which record.
+void expect_doubt(const LogGrammar& grammar, std::uint64_t since, std::uint64_t index,
+                  const std::string& what) {
+  ASSERT_EQ(grammar.doubts().size(), 1U);
+  EXPECT_EQ(grammar.doubts().front().since, since);
+  EXPECT_EQ(grammar.doubts().front().index, index);
+  EXPECT_THAT(grammar.doubts().front().what, HasSubstr(what));
+}
+
+TEST(LogGrammar, what_may_have_been_in_a_record_that_cannot_be_read_is_a_doubt) {
+  LogGrammar outcomes;
+  outcomes.add_unreadable(0);
+  EXPECT_EQ(outcomes.add(1, outcome(1)), "");
+  EXPECT_EQ(outcomes.add(2, facts(Kind::kReconciliation, 2)), "");
+  expect_doubt(outcomes, 0, 1, "no intent before it");
+  LogGrammar claims;
+  claims.add_unreadable(0);
+  EXPECT_EQ(claims.add(1, intent(3, 7)), "");
+  EXPECT_EQ(claims.add(2, outcome(3)), "");
+  EXPECT_THAT(claims.add(3, outcome(3)), HasSubstr("second outcome"));
+  expect_doubt(claims, 0, 1, "was not approved before it");
+}
+
+TEST(LogGrammar, two_uses_that_are_there_are_two_uses_whatever_is_not) {
   LogGrammar grammar;
-  grammar.add_unreadable();
-  EXPECT_EQ(grammar.add(1, outcome(1)), "");
-  EXPECT_EQ(grammar.add(2, facts(Kind::kReconciliation, 2)), "");
-  EXPECT_EQ(grammar.add(3, intent(3, 7)), "");
-  EXPECT_EQ(grammar.add(4, outcome(3)), "");
-  EXPECT_NE(grammar.add(5, outcome(3)), "");
+  grammar.add_unreadable(0);
+  EXPECT_EQ(grammar.add(1, intent(1, 7)), "");
+  EXPECT_THAT(grammar.add(2, intent(2, 7)), HasSubstr("again, which the intent at index 1 used"));
+  // What was lost between them cannot be the outcome, which is there.
+  EXPECT_EQ(grammar.add(3, outcome(2)), "");
+  grammar.add_unreadable(4);
+  EXPECT_THAT(grammar.add(5, intent(3, 7)), HasSubstr("again, which the intent at index 2 used"));
+  expect_doubt(grammar, 0, 1, "was not approved before it");
+}
+
+TEST(LogGrammar, between_two_uses_the_outcome_may_have_been_lost) {
+  LogGrammar grammar;
+  EXPECT_EQ(grammar.add(0, step(ApprovalState::kApproved, 7)), "");
+  EXPECT_EQ(grammar.add(1, intent(1, 7)), "");
+  grammar.add_unreadable(2);
+  EXPECT_EQ(grammar.add(3, intent(2, 7)), "");
+  expect_doubt(grammar, 1, 3, "again, which the intent at index 1 used");
+}
+
+TEST(LogGrammar, an_approval_that_is_over_stays_so) {
+  const EntryFacts approved = step(ApprovalState::kApproved, 7);
+  const EntryFacts revoked = step(ApprovalState::kRevoked, 7);
+  EXPECT_THAT(last_wrong({revoked, approved, intent(1, 7)}),
+              HasSubstr("was not approved before it"));
+  EXPECT_THAT(
+      last_wrong({approved, intent(1, 7), revoked, outcome(1, CallResult::kNotSent), intent(2, 7)}),
+      HasSubstr("was not approved before it"));
+  LogGrammar grammar;
+  EXPECT_EQ(grammar.add(0, revoked), "");
+  grammar.add_unreadable(1);
+  EXPECT_THAT(grammar.add(2, intent(1, 7)), HasSubstr("was not approved before it"));
+}
+
+TEST(LogGrammar, an_outcome_that_was_lost_was_so_after_its_intent) {
+  LogGrammar grammar;
+  grammar.add_unreadable(0);
+  EXPECT_EQ(grammar.add(1, intent(1)), "");
+  EXPECT_THAT(grammar.add(2, facts(Kind::kReconciliation, 1)), HasSubstr("no outcome before it"));
+  grammar.add_unreadable(3);
+  EXPECT_EQ(grammar.add(4, facts(Kind::kReconciliation, 1)), "");
 }
 
 TEST(LogGrammar, lists_what_is_open) {

@@ -361,6 +361,92 @@ TEST(Verify, an_outcome_may_have_been_dropped_after_its_intent) {
   EXPECT_THAT(faults_of(plan), ElementsAre());
 }
 
+constexpr const char* kCode = "0a000000-0000-4000-8000-000000000000";
+
+std::string approval_json(const std::string& state) {
+  return R"({"code":")" + std::string(kCode) + R"(","state":")" + state + R"("})";
+}
+
+// Two tiles of records, of which the first is gone; `between` adds to the log before the record
+// that says so, `after` behind it.
+std::vector<Fault> faults_around_drop(const std::function<void(FakeLog&)>& in_the_tile,
+                                      const std::function<void(FakeLog&)>& between,
+                                      const std::function<void(FakeLog&)>& after) {
+  FakeLog log;
+  in_the_tile(log);
+  while (log.size() < 256) log.add({.kind = Kind::kAccess, .role = WriterRole::kAudit});
+  between(log);
+  add_drop(log, WriterRole::kRetention, "[[0,256]]");
+  after(log);
+  for (std::uint64_t index = 0; index < 256; ++index) log.lose_entry(index);
+  return faults_of(log);
+}
+void add_nothing(FakeLog& /*log*/) {}
+
+// Retention keeps an intent until it has its outcome.
+TEST(Verify, an_outcome_whose_intent_was_dropped_was_there_before_that) {
+  Uuid operation;
+  const auto begin = [&](FakeLog& log) { operation = log.add_intent(); };
+  const auto end = [&](FakeLog& log) { log.add_outcome(operation); };
+  EXPECT_THAT(faults_around_drop(begin, end, add_nothing), ElementsAre());
+  EXPECT_THAT(faults_around_drop(begin, add_nothing, end),
+              ElementsAre(fault(257, "no intent before it")));
+  // But evidence of what came of a call may come at any time.
+  EXPECT_THAT(faults_around_drop(
+                  [&](FakeLog& log) {
+                    begin(log);
+                    end(log);
+                  },
+                  add_nothing,
+                  [&](FakeLog& log) {
+                    log.add({.kind = Kind::kReconciliation, .operation_id = operation});
+                  }),
+              ElementsAre());
+}
+
+TEST(Verify, a_use_of_an_approval_that_was_dropped_was_there_before_that) {
+  const auto approve = [](FakeLog& log) {
+    log.add({.kind = Kind::kApproval,
+             .role = WriterRole::kAudit,
+             .writer = {.bytes = {8}},
+             .approval = approval_json("APPROVED")});
+  };
+  const auto use = [](FakeLog& log) { log.add_outcome(log.add_intent(approval_json("CLAIMED"))); };
+  const auto use_twice = [&](FakeLog& log) {
+    use(log);
+    use(log);
+  };
+  EXPECT_THAT(faults_around_drop(approve, use, add_nothing), ElementsAre());
+  EXPECT_THAT(faults_around_drop(approve, use_twice, add_nothing),
+              ElementsAre(fault(258, "again, which the intent at index 256 used")));
+  EXPECT_THAT(faults_around_drop(approve, add_nothing, use),
+              ElementsAre(fault(257, "was not approved before it")));
+  EXPECT_THAT(faults_around_drop(approve, use, use),
+              ElementsAre(fault(259, "again, which the intent at index 256 used")));
+}
+
+// A hold may keep the first use, and what gave the approval back is dropped.
+TEST(Verify, an_approval_may_have_been_given_back_by_what_was_dropped) {
+  const auto faults = [](const std::string& ranges) {
+    FakeLog log;
+    log.add({.kind = Kind::kApproval,
+             .role = WriterRole::kAudit,
+             .writer = {.bytes = {8}},
+             .approval = approval_json("APPROVED")});
+    while (log.size() < 255) log.add({.kind = Kind::kAccess, .role = WriterRole::kAudit});
+    log.add_outcome(log.add_intent(approval_json("CLAIMED")), R"({"result":"not_sent"})");
+    log.add_calls(127);
+    log.add({.kind = Kind::kAccess, .role = WriterRole::kAudit});
+    log.add_outcome(log.add_intent(approval_json("CLAIMED")));
+    add_drop(log, WriterRole::kRetention, ranges);
+    log.add_outcome(log.add_intent(approval_json("CLAIMED")));
+    for (std::uint64_t index = 256; index < 512; ++index) log.lose_entry(index);
+    return faults_of(log);
+  };
+  EXPECT_THAT(faults("[[256,512]]"),
+              ElementsAre(fault(515, "again, which the intent at index 512 used")));
+}
+
 TEST(Verify, a_source_that_is_away_is_no_finding) {
   FakeLog log;
   log.add_calls(300);

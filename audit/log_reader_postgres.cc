@@ -31,9 +31,7 @@ std::optional<Sha256> hash_in(const pqxx::field& field) {
 void read_state(pqxx::transaction_base& transaction, DatabaseLog& log) {
   const pqxx::row row = transaction.exec1(
       "SELECT h.next_index, s.derived, "
-      "(SELECT min(l.index) FROM holdfast.log l WHERE l.index >= h.next_index), "
-      "(SELECT min(r.index) FROM holdfast.record_search r "
-      " WHERE r.index >= s.derived OR r.index < 0) "
+      "(SELECT min(l.index) FROM holdfast.log l WHERE l.index >= h.next_index) "
       "FROM holdfast.log_head h, holdfast.search_state s");
   log.log_size = row[0].as<std::uint64_t>();
   log.derived = row[1].as<std::uint64_t>();
@@ -41,12 +39,22 @@ void read_state(pqxx::transaction_base& transaction, DatabaseLog& log) {
     log.faults.add(row[2].as<std::uint64_t>(),
                    "a record beyond the end of the log, which is " + std::to_string(log.log_size));
   }
-  if (!row[3].is_null()) {
-    log.faults.add(std::max<std::int64_t>(row[3].as<std::int64_t>(), 0),
-                   "the search table has a row that the log has no record for yet");
-  }
   if (log.derived > log.log_size) {
     log.faults.add(log.log_size, "the search table claims to reach beyond the log");
+  }
+}
+
+// Rows of the search table where no tile of the log has a place for them; as many as can be told.
+void read_search_beyond(pqxx::transaction_base& transaction, DatabaseLog& log) {
+  for (const pqxx::row& row :
+       transaction.exec_params("(SELECT r.index FROM holdfast.record_search r WHERE r.index < 0 "
+                               " ORDER BY r.index LIMIT $1::integer) UNION ALL "
+                               "(SELECT r.index FROM holdfast.record_search r "
+                               " WHERE r.index >= (SELECT s.derived FROM holdfast.search_state s) "
+                               " ORDER BY r.index LIMIT $1::integer)",
+                               static_cast<int>(Faults::kKept))) {
+    log.faults.add(std::max<std::int64_t>(row[0].as<std::int64_t>(), 0),
+                   "the search table has a row that the log has no record for yet");
   }
 }
 
@@ -139,6 +147,20 @@ std::set<std::size_t> places_without_step(pqxx::transaction_base& transaction, S
   return without;
 }
 
+// From `first` to before `until`.
+std::set<std::uint64_t> searched_without_record(pqxx::transaction_base& transaction,
+                                                std::uint64_t first, std::uint64_t until) {
+  std::set<std::uint64_t> indexes;
+  for (const pqxx::row& row : transaction.exec_params(
+           "SELECT r.index FROM holdfast.record_search r WHERE r.index >= $1::bigint "
+           "AND r.index < $2::bigint "
+           "AND NOT EXISTS (SELECT FROM holdfast.log l WHERE l.index = r.index)",
+           first, until)) {
+    indexes.insert(row[0].as<std::uint64_t>());
+  }
+  return indexes;
+}
+
 class DatabaseSource final : public LogSource {
  public:
   explicit DatabaseSource(const DatabaseAccess& access)
@@ -203,23 +225,43 @@ class DatabaseSource final : public LogSource {
     StepTakers takers;
     std::vector<std::string> entries;
     entries.reserve(rows.size());
+    // Of a record that search has twice there are two rows, one after the other.
+    const auto is_as_before = [&rows](pqxx::result::size_type i) {
+      return i > 0 && i < rows.size() && rows[i][0] == rows[i - 1][0];
+    };
+    std::uint64_t held = 0;
     for (const pqxx::row& row : rows) {
       entries.push_back(bytes_in(row[1]));
+      if (is_as_before(row.rownumber())) continue;
       takers.note(row[0].as<std::uint64_t>() - begin, entries.back());
+      ++held;
     }
     const std::set<std::size_t> without_step = places_without_step(transaction, std::move(takers));
+    std::set<std::uint64_t> only_in_search;
+    if (held < position.width) {
+      only_in_search = searched_without_record(transaction, begin, begin + position.width);
+    }
+    const auto add_missing_until = [&](std::uint64_t place) {
+      while (batch.size() < place) {
+        const bool searched = only_in_search.contains(begin + batch.size());
+        batch.add_missing(searched ? std::optional(EntryColumns{.search_agrees = false})
+                                   : std::nullopt);
+      }
+    };
     for (const pqxx::row& row : rows) {
+      if (is_as_before(row.rownumber())) continue;
       const auto place = row[0].as<std::uint64_t>() - begin;
-      while (batch.size() < place) batch.add_missing();
+      add_missing_until(place);
       const std::string& entry = entries[row.rownumber()];
       batch.add(entry, EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
                                     .kind = row[3].c_str(),
                                     .role = row[4].c_str(),
-                                    .search_agrees = row[5].as<bool>(false),
+                                    .search_agrees = row[5].as<bool>(false) &&
+                                                     !is_as_before(row.rownumber() + 1),
                                     .documents_fault = documents_fault(entry, documents_in(row[6])),
                                     .step_taken = !without_step.contains(place)});
     }
-    while (batch.size() < position.width) batch.add_missing();
+    add_missing_until(position.width);
   }
 
   DatabaseSession session_;
@@ -252,6 +294,7 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
     {
       ReadOnly transaction(connection);
       read_state(transaction, log);
+      read_search_beyond(transaction, log);
       read_open_operations(transaction, log);
       read_checkpoints(transaction, keys, threads, log);
     }

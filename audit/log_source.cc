@@ -17,8 +17,8 @@ void EntryBatch::add(std::string_view entry, std::optional<EntryColumns> columns
   bytes_ += entry;
 }
 
-void EntryBatch::add_missing() {
-  pieces_.push_back({.missing = true, .columns = std::nullopt});
+void EntryBatch::add_missing(std::optional<EntryColumns> columns) {
+  pieces_.push_back({.missing = true, .columns = std::move(columns)});
 }
 
 std::optional<std::string_view> EntryBatch::entry(std::size_t i) const {

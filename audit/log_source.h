@@ -29,8 +29,9 @@ struct EntryColumns {
 class EntryBatch {
  public:
   void add(std::string_view entry, std::optional<EntryColumns> columns = std::nullopt);
-  // In the place of an entry that is not there.
-  void add_missing();
+  // In the place of an entry that is not there; `columns`: what the database says of it all the
+  // same.
+  void add_missing(std::optional<EntryColumns> columns = std::nullopt);
 
   std::size_t size() const { return pieces_.size(); }
   // nullopt: missing.

@@ -123,7 +123,14 @@ Result<CheckedTile> check_tile(LogSource& source, const TileSpan& span) {
       tile.facts.push_back(check_entry(index, *entry, (*batch)->columns(place), place, tile));
       continue;
     }
-    if (*batch) add_missing(index, place < hashes_known, tile);
+    if (*batch) {
+      add_missing(index, place < hashes_known, tile);
+      const auto& columns = (*batch)->columns(place);
+      if (columns && !columns->search_agrees) {
+        tile.faults.add(index,
+                        "the search table has a row for a record that the log does not hold");
+      }
+    }
     tile.facts.emplace_back();
     if (place >= tile.leaves.size()) tile.leaves.push_back(Sha256{});
   }

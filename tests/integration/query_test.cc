@@ -133,6 +133,22 @@ class QueryTest : public LogTest {
   std::unique_ptr<PostgresRecordSource> source_;
 };
 
+// Somebody else put them there, or left them.
+TEST_F(QueryTest, rows_of_no_record_end_no_page) {
+  append_sample();
+  derive();
+  sql("postgres",
+      "ALTER TABLE holdfast.log DISABLE TRIGGER USER; "
+      "ALTER TABLE holdfast.log_000000 DISABLE TRIGGER USER; "
+      "DELETE FROM holdfast.log WHERE index < 3; "
+      "INSERT INTO holdfast.dropped_ranges (first, until, record_index) VALUES (0, 3, 3); "
+      "INSERT INTO holdfast.record_search (index, malformed) VALUES (-2, false), (-1, false)");
+  EXPECT_EQ(found({{"limit", "1"}}), "3 ");
+  append(Kind::kDecision, others_call());
+  sql("postgres", "INSERT INTO holdfast.record_search (index, malformed) VALUES (4, false)");
+  EXPECT_EQ(found({}), "3 4 ");
+}
+
 TEST_F(QueryTest, every_filter_finds_its_records_derived_indexed_or_neither) {
   append_sample();
   const std::string time = value(

@@ -334,6 +334,11 @@ class Search(Attack):
         self.sql("INSERT INTO holdfast.record_search (index, malformed) VALUES (100000, false)")
         self.seen_by_verify("a row that the log has no record for", 100000)
 
+    def test_attack_have_a_record_twice_in_the_search_table(self):
+        self.sql("INSERT INTO holdfast.record_search_recent SELECT * FROM holdfast.record_search "
+                 "WHERE index = 44")
+        self.seen_by_verify("the search table does not say what the entry says", 44)
+
     def test_attack_make_search_lie_of_every_record(self):
         self.sql("""
             CREATE OR REPLACE FUNCTION holdfast.search_name(name text) RETURNS text

@@ -458,6 +458,15 @@ class Taking(RetentionCase):
         self.tamper("DELETE FROM holdfast.log WHERE index = 7")
         self.seen_by_verify("the log does not hold this record", 7)
 
+    def test_attack_invent_rows_of_the_search_table_where_records_were_dropped(self):
+        self.allow()
+        self.drop()
+        self.not_seen_by_verify()
+        for table, index in (("record_search", 100), ("record_search_recent", 99)):
+            self.sql(f"INSERT INTO holdfast.{table} (index, malformed) VALUES ({index}, false)")
+            self.seen_by_verify("the search table has a row for a record that the log does not hold",
+                                index)
+
     def test_attack_take_a_hash_away_with_the_records(self):
         self.allow()
         self.drop()

@@ -211,6 +211,16 @@ class DatabaseSource final : public LogSource {
     hashes = Error{ErrorCode::kInvalid, "the hash stored with it is not that of its hashes"};
   }
 
+  // Up to before `place`.
+  static void add_missing(std::uint64_t begin, std::uint64_t place,
+                          const std::set<std::uint64_t>& only_in_search, EntryBatch& batch) {
+    while (batch.size() < place) {
+      std::optional<EntryColumns> columns;
+      if (only_in_search.contains(begin + batch.size())) columns.emplace().search_agrees = false;
+      batch.add_missing(std::move(columns));
+    }
+  }
+
   void add_entries(pqxx::transaction_base& transaction, const TilePosition& position,
                    EntryBatch& batch) const {
     const std::uint64_t begin = position.index * kTileWidth;
@@ -241,17 +251,10 @@ class DatabaseSource final : public LogSource {
     if (held < position.width) {
       only_in_search = searched_without_record(transaction, begin, begin + position.width);
     }
-    const auto add_missing_until = [&](std::uint64_t place) {
-      while (batch.size() < place) {
-        const bool searched = only_in_search.contains(begin + batch.size());
-        batch.add_missing(searched ? std::optional(EntryColumns{.search_agrees = false})
-                                   : std::nullopt);
-      }
-    };
     for (const pqxx::row& row : rows) {
       if (is_as_before(row.rownumber())) continue;
       const auto place = row[0].as<std::uint64_t>() - begin;
-      add_missing_until(place);
+      add_missing(begin, place, only_in_search, batch);
       const std::string& entry = entries[row.rownumber()];
       batch.add(entry, EntryColumns{.leaf_hash = hash_in(row[2]).value_or(Sha256{}),
                                     .kind = row[3].c_str(),
@@ -261,7 +264,7 @@ class DatabaseSource final : public LogSource {
                                     .documents_fault = documents_fault(entry, documents_in(row[6])),
                                     .step_taken = !without_step.contains(place)});
     }
-    add_missing_until(position.width);
+    add_missing(begin, position.width, only_in_search, batch);
   }
 
   DatabaseSession session_;

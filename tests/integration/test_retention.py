@@ -4,6 +4,8 @@ Each case has a database of its own, a copy of one log that Holdfast wrote, whos
 two partitions of 256."""
 import json
 import pathlib
+import subprocess
+import sys
 import threading
 import unittest
 import uuid
@@ -12,7 +14,7 @@ import tlog
 from partitions import split
 from service import fetch
 from shared_log import wait_until
-from test_attack import Attack
+from test_attack import SCHEMA, Attack
 
 # Of locks, those in the session's own database: tests share a cluster, and numbers of tables repeat.
 HERE = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -157,6 +159,7 @@ class Dropping(RetentionCase):
         self.assertEqual(dropped[1]["record"], self.log.size + 2)
         self.assertEqual(get("/api/v1/records/7/proof")[0], 200)
         self.assertEqual(len(get("/log/tile/0/000")[1]), 8192)
+        self.read_by_hand(get("/log/checkpoint")[1].decode(), url, token)
         copy = self.folder / "copy"
         options = ("--url", url, "--token-file", self.log.token_file, "--save", str(copy),
                    "--checkpoint", self.log.newest)
@@ -172,6 +175,23 @@ class Dropping(RetentionCase):
         self.assertEqual(self.log.run(*offline, configured=False)[0], 1)
         self.assertEqual(tlog.open_checkpoint(pathlib.Path(self.log.newest).read_text(),
                                               self.log.verifier_key)[1], root)
+
+    def read_by_hand(self, note, url, token):
+        """As docs/audit_format.md tells an auditor to."""
+        text = (SCHEMA.parent / "docs" / "audit_format.md").read_text()
+        script = text.partition("cat >root.py <<'END'\n")[2].partition("END\n")[0]
+        (self.folder / "root.py").write_text(script)
+        (self.folder / "text").write_text(note.partition("\n\n")[0] + "\n")
+        get = self.folder / "get"
+        get.write_text(f'#!/bin/sh\ncurl -sSf --cacert "{self.log.ca_file}" '
+                       f'-H "Authorization: Bearer {token}" "{url}/log/$1"\n')
+        get.chmod(0o700)
+        done = subprocess.run([sys.executable, "root.py", "./get"], cwd=self.folder, text=True,
+                              capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("records are as", done.stderr)
+        size = int(note.splitlines()[1])
+        self.assertEqual(len(done.stdout.splitlines()), size - 512)
 
     def test_what_keeps_a_partition(self):
         self.assertIn("has set no floor", self.obstacles()[0])

@@ -100,7 +100,7 @@ struct Decision {
 constexpr std::array<Decision, 2> kDecisions = {{{"/approve", "approved", "comment", Needed::kNo},
                                                  {"/reject", "rejected", "reason", Needed::kYes}}};
 
-// What the officer means to decide_generation on, and says to it.
+// What the officer means to decide on, and says to it.
 struct Said {
   std::string sha256;
   std::string text;
@@ -129,19 +129,17 @@ Task<std::variant<Said, http::Response>> said(const Asked& asked, const Decision
   co_return said;
 }
 
-// Why this officer may not decide_generation; empty: they may.
+// Why this officer may not decide; empty: they may.
 std::string cannot_decide(const ApiServices& services, const Officer& officer) {
   if (!officer.has(OfficerRole::kAdmin)) {
-    return "You can't decide_generation on rules because your role does not allow it: it takes "
-           "admin.";
+    return "You can't decide on rules because your role does not allow it: it takes admin.";
   }
   if (officer.person.accounts.empty()) {
-    return "You can't decide_generation on rules because your token does not say which person you "
-           "are.";
+    return "You can't decide on rules because your token does not say which person you are.";
   }
   const bool tokens = services.token_approvals == approval::TokenApprovals::kAllowed;
   if (officer.by_api_token && !tokens) {
-    return "You can't decide_generation on rules with an API token: sign in.";
+    return "You can't decide on rules with an API token: sign in.";
   }
   return {};
 }

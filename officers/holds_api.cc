@@ -69,11 +69,10 @@ std::variant<Placing, http::Response> placing_of(const json& body) {
     placing.mailboxes.push_back(std::move(text));
   }
   if (placing.mailboxes.empty() || placing.mailboxes.size() > kHoldNamesMax) {
-    return problem(
-        400,
-        "mailboxes must be a list_holds of 1 to 50 names: user principal names, addresses "
-        "or object ids, and not me",
-        "mailboxes");
+    return problem(400,
+                   "mailboxes must be a list of 1 to 50 names: user principal names, addresses or "
+                   "object ids, and not me",
+                   "mailboxes");
   }
   const json reason = body.value("reason", json());
   if (reason.is_string()) placing.reason = reason.get<std::string>();

@@ -91,8 +91,7 @@ std::variant<TokenGrant, http::Response> grant_of(const json& body, WallTime now
     grant.roles.push_back(*known);
   }
   if (grant.roles.empty()) {
-    return problem(400, "roles must be a list_tokens of auditor, approver and admin, each once",
-                   "roles");
+    return problem(400, "roles must be a list of auditor, approver and admin, each once", "roles");
   }
   const json life = body.value("expires_in_s", json());
   const std::chrono::seconds lasts(life.is_number_integer() ? life.get<std::int64_t>() : 0);

@@ -63,10 +63,17 @@ TEST_F(GenerationsApiTest, rejecting_takes_a_reason) {
 }
 
 TEST_F(GenerationsApiTest, only_admins_who_are_known_people_decide) {
-  EXPECT_EQ(approve("bob").status, 403);
-  EXPECT_EQ(approve("nobody").status, 403);
+  const auto refusal = [this](const std::string& who) {
+    const http::Response response = approve(who);
+    EXPECT_EQ(response.status, 403) << response.content;
+    return body(response)["detail"].get<std::string>();
+  };
+  EXPECT_EQ(refusal("bob"),
+            "You can't decide on rules because your role does not allow it: it takes admin.");
+  EXPECT_EQ(refusal("nobody"),
+            "You can't decide on rules because your token does not say which person you are.");
   token_approvals_ = approval::TokenApprovals::kRefused;
-  EXPECT_EQ(approve().status, 403);
+  EXPECT_EQ(refusal("root"), "You can't decide on rules with an API token: sign in.");
   EXPECT_EQ(decide("reject", R"({"sha256":"hash2","reason":"no"})").status, 403);
   EXPECT_EQ(changes(), 0U);
 }

@@ -105,6 +105,9 @@ TEST_F(HoldsApiTest, says_what_is_wrong_with_a_request) {
         R"({"mailboxes":["a"]})", R"({"mailboxes":["a"],"reason":"x","more":1})"}) {
     EXPECT_EQ(place("bob", content).status, 400) << content;
   }
+  EXPECT_EQ(body(place("bob", R"({"mailboxes":"a","reason":"x"})")).at("detail"),
+            "mailboxes must be a list of 1 to 50 names: user principal names, addresses or object "
+            "ids, and not me");
   const json hold = body(place());
   EXPECT_EQ(step(hold, "confirm", "carol", R"({"x":1})").status, 400);
   EXPECT_EQ(step({{"id", to_string(make_uuid_v4())}}, "lift", "bob").status, 404);

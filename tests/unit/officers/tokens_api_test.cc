@@ -159,6 +159,8 @@ TEST_F(TokensApiTest, bad_questions_are_400) {
           .status,
       400);
   EXPECT_TRUE(log_.entries().empty());
+  EXPECT_EQ(body(make(R"({"name":"x","roles":["owner"],"expires_in_s":60})"))["detail"],
+            "roles must be a list of auditor, approver and admin, each once");
   const nlohmann::json token = made(R"("auditor")");
   EXPECT_EQ(revoke(token, "root", R"({"why":"x"})").status, 400);
   EXPECT_EQ(revoke(token, "root", R"({"reason":")" + std::string(2049, 'x') + R"("})").status, 400);

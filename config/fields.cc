@@ -280,8 +280,8 @@ void add_audit(std::vector<Field>& table) {
        "PEM private key of that certificate.", "/etc/holdfast/audit.key"},
       {"audit.tokens_file",
        FileKind{[](Config& c) -> auto& { return c.audit.tokens_file; }},
-       "API tokens of the first officers, as SHA-256 digests; `holdfast token create` makes "
-       "others.",
+       "API tokens of the first officers, as SHA-256 digests, and which accounts and apps are "
+       "whose; `holdfast token create` makes other tokens.",
        "/etc/holdfast/tokens.yaml",
        {Role::kAudit}},
       {"audit.sign_in.issuer", TextKind{[](Config& c) -> auto& { return c.audit.sign_in.issuer; }},

@@ -135,7 +135,7 @@ class Api final : public http::Handler {
       const Sha256 digest = sha256(text);
       Result<std::optional<StoredToken>> stored = co_await services_.stored_tokens.use(digest);
       if (!stored.ok()) co_return failure(stored.error());
-      if (*stored) co_return std::move((*stored)->officer);
+      if (*stored) co_return services_.tokens.with_person(std::move((*stored)->officer));
     }
     // An API token has no dots that make three parts of it.
     const bool is_signed = std::ranges::count(text, '.') == 2;
@@ -151,7 +151,7 @@ class Api final : public http::Handler {
     }
     officer = signed_in_officer(*person);
     if (!officer) co_return problem(403, "you have signed in, but with none of Holdfast's roles");
-    co_return *std::move(officer);
+    co_return services_.tokens.with_person(*std::move(officer));
   }
 
   Task<http::Response> api(const http::Request& request, const Target& target) {

@@ -32,21 +32,25 @@ constexpr std::string_view kSchema = R"({
           },
           "expires": { "type": "string" },
           "groups": { "type": "array", "items": { "type": "string", "minLength": 1 } },
-          "person": {
-            "type": "object",
-            "required": ["tenant", "user"],
-            "additionalProperties": false,
-            "properties": {
-              "tenant": { "type": "string", "minLength": 1 },
-              "user": { "type": "string", "minLength": 1 },
-              "names": { "type": "array", "items": { "type": "string", "minLength": 1 } },
-              "apps": { "type": "array", "items": { "type": "string", "minLength": 1 } },
-              "accounts": {
-                "type": "array",
-                "items": { "type": "string", "pattern": "^[^/]+/[^/]+$" }
-              }
-            }
-          }
+          "person": { "$ref": "#/definitions/person" }
+        }
+      }
+    },
+    "people": { "type": "array", "items": { "$ref": "#/definitions/person" } }
+  },
+  "definitions": {
+    "person": {
+      "type": "object",
+      "required": ["tenant", "user"],
+      "additionalProperties": false,
+      "properties": {
+        "tenant": { "type": "string", "minLength": 1 },
+        "user": { "type": "string", "minLength": 1 },
+        "names": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+        "apps": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+        "accounts": {
+          "type": "array",
+          "items": { "type": "string", "pattern": "^[^/]+/[^/]+$" }
         }
       }
     }
@@ -82,6 +86,12 @@ Officer officer_of(const nlohmann::json& item) {
   return officer;
 }
 
+void add_missing(Texts& to, const Texts& from) {
+  for (const std::string& text : from) {
+    if (std::ranges::find(to, text) == to.end()) to.push_back(text);
+  }
+}
+
 }  // namespace
 
 Result<Tokens> Tokens::load(const std::string& path) {
@@ -96,6 +106,16 @@ Result<Tokens> Tokens::from(const Result<config::YamlDocument>& document) {
   if (!document.ok()) return document.error();
   if (const Status valid = config::validate(*document, kSchema); !valid.ok()) return valid.error();
   Tokens tokens;
+  const nlohmann::json people = document->value.value("people", nlohmann::json::array());
+  std::set<std::string> users;
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    tokens.people_.push_back(person_of(people[i]));
+    // Two entries of one person are a slip, and whoever reads one of them would miss the other.
+    if (!users.insert(tokens.people_.back().accounts.front()).second) {
+      const std::string pointer = "/people/" + std::to_string(i) + "/user";
+      return Error{ErrorCode::kInvalid, document->where(pointer) + "is used twice"};
+    }
+  }
   std::set<std::string> names;
   std::set<std::string> digests;
   const nlohmann::json& list = document->value.at("tokens");
@@ -115,7 +135,11 @@ Result<Tokens> Tokens::from(const Result<config::YamlDocument>& document) {
       if (!time.ok()) return refused("expires", "is not an RFC 3339 time");
       entry.expires = *time;
     }
+    if (list[i].contains("person")) tokens.people_.push_back(entry.officer.person);
     tokens.entries_.push_back(std::move(entry));
+  }
+  for (Entry& entry : tokens.entries_) {
+    entry.officer = tokens.with_person(std::move(entry.officer));
   }
   return tokens;
 }
@@ -128,6 +152,17 @@ std::optional<Officer> Tokens::find(std::string_view token, WallTime now) const 
   }
   if (found == nullptr || (found->expires && *found->expires <= now)) return std::nullopt;
   return found->officer;
+}
+
+Officer Tokens::with_person(Officer officer) const {
+  if (officer.person.accounts.empty()) return officer;
+  const std::string account = officer.person.accounts.front();
+  for (const approval::Identity& person : people_) {
+    if (std::ranges::find(person.accounts, account) == person.accounts.end()) continue;
+    add_missing(officer.person.accounts, person.accounts);
+    add_missing(officer.person.names, person.names);
+  }
+  return officer;
 }
 
 }  // namespace holdfast::officers

@@ -13,6 +13,10 @@
 //         accounts: [TENANT/USER]         # the same person elsewhere, as a guest
 //         apps: [APPID]                   # apps that act for this person
 //       groups: [3f2c0a52-0000-4000-8000-000000000001]   # for approval stages
+//   people:                    # optional: the same of officers who have no token in this file
+//     - tenant: 11111111-0000-4000-8000-000000000001
+//       user: 33333333-0000-4000-8000-000000000003
+//       apps: [APPID]
 //
 // Immutable once loaded, and safe to share between threads.
 #pragma once
@@ -38,6 +42,10 @@ class Tokens {
   // Whose token it is; nullopt for an unknown or expired one. Takes as long for every wrong token.
   std::optional<Officer> find(std::string_view token, WallTime now) const;
 
+  // The officer with all accounts, apps and names that the file has of the person whose account
+  // theirs is, be it the main one or another. Unchanged where it has none.
+  Officer with_person(Officer officer) const;
+
  private:
   struct Entry {
     std::string sha256;
@@ -47,6 +55,7 @@ class Tokens {
   static Result<Tokens> from(const Result<config::YamlDocument>& document);
 
   std::vector<Entry> entries_;
+  std::vector<approval::Identity> people_;  // Of `people` and of tokens.
 };
 
 }  // namespace holdfast::officers

@@ -7,6 +7,7 @@ from stack import write_secret
 from test_approvals import RULES, ApprovalCase
 
 ADELE = "ade1e000-0000-4000-8000-00000000000b"
+BEA = "bea00000-0000-4000-8000-00000000000c"
 COMPLIANCE = "3f2c0a52-0000-4000-8000-000000000001"
 
 
@@ -15,6 +16,15 @@ class SignIn(ApprovalCase):
 
     def token(self, roles=("approver",), **claims):
         return self.stack.issuer.token(ADELE, "adele", roles, [COMPLIANCE], **claims)
+
+    def know(self, people):
+        """The operator's file says whose other accounts and apps are whose; read at a start."""
+        path = self.stack.folder / "tokens.yaml"
+        officers = json.loads(path.read_text())
+        officers["people"] = people
+        write_secret(path, json.dumps(officers, indent=1) + "\n")
+        self.stack.audit.stop()
+        self.stack.audit.start().wait_ready()
 
     def read(self, token):
         return fetch(self.stack.audit_url + "/api/v1/records", self.stack.ca_file, token)[0]
@@ -31,6 +41,23 @@ class SignIn(ApprovalCase):
         step = [entry for entry in self.stack.entries() if entry["kind"] == "approval"][-1]
         by = step["approval"]["by"]
         self.assertEqual((by["name"], by["via"]), ("adele", "sign_in"))
+        self.check_invariants()
+
+    def test_who_asked_by_an_app_of_theirs_does_not_approve(self):
+        self.addCleanup(self.know, [])
+        self.know([{"tenant": self.stack.issuer.tenant, "user": ADELE,
+                    "apps": [self.simulator.app_id]}])
+        code = self.file(1)
+        write_secret(self.stack.folder / "adele.token", self.token() + "\n")
+        status, _, error = self.officer("adele", "approve", code)
+        self.assertEqual(status, 1)
+        self.assertIn("You can't approve this because you asked for it yourself", error)
+        self.assertEqual(self.ask(1)[0], 412)
+        token = self.stack.issuer.token(BEA, "bea", ["approver"], [COMPLIANCE])
+        write_secret(self.stack.folder / "bea.token", token + "\n")
+        status, _, error = self.officer("bea", "approve", code)
+        self.assertEqual(status, 0, error)
+        self.assertEqual(self.ask(1)[0], 204)
         self.check_invariants()
 
     def test_tokens_that_are_not_for_this_service_open_nothing(self):

@@ -78,6 +78,30 @@ TEST_F(SignInTest, who_asked_does_not_approve_by_signing_in) {
   EXPECT_EQ(refused.status, 403) << refused.content;
 }
 
+TEST_F(SignInTest, who_asked_by_an_app_or_as_a_guest_does_not_approve_by_signing_in) {
+  tokens_ = *Tokens::parse("tokens: []\npeople:\n  - tenant: " + identity::kTenant +
+                               "\n    user: " + identity::kAdele +
+                               "\n    names: [a.vance@contoso.com]\n    accounts: [fabrikam/guest]"
+                               "\n    apps: [robot]\n",
+                           "tokens.yaml");
+  const auto approve = [this](const approval::Identity& requester) {
+    approvals_.all.clear();
+    const Uuid code = make_uuid_v4();
+    approvals_.add(approval::filing(code, approval::Binding(), requester,
+                                    {.stages = {{.from = "compliance", .group = "g", .count = 1}}}),
+                   approval::ApprovalState::kPending);
+    return get("/api/v1/approvals/" + to_string(code) + "/approve", token({"approver"}), "POST")
+        .status;
+  };
+  const auto asked_as = [](const std::string& account, const std::string& name) {
+    return approval::Identity{.name = "x", .accounts = {account}, .names = {name}};
+  };
+  EXPECT_EQ(approve(asked_as(identity::kTenant + "/robot", "")), 403);
+  EXPECT_EQ(approve(asked_as("fabrikam/guest", "")), 403);
+  EXPECT_EQ(approve(asked_as("fabrikam/other", "a.vance@contoso.com")), 403);
+  EXPECT_EQ(approve(asked_as(identity::kTenant + "/another", "b@contoso.com")), 200);
+}
+
 TEST_F(SignInTest, without_a_role_nothing_is_shown) {
   EXPECT_EQ(get("/api/v1/records", token({"owner"})).status, 403);
   EXPECT_EQ(get("/api/v1/records", token(json::array())).status, 403);

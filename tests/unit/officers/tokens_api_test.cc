@@ -100,6 +100,24 @@ TEST_F(TokensApiTest, it_has_the_roles_it_was_given_and_decides_as_its_maker) {
   EXPECT_EQ(approve(approver), 403);
 }
 
+TEST_F(TokensApiTest, it_decides_as_the_person_whom_the_file_knows_now) {
+  const nlohmann::json approver = made(R"("approver")");
+  tokens_ = *Tokens::parse("tokens: []\npeople:\n  - { tenant: T, user: root, apps: [robot] }\n",
+                           "tokens.yaml");
+  const auto approve = [&](const std::string& requester) {
+    approvals_.all.clear();
+    const Uuid code = make_uuid_v4();
+    approvals_.add(approval::filing(code, approval::Binding(),
+                                    {.name = "x", .accounts = {requester}, .names = {}},
+                                    {.stages = {{.from = "compliance", .group = "g"}}}),
+                   approval::ApprovalState::kPending);
+    return get("/api/v1/approvals/" + to_string(code) + "/approve", approver["token"], "POST")
+        .status;
+  };
+  EXPECT_EQ(approve("t/robot"), 403);
+  EXPECT_EQ(approve("t/another"), 200);
+}
+
 TEST_F(TokensApiTest, only_admins_make_and_revoke_and_give_no_more_than_they_have) {
   const nlohmann::json token = made(R"("auditor")");
   EXPECT_EQ(make(R"({"name":"x","expires_in_s":60,"roles":["approver"]})", "bob").status, 403);

@@ -3,7 +3,7 @@
 //
 // One desk belongs to one pipeline and runs on its thread. It reads where approvals stand; what it
 // answers takes effect only when the record is appended that carries it, and the database refuses
-// that record where another call or an officer came first: then overtaken() answers.
+// that record where another call, an officer or the clock came first: then overtaken() answers.
 #pragma once
 
 #include <optional>
@@ -35,7 +35,8 @@ class ApprovalDesk {
   // done, and the call's content has been read.
   Task<Permit> permit(const Subject& subject, const DecisionBasis& basis);
 
-  // The same after another was first; never a claim.
+  // The same after another was first; never a claim. What it answers may be a step once more: what
+  // has run out is asked for anew.
   Task<Permit> overtaken(const Subject& subject, const DecisionBasis& basis);
 
   // GET and DELETE of /holdfast/approvals/{code} by a verified caller: where the caller's own

@@ -195,9 +195,15 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_call(Subject
 
 Task<std::variant<audit::Receipt, http::Response, Pipeline::Outdated>> Pipeline::commit_intent(
     Subject& subject, const CallMembers& members, DecisionBasis& basis) {
+  bool overtaken = false;  // Once at most: nothing is claimed after that.
   for (;;) {
     if (basis.decision.effect != approval::Effect::kAllow) {
-      Permit permit = co_await desk_.permit(subject, basis);
+      Permit permit;
+      if (overtaken) {
+        permit = co_await desk_.overtaken(subject, basis);
+      } else {
+        permit = co_await desk_.permit(subject, basis);
+      }
       if (permit.unavailable) co_return audit_unavailable(subject.call);
       if (permit.refusal) {
         co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
@@ -212,8 +218,10 @@ Task<std::variant<audit::Receipt, http::Response, Pipeline::Outdated>> Pipeline:
       co_return *std::move(receipt);
     }
     if (receipt.error().code == ErrorCode::kNotFound) co_return Outdated{};
-    const bool overtaken = subject.claim && receipt.error().code == ErrorCode::kRefused;
-    if (overtaken) co_return co_await refuse_overtaken(subject, basis);
+    if (subject.claim && receipt.error().code == ErrorCode::kRefused) {
+      overtaken = true;
+      continue;
+    }
     const auto spent = std::ranges::find_if(basis.decision.limits, [&](const auto& taken) {
       return receipt.error().code == ErrorCode::kLimit && taken.rule.id == receipt.error().message;
     });
@@ -373,7 +381,7 @@ Task<http::Response> Pipeline::pass_batch(Call& call, Subject& subject,
 }
 
 Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refusal,
-                                           const DecisionBasis* basis) {
+                                           const DecisionBasis* basis, IfOvertaken if_overtaken) {
   const Call& call = subject.call;
   http::Response response = error_response(refusal.answer, call, parts_.clock.now());
   // Nothing is recorded when there is too much to do: the log is the last thing to load further.
@@ -391,22 +399,14 @@ Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refus
       co_await parts_.log.append(refusal_record(subject, note, basis));
   if (!recorded.ok()) {
     const bool overtaken = note.approval && recorded.error().code == ErrorCode::kRefused;
-    if (overtaken) co_return co_await refuse_overtaken(subject, *basis);
-    co_return audit_unavailable(call);
+    if (!overtaken || if_overtaken == IfOvertaken::kGiveUp) co_return audit_unavailable(call);
+    Permit permit = co_await desk_.overtaken(subject, *basis);
+    if (!permit.refusal) co_return audit_unavailable(call);
+    co_return co_await refuse_call(subject, *std::move(permit.refusal), basis,
+                                   IfOvertaken::kGiveUp);
   }
   name_record(response, to_string(recorded->id));
   co_return response;
-}
-
-Task<http::Response> Pipeline::refuse_overtaken(const Subject& subject,
-                                                const DecisionBasis& basis) {
-  Permit permit = co_await desk_.overtaken(subject, basis);
-  if (!permit.refusal) co_return audit_unavailable(subject.call);
-  // The second attempt takes no step: it only says how things stand.
-  if (permit.refusal->approval && permit.refusal->approval->step != audit::ApprovalStep::kNone) {
-    co_return audit_unavailable(subject.call);
-  }
-  co_return co_await refuse_call(subject, *std::move(permit.refusal), &basis);
 }
 
 Task<http::Response> Pipeline::own_approval(Call& call) {

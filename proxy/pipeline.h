@@ -109,10 +109,12 @@ class Pipeline final : public http::Handler {
   Task<http::Response> pass_through(
       Call& call, graph::LinkRewriter::Content content_kind = graph::LinkRewriter::Content::kPlain);
   Task<http::Response> pass_batch(Call& call, Subject& subject, std::optional<std::string> version);
+  // Where another call or an officer is first to change the approval that the refusal's record
+  // files or ends, the answer is how it stands then, which may be a new step; but only once.
+  enum class IfOvertaken { kLookAgain, kGiveUp };
   Task<http::Response> refuse_call(const Subject& subject, Refusal refusal,
-                                   const DecisionBasis* basis = nullptr);
-  // After another call or an officer was first to change the approval.
-  Task<http::Response> refuse_overtaken(const Subject& subject, const DecisionBasis& basis);
+                                   const DecisionBasis* basis = nullptr,
+                                   IfOvertaken if_overtaken = IfOvertaken::kLookAgain);
   Task<http::Response> own_approval(Call& call);
   http::Response answer_forwarded(const Subject& subject, const audit::RecordRef& intent,
                                   ForwardResult result, const Result<audit::RecordRef>& ended);

@@ -235,10 +235,12 @@ class PipelineTest : public ::testing::Test {
     return {{"x-msft-approval-justification", to_base64("clean up")},
             {"Holdfast-Ticket", "CASE-7"}};
   }
-  http::Response purge_contact() { return send("POST", "/v1.0/me/contacts/c1/permanentDelete"); }
+  http::Response purge_contact(http::Headers headers = {}) {
+    return send("POST", "/v1.0/me/contacts/c1/permanentDelete", std::move(headers));
+  }
   // An approval of purge_contact() that has come to that state since; its code.
   std::string file_approval(approval::ApprovalState state) {
-    const http::Response response = send("POST", "/v1.0/me/contacts/c1/permanentDelete", papers());
+    const http::Response response = purge_contact(papers());
     EXPECT_EQ(response.status, 412);
     approvals_.add(log_.entries().back().record.content["approval"], state);
     return std::string(response.headers.get("x-msft-approval-code"));
@@ -723,6 +725,57 @@ TEST_F(PipelineTest, OvertakenClaimIsAnsweredByHowThingsStand) {
       [this] { approvals_.all.back().state = approval::ApprovalState::kClaimed; });
   EXPECT_EQ(purge_contact().status, 409);
   EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+// A moment later the call would have been asked for anew, so it is now.
+TEST_F(PipelineTest, AClaimThatLosesToExpiryOrRevocationIsAskedForAnew) {
+  for (const auto state : {approval::ApprovalState::kExpired, approval::ApprovalState::kRevoked}) {
+    clock_.advance(std::chrono::minutes(1));
+    approvals_.all.clear();
+    const std::string code = file_approval(approval::ApprovalState::kApproved);
+    log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+    log_.before_next_append([this, state] {
+      approvals_.all.back().state = state;
+      approvals_.all.back().answers = false;
+    });
+    const http::Response response = purge_contact(papers());
+    EXPECT_EQ(response.status, 412) << response.content;
+    EXPECT_EQ(error_of(response)["code"], "HoldfastApprovalRequired");
+    const audit::FakeAuditLog::Entry filed = log_.entries().back();
+    EXPECT_EQ(response.headers.get("Holdfast-Record"), to_string(filed.ref.id));
+    EXPECT_EQ(filed.record.approval_step, audit::ApprovalStep::kFile);
+    EXPECT_NE(response.headers.get("x-msft-approval-code"), code);
+  }
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, AClaimThatLosesToExpiryStillGoesPastTheApprovalWhereTheCallSaysSo) {
+  file_approval(approval::ApprovalState::kApproved);
+  break_glass_for_contacts();
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  log_.before_next_append([this] {
+    approvals_.all.back().state = approval::ApprovalState::kExpired;
+    approvals_.all.back().answers = false;
+  });
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
+  EXPECT_EQ(log_.entries().at(1).record.approval_step, audit::ApprovalStep::kBreakGlass);
+  EXPECT_FALSE(content(1).contains("approval"));
+}
+
+TEST_F(PipelineTest, AStepThatLosesTwiceIsGivenUp) {
+  file_approval(approval::ApprovalState::kExpired);
+  approvals_.all.back().answers = false;
+  const std::size_t before = log_.entries().size();
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  EXPECT_EQ(purge_contact(papers()).status, 412) << "filed the second time";
+  EXPECT_EQ(log_.entries().size(), before + 1);
+  clock_.advance(std::chrono::minutes(1));
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  log_.fail_nth(2, {ErrorCode::kRefused, "the approval has changed"});
+  const http::Response response = purge_contact(papers());
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastAuditUnavailable");
+  EXPECT_EQ(log_.entries().size(), before + 1);
 }
 
 TEST_F(PipelineTest, AnApprovalThatIsGivenBackInThatMomentIsThereToBeUsed) {

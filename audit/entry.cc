@@ -74,7 +74,8 @@ Result<std::vector<SealedDocument>> seal_record(Record& record) {
     record.content[member.name] = *std::move(value);
   }
   record.written.clear();
-  return seal(record.content);
+  const bool is_decision = record.kind == Kind::kApproval;
+  return seal(record.content, is_decision ? SealedPart::kMailbox : SealedPart::kAll);
 }
 
 // The last one is the entry's own: members are sorted, and only v and writer, whose content is

@@ -61,7 +61,8 @@ struct WrittenMember {
   std::string value;
 };
 
-// How the personal values of a record are kept (audit/sealing.h).
+// How the personal values of a record are kept (audit/sealing.h). Of an approval record these are
+// only the values of the mailbox: the officer who decides stays named.
 enum class PersonalData {
   kClear,   // In the entry, for as long as that is there.
   kSealed,  // In documents beside it, which can be erased.

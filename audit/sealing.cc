@@ -113,6 +113,11 @@ std::vector<std::string> actor_names(const json& content) {
   return {kNobody};
 }
 
+// What a decision on a call repeats of it. Its own request and its comment are the officer's.
+bool is_repeated(std::string_view where) {
+  return where.starts_with("/operation/");
+}
+
 // Empty: it is nobody's, or the actor's.
 std::vector<std::string> mailbox_names(json& content) {
   std::vector<std::string> names;
@@ -173,15 +178,17 @@ void put_back(json& content, const std::string& pointer, const json& value) {
 
 }  // namespace
 
-std::vector<SealedDocument> seal(json& content) {
+std::vector<SealedDocument> seal(json& content, SealedPart part) {
   std::array<Taken, 2> taken{Taken{.names = actor_names(content)},
                              Taken{.names = mailbox_names(content)}};
   auto& [actor, mailbox] = taken;
-  if (share_one(actor.names, mailbox.names)) {
+  const bool all = part == SealedPart::kAll;
+  if (all && share_one(actor.names, mailbox.names)) {
     actor.names.insert(actor.names.end(), mailbox.names.begin(), mailbox.names.end());
     mailbox.names.clear();
   }
   for (const PersonalValue& personal : kPersonalValues) {
+    if (!all && (mailbox.names.empty() || !is_repeated(personal.where))) continue;
     const bool is_actors = personal.whose == Whose::kActor || mailbox.names.empty();
     take(content, personal, is_actors ? actor.values : mailbox.values);
   }

@@ -21,11 +21,17 @@ struct SealedDocument {
   bool operator==(const SealedDocument&) const = default;
 };
 
+// Which part of a record is of the person who is sealed.
+enum class SealedPart {
+  kAll,      // A record of a call.
+  kMailbox,  // An officer's decision on a call: officers stay named, whose mailbox it is does not.
+};
+
 // Takes the values out of a record's content and names their documents in its member `sealed`: that
 // of the actor first, then that of the mailbox where it is somebody else's. Without any, nothing is
 // changed. The content must be such as canonical_json() takes, but for a value that has no place in
 // a document, which stays.
-std::vector<SealedDocument> seal(nlohmann::json& content);
+std::vector<SealedDocument> seal(nlohmann::json& content, SealedPart part = SealedPart::kAll);
 
 // Puts the values of its document at `place` back, each where the object that it belongs in is. A
 // document that is not the one named there changes nothing: false.

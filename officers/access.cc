@@ -66,6 +66,24 @@ audit::Record change_record(audit::Kind kind, const Asked& asked) {
   return record;
 }
 
+Task<Result<audit::Record>> decision_record(audit::RecordSource& records, const Asked& asked,
+                                            const nlohmann::json& document) {
+  audit::Record record = change_record(audit::Kind::kApproval, asked);
+  const nlohmann::json& filing = document.at("filing");
+  if (!filing.contains("operation")) co_return record;
+  record.content["operation"] = filing.at("operation");
+  record.personal_data = audit::PersonalData::kSealed;
+  const std::optional<Uuid> filed_by = parse_uuid(text_at(document, "/history/0/record"));
+  if (!filed_by) co_return record;
+  const std::variant<std::int64_t, Uuid> which = *filed_by;
+  const Result<audit::FoundRecord> found = co_await records.get(which);
+  if (!found.ok() && found.error().code != ErrorCode::kNotFound) co_return found.error();
+  if (found.ok() && !found->malformed && found->documents.empty()) {
+    record.personal_data = audit::PersonalData::kClear;
+  }
+  co_return record;
+}
+
 Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string_view endpoint,
                            nlohmann::json query, std::size_t count) {
   const http::RequestHead& head = asked.request.head;

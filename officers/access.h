@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "audit/audit_log.h"
+#include "audit/queries.h"
 #include "http/message.h"
 #include "officers/target.h"
 #include "officers/tokens.h"
@@ -37,6 +38,13 @@ bool is_blank(std::string_view text);
 
 // A record of what an officer changes: who asked, and how.
 audit::Record change_record(audit::Kind kind, const Asked& asked);
+
+// The record of an officer's decision on a call whose approval or review that document is, as the
+// database shows it: with the call's operation, and sealed where the record that filed it is. Also
+// where that one is not to be found: what is sealed for nothing can be read all the same, and what
+// is in the clear stays. Errors: those of RecordSource, without kNotFound.
+Task<Result<audit::Record>> decision_record(audit::RecordSource& records, const Asked& asked,
+                                            const nlohmann::json& document);
 
 // The answer where the log does not take that record; `what` is recorded: "decisions are". Where
 // the officer's token is over by now: 401.

@@ -165,16 +165,6 @@ Result<json> judged(const Approval& approval, const Officer& officer, const Verb
   }
 }
 
-audit::Record decision_record(const Approval& approval, const Asked& asked, const Verb& verb,
-                              json content) {
-  audit::Record record = change_record(audit::Kind::kApproval, asked);
-  record.approval_step = verb.step;
-  record.content["approval"] = std::move(content);
-  const json& filing = approval.document.at("filing");
-  if (filing.contains("operation")) record.content["operation"] = filing.at("operation");
-  return record;
-}
-
 // Decides on the approval as it stands; where another step comes first, on what it has become.
 Task<http::Response> decide_approval(const ApiServices& services, const Asked& asked, Uuid code,
                                      const Verb& verb) {
@@ -191,8 +181,12 @@ Task<http::Response> decide_approval(const ApiServices& services, const Asked& a
       const bool not_you = content.error().code == ErrorCode::kRefused;
       co_return problem(not_you ? 403 : 409, content.error().message);
     }
-    audit::Record record = decision_record(**found, asked, verb, *std::move(content));
-    const Result<audit::RecordRef> taken = co_await services.log.append(std::move(record));
+    Result<audit::Record> record =
+        co_await decision_record(services.records, asked, (*found)->document);
+    if (!record.ok()) co_return failure(record.error());
+    record->approval_step = verb.step;
+    record->content["approval"] = *std::move(content);
+    const Result<audit::RecordRef> taken = co_await services.log.append(*std::move(record));
     if (!taken.ok() && taken.error().code == ErrorCode::kRefused) continue;
     if (!taken.ok()) co_return not_recorded("decisions are", taken.error());
     const Result<std::optional<Approval>> now = co_await services.approvals.find(code);

@@ -90,17 +90,6 @@ Task<http::Response> show_review(const ApiServices& services, const Asked& asked
                                 kNoReview);
 }
 
-// The record belongs to the call that it is about.
-audit::Record closing_record(const Review& review, const Asked& asked, json content) {
-  audit::Record record = change_record(audit::Kind::kApproval, asked);
-  record.operation_id = review.operation_id;
-  record.approval_step = audit::ApprovalStep::kReview;
-  record.content["review"] = std::move(content);
-  const json& filing = review.document.at("filing");
-  if (filing.contains("operation")) record.content["operation"] = filing.at("operation");
-  return record;
-}
-
 Task<http::Response> close(const ApiServices& services, const Asked& asked, Uuid code) {
   std::variant<std::string, http::Response> finding =
       co_await text_of_body(asked, "finding", Needed::kYes);
@@ -117,8 +106,13 @@ Task<http::Response> close(const ApiServices& services, const Asked& asked, Uuid
       const bool not_you = content.error().code == ErrorCode::kRefused;
       co_return problem(not_you ? 403 : 409, content.error().message);
     }
-    audit::Record record = closing_record(**found, asked, *std::move(content));
-    const Result<audit::RecordRef> taken = co_await services.log.append(std::move(record));
+    Result<audit::Record> record =
+        co_await decision_record(services.records, asked, (*found)->document);
+    if (!record.ok()) co_return failure(record.error());
+    record->operation_id = (*found)->operation_id;  // It belongs to the call that it is about.
+    record->approval_step = audit::ApprovalStep::kReview;
+    record->content["review"] = *std::move(content);
+    const Result<audit::RecordRef> taken = co_await services.log.append(*std::move(record));
     if (!taken.ok() && taken.error().code == ErrorCode::kRefused) continue;
     if (!taken.ok()) co_return not_recorded("reviews are", taken.error());
     const Result<std::optional<Review>> now = co_await services.reviews.find(code);

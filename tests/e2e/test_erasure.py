@@ -5,14 +5,21 @@ import json
 import unittest
 
 import tlog
-from base import EXECUTIVE, REQUESTER
+from base import EXECUTIVE, REQUESTER, justification
 from holds import wait_until
 from service import fetch
-from test_approvals import ApprovalCase
+from test_approvals import RULES, ApprovalCase
+
+BREAK_GLASS = """
+  - id: incident
+    effect: break_glass
+    when: { actor: { kind: app } }
+    require: { justification: 10 }
+"""
 
 
 class Erasure(ApprovalCase):
-    options = {**ApprovalCase.options,
+    options = {**ApprovalCase.options, "rules": RULES + BREAK_GLASS,
                "config": {**ApprovalCase.options["config"], "audit_log.personal_data": "sealed"}}
 
     def settled(self):
@@ -98,6 +105,46 @@ class Erasure(ApprovalCase):
         self.settled()
         self.assertEqual(len(self.found(f"mailbox={REQUESTER}&action=permanentDelete")), 2)
         self.assertEqual(self.retention("erase", "nobody@contoso.com", "--reason", "x")[0], 1)
+
+    def entries_that_name(self, *names):
+        """But what officers looked for, which is theirs."""
+        return [text for text in map(json.dumps, (
+            entry for entry in self.stack.entries() if entry["kind"] != "access"))
+            if any(name in text for name in names)]
+
+    def test_what_officers_decided_about_a_person_goes_with_them(self):
+        names = (EXECUTIVE, self.simulator.mailboxes[EXECUTIVE]["id"])
+        approved, rejected = self.file(1), self.file(2)
+        self.approve(approved)
+        self.assertEqual(self.ask(1)[0], 204)
+        self.assertEqual(self.officer("officer1", "reject", rejected, "--reason", "no case")[0], 0)
+        glass = {"Holdfast-Break-Glass": "true",
+                 "x-msft-approval-justification": justification("the mailbox leaks")}
+        self.assertEqual(self.ask(3, headers=glass)[0], 204)
+        reviewed = self.found("effect=break_glass&kind=intent")[-1]["review"]["code"]
+        status, _, problem = self.officer("officer1", "review", reviewed, "--finding", "a leak")
+        self.assertEqual(status, 0, problem)
+        self.settled()
+
+        decisions = {entry.get("approval", entry.get("review"))["code"]: entry
+                     for entry in self.found(f"mailbox={EXECUTIVE}&kind=approval")}
+        for code in (approved, rejected, reviewed):
+            self.assertEqual(decisions[code]["operation"]["mailbox"]["key"], EXECUTIVE)
+        self.assertEqual(self.entries_that_name(*names), [])
+
+        status, _, errors = self.retention("erase", EXECUTIVE, "--reason", "DSR-3")
+        self.assertEqual((status, errors), (0, ""))
+        self.settled()
+        self.assertEqual(self.found(f"mailbox={EXECUTIVE}"), [])
+        self.assertEqual(self.entries_that_name(*names), [])
+        for code in (approved, rejected, reviewed):
+            shown = json.loads(self.ask_audit(f"/api/v1/records/{decisions[code]['index']}"))
+            self.assertTrue(all(sealed["erased"] for sealed in shown["sealed"]), shown)
+            self.assertNotIn("key", shown["operation"]["mailbox"])
+            by = shown.get("approval", shown.get("review"))["by"]
+            self.assertEqual((by["name"], shown["actor"]["name"]), ("officer1", "officer1"))
+        status, output, errors = self.stack.run("verify", check=False)
+        self.assertEqual((status, errors), (0, ""), output)
 
 
 if __name__ == "__main__":

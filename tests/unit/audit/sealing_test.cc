@@ -97,6 +97,37 @@ TEST(Sealing, values_whose_object_is_gone_stay_away) {
   EXPECT_EQ(text_at(content, "/operation/path"), "/v1.0/users/carol-path");
 }
 
+TEST(Sealing, of_a_decision_on_a_call_only_whose_mailbox_it_was_is_taken) {
+  json content = personal_call();
+  const std::vector<SealedDocument> documents = seal(content, SealedPart::kMailbox);
+  ASSERT_EQ(documents.size(), 1U);
+  EXPECT_THAT(documents[0].names, ElementsAre("carol-key", "carol-name", "carol@contoso.com"));
+  EXPECT_THAT(content["operation"].dump(), Not(HasSubstr("carol")));
+  for (const char* officers : {"actor", "request", "approval", "review"}) {
+    EXPECT_EQ(content[officers], personal_call()[officers]);
+  }
+  ASSERT_TRUE(open_with(content, 0, documents[0].bytes));
+  content.erase("sealed");
+  EXPECT_EQ(content, personal_call());
+}
+
+TEST(Sealing, who_decides_on_a_call_on_their_own_mailbox_stays_named) {
+  json content = personal_call();
+  content.merge_patch(json::parse(R"({"operation":{"mailbox":{"key":"ada-id","names":null}}})"));
+  const std::vector<SealedDocument> documents = seal(content, SealedPart::kMailbox);
+  ASSERT_EQ(documents.size(), 1U);
+  EXPECT_THAT(documents[0].names, ElementsAre("ada-id"));
+  EXPECT_EQ(content["actor"], personal_call()["actor"]);
+}
+
+TEST(Sealing, a_decision_on_a_call_for_no_mailbox_stays_as_it_is) {
+  json content = personal_call();
+  content.merge_patch(json::parse(R"({"operation":{"mailbox":{"kind":"none"}}})"));
+  const json before = content;
+  EXPECT_TRUE(seal(content, SealedPart::kMailbox).empty());
+  EXPECT_EQ(content, before);
+}
+
 struct NamedCase {
   const char* name;
   const char* patch;                            // Merged into the call.
@@ -201,6 +232,16 @@ TEST(SealedEntry, holds_no_personal_value_and_opens_with_its_documents) {
   EXPECT_EQ(personal_data_of(opened), PersonalData::kSealed);
   opened.erase("sealed");
   EXPECT_EQ(opened, personal_call());
+}
+
+TEST(SealedEntry, of_an_officers_decision_names_the_officer) {
+  Record record{
+      .kind = Kind::kApproval, .content = personal_call(), .personal_data = PersonalData::kSealed};
+  const Result<Entry> entry = make_entry(std::move(record), make_uuid_v4(), kSealingWriter);
+  ASSERT_TRUE(entry.ok()) << entry.error().message;
+  EXPECT_EQ(entry->documents.size(), 1U);
+  EXPECT_THAT(entry->bytes, HasSubstr("ada@contoso.com"));
+  EXPECT_THAT(entry->bytes, Not(HasSubstr("carol-key")));
 }
 
 TEST(SealedEntry, comes_back_from_a_spool_with_its_documents) {

@@ -78,6 +78,34 @@ TEST_F(ApprovalsApiTest, who_may_approve_does_and_the_record_says_so) {
   EXPECT_EQ(record.content["approval"]["comment"], "seen");
 }
 
+TEST_F(ApprovalsApiTest, a_decision_is_sealed_where_the_record_that_filed_the_approval_is) {
+  nlohmann::json& document = approvals_.all.back().document;
+  document["filing"]["operation"] = {{"mailbox", {{"kind", "user"}, {"key", "ceo@contoso.com"}}}};
+  document["history"].push_back(nlohmann::json({{"step", 1},
+                                                {"name", "file"},
+                                                {"state", "PENDING"},
+                                                {"at", "2026-10-05T08:00:00.000000Z"},
+                                                {"record", to_string(make_uuid_v4())},
+                                                {"content", nlohmann::json::object()}}));
+  const auto decided = [this](const std::string& verb, const std::string& content) {
+    const http::Response response = post(verb, "bob", content);
+    EXPECT_EQ(response.status, 200) << response.content;
+    const audit::Record record = log_.entries().back().record;
+    EXPECT_EQ(record.content["operation"]["mailbox"]["key"], "ceo@contoso.com");
+    return record.personal_data;
+  };
+  EXPECT_EQ(decided("approve", ""), audit::PersonalData::kClear);
+  records_.page.records.front().documents = {{.bytes = "{}"}};
+  EXPECT_EQ(decided("approve", ""), audit::PersonalData::kSealed);
+  EXPECT_EQ(decided("reject", R"({"reason":"no case"})"), audit::PersonalData::kSealed);
+  records_.page.records.clear();
+  EXPECT_EQ(decided("approve", ""), audit::PersonalData::kSealed) << "nobody can say";
+  const std::size_t before = log_.entries().size();
+  records_.error = Error{ErrorCode::kUnavailable, "database away"};
+  EXPECT_EQ(post("approve", "bob").status, 503);
+  EXPECT_EQ(log_.entries().size(), before);
+}
+
 TEST_F(ApprovalsApiTest, who_may_not_is_told_why) {
   EXPECT_EQ(post("approve", "secret").status, 403);
   EXPECT_THAT(why(post("approve", "secret")),

@@ -64,6 +64,24 @@ TEST_F(ReviewsApiTest, an_approver_closes_it_and_the_record_belongs_to_the_call)
   EXPECT_EQ(record.content["operation"]["action"], "recall");
 }
 
+TEST_F(ReviewsApiTest, a_review_is_sealed_where_the_record_of_the_call_is) {
+  const auto closed = [this] {
+    add(ReviewState::kOpen);
+    reviews_.all.back().document["history"].push_back(
+        nlohmann::json({{"name", "open"},
+                        {"at", "2026-10-05T08:00:00.000000Z"},
+                        {"record", to_string(make_uuid_v4())},
+                        {"content", nlohmann::json::object()}}));
+    EXPECT_EQ(close("bob").status, 200);
+    return log_.entries().back().record.personal_data;
+  };
+  EXPECT_EQ(closed(), audit::PersonalData::kClear);
+  records_.page.records.front().documents = {{.bytes = "{}"}};
+  EXPECT_EQ(closed(), audit::PersonalData::kSealed);
+  records_.page.records.clear();
+  EXPECT_EQ(closed(), audit::PersonalData::kSealed) << "nobody can say";
+}
+
 TEST_F(ReviewsApiTest, who_may_not_is_told_why) {
   EXPECT_EQ(close("secret").status, 403);
   EXPECT_THAT(why(close("secret")), HasSubstr("You can't review this because your role does not"));

@@ -40,7 +40,7 @@ struct Settler::Reader {
 };
 
 Settler::Settler(AppendConnection::Options options, const Clock& clock)
-    : options_(as_settler(std::move(options))), clock_(clock), times_(clock) {}
+    : options_(as_settler(std::move(options))), times_(clock) {}
 
 Settler::~Settler() = default;
 

@@ -33,7 +33,6 @@ class Settler {
   Result<std::size_t> append_unknown();
 
   const AppendConnection::Options options_;
-  const Clock& clock_;
   RisingTimes times_;
   SocketWatchdog watchdog_;
   std::unique_ptr<AppendConnection> connection_;

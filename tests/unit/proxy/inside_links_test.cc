@@ -159,7 +159,8 @@ TEST(KeepLinksInside, TellsNoLengthOfABodyThatItWouldChange) {
     http::Response response{.status = status};
     response.headers = {{"Content-Length", "7"}};
     if (*type != '\0') response.headers.add("Content-Type", type);
-    keep_links_inside(response, asked(method), origins(), LinkRewriter::Content::kPlain);
+    keep_links_inside(response, asked(std::string(method)), origins(),
+                      LinkRewriter::Content::kPlain);
     return std::string(response.headers.get("Content-Length"));
   };
   EXPECT_EQ(length("HEAD", 200, "application/json"), "");

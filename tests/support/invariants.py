@@ -9,6 +9,7 @@
 5. `holdfast verify` finds nothing: the tables say of approvals, operations and the like what the
    records say.
 """
+import collections
 import dataclasses
 import datetime
 import json
@@ -184,8 +185,9 @@ def contradictions(log, answered, delivered):
             by_call.setdefault(entry["request"]["client_request_id"], []).append(
                 results[entry["operation_id"]])
     problems = []
+    times_delivered = collections.Counter(key[2] for key, _ in delivered)
     for answer in answered:
-        times = sum(key[2] == answer.client_request_id for key, _ in delivered)
+        times = times_delivered[answer.client_request_id]
         why = contradiction(answer, kinds, by_call.get(answer.client_request_id, []), times)
         if why:
             problems.append(f"{answer}: {why}")

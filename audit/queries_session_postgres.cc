@@ -74,12 +74,11 @@ void DatabaseSession::open() {
 }
 
 std::string DatabaseSession::prepared(const std::string& statement) {
-  const auto [entry, is_new] = prepared_.try_emplace(statement);
-  if (is_new) {
-    entry->second = "q" + std::to_string(prepared_.size());
-    connection_->prepare(entry->second, statement);
-  }
-  return entry->second;
+  if (const auto known = prepared_.find(statement); known != prepared_.end()) return known->second;
+  std::string name = "q" + std::to_string(prepared_.size());
+  connection_->prepare(name, statement);
+  prepared_.emplace(statement, name);
+  return name;
 }
 
 void DatabaseSession::close() {

@@ -62,6 +62,21 @@ class LogFaultTest : public LogTest {
     commit.get();
     return waited;
   }
+  // One that gives nothing up while a test holds it.
+  std::unique_ptr<LogPostgres> open_patient_log() {
+    LogOptions options = log_options();
+    options.append_timeout = 60s;
+    return open_log(options);
+  }
+  // An intent that is in the database, and that the log does not know to be durable.
+  std::future<Result<Receipt>> begin_unflushed(LogPostgres& log) {
+    signal(flusher(), SIGSTOP);
+    const std::string before = value("SELECT count(*) FROM holdfast.log");
+    auto started = start_intents(log, {new_operation()});
+    EXPECT_TRUE(
+        testing::eventually([&] { return value("SELECT count(*) FROM holdfast.log") != before; }));
+    return std::move(started.front());
+  }
   // The server process that makes durable what the log's connection has committed.
   std::string flusher() const {
     return value(
@@ -213,9 +228,7 @@ TEST_F(LogFaultTest,
 
 // Cancelling the wait for a standby makes the server report success, with a warning.
 TEST_F(LogFaultTest, fault_cancelled_wait_for_a_standby_is_not_durable) {
-  LogOptions options = log_options();
-  options.append_timeout = 60s;
-  auto log = open_log(options);
+  auto log = open_patient_log();
   require_standby(true);
   const Uuid operation = new_operation();
   auto intent = runner_.start(log->append_intent(record(Kind::kIntent, operation), request("")));
@@ -244,9 +257,7 @@ TEST_F(LogFaultTest, fault_what_was_acknowledged_survives_a_crash_of_the_server)
 }
 
 TEST_F(LogFaultTest, fault_nobody_sends_before_the_standby_has_what_they_share) {
-  LogOptions options = log_options();
-  options.append_timeout = 60s;
-  auto log = open_log(options);
+  auto log = open_patient_log();
   begin_together(*log, 3);
   require_standby(true);
   const Uuid operation = new_operation();
@@ -265,9 +276,7 @@ TEST_F(LogFaultTest, fault_nobody_sends_before_the_standby_has_what_they_share) 
 }
 
 TEST_F(LogFaultTest, fault_lost_while_it_is_made_durable_is_in_doubt_and_never_twice) {
-  LogOptions options = log_options();
-  options.append_timeout = 60s;
-  auto log = open_log(options);
+  auto log = open_patient_log();
   const Uuid before = begin_together(*log, 3).front();
   require_standby(true);
   auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
@@ -293,9 +302,7 @@ TEST_F(LogFaultTest, fault_lost_while_it_is_made_durable_is_in_doubt_and_never_t
 }
 
 TEST_F(LogFaultTest, fault_what_a_crash_takes_before_it_is_durable_was_nobody_told) {
-  LogOptions options = log_options();
-  options.append_timeout = 60s;
-  auto log = open_log(options);
+  auto log = open_patient_log();
   const Uuid before = begin_together(*log, 3).front();
   signal(flusher(), SIGSTOP);
   auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, before)));
@@ -319,14 +326,9 @@ TEST_F(LogFaultTest, fault_what_a_crash_takes_before_it_is_durable_was_nobody_to
 // What the crash took is brought again as it was sent, and what is known better since was made
 // later.
 TEST_F(LogFaultTest, fault_a_writers_times_do_not_run_backwards_over_a_crash) {
-  LogOptions options = log_options();
-  options.append_timeout = 60s;
-  auto log = open_log(options);
+  auto log = open_patient_log();
   const Uuid before = begin_together(*log, 3).front();
-  signal(flusher(), SIGSTOP);
-  auto intent = start_intents(*log, {new_operation()});
-  ASSERT_TRUE(
-      testing::eventually([this] { return value("SELECT count(*) FROM holdfast.log") == "4"; }));
+  auto intent = begin_unflushed(*log);
   sql("postgres", "CHECKPOINT");  // The intent is durable, and nobody has told the log.
   std::future<Result<RecordRef>> outcome;
   {
@@ -336,7 +338,7 @@ TEST_F(LogFaultTest, fault_a_writers_times_do_not_run_backwards_over_a_crash) {
     control("kill");
   }
   EXPECT_EQ(outcome.get()->index, -1);
-  EXPECT_EQ(intent.front().get().error().code, ErrorCode::kInDoubt);
+  EXPECT_EQ(intent.get().error().code, ErrorCode::kInDoubt);
   control("start");
   ASSERT_TRUE(ready(*log));
   EXPECT_EQ(kinds(), "intent,intent,intent,intent,outcome,outcome");
@@ -346,9 +348,7 @@ TEST_F(LogFaultTest, fault_a_writers_times_do_not_run_backwards_over_a_crash) {
 
 // While one flush waits, a statement waits for as many entries as that is for.
 TEST_F(LogFaultTest, fault_batches_fill_while_the_disk_is_waited_for) {
-  LogOptions options = log_options();
-  options.append_timeout = 60s;
-  auto log = open_log(options);
+  auto log = open_patient_log();
   begin_together(*log, 3);
   require_standby(true);
   auto first = start_intents(*log, {new_operation()});

@@ -13,8 +13,8 @@ void move_to_end(std::vector<AppendedEntry>& to, std::vector<AppendedEntry>& fro
 
 }  // namespace
 
-FlushQueue::FlushQueue(std::function<void()> on_end)
-    : on_end_(std::move(on_end)), thread_([this] { run(); }) {}
+FlushQueue::FlushQueue(std::function<void()> on_end, const Clock& clock)
+    : on_end_(std::move(on_end)), clock_(clock), thread_([this] { run(); }) {}
 
 FlushQueue::~FlushQueue() {
   {
@@ -48,6 +48,13 @@ bool FlushQueue::has_failed() const {
   return failure_.has_value();
 }
 
+std::size_t FlushQueue::worth_appending(SteadyTime::duration statement) const {
+  MutexLock lock(mutex_);
+  const std::size_t before = waiting_.size() + in_flush_ + in_doubt_.size();
+  const bool lasts = in_flush_ != 0 && clock_.steady_now() - begun_ >= statement;
+  return last_flush_ < statement && !lasts ? (before + 1) / 2 : before;
+}
+
 FlushQueue::InDoubt FlushQueue::close() {
   MutexLock lock(mutex_);
   while (in_flush_ != 0 || (!waiting_.empty() && !failure_)) changed_.wait(mutex_);
@@ -75,6 +82,7 @@ void FlushQueue::run() {
       taken = std::exchange(waiting_, {});
       in_flush_ = taken.size();
       flush = flush_.get();
+      begun_ = clock_.steady_now();
     }
     const Status flushed = flush->flush();
     if (flushed.ok()) {
@@ -85,6 +93,7 @@ void FlushQueue::run() {
     {
       MutexLock lock(mutex_);
       in_flush_ = 0;
+      last_flush_ = clock_.steady_now() - begun_;
       if (!flushed.ok()) {
         failure_ = flushed.error();
         move_to_end(in_doubt_, taken);

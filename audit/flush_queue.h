@@ -48,8 +48,8 @@ class Flush {
 
 class FlushQueue {
  public:
-  // `on_end` is called on the queue's thread after each flush.
-  explicit FlushQueue(std::function<void()> on_end);
+  // `on_end` is called on the queue's thread after each flush. The clock must outlive the queue.
+  FlushQueue(std::function<void()> on_end, const Clock& clock);
   // Nothing may be in it: close() before.
   ~FlushQueue();
   FlushQueue(const FlushQueue&) = delete;
@@ -64,6 +64,13 @@ class FlushQueue {
   // From any thread: how many entries are in it, and whether a flush has failed: close() then.
   std::size_t size() const;
   bool has_failed() const;
+
+  // How many entries should have come before they are appended while others are being flushed,
+  // where appending takes `statement`. Whoever comes back after a flush comes one by one, and must
+  // not have a statement of his own. As long as the disk takes longer than the statement, waiting
+  // costs nothing: as many as are being flushed. Otherwise nobody would be at work in the end: half
+  // of that.
+  std::size_t worth_appending(SteadyTime::duration statement) const;
 
   struct InDoubt {
     std::vector<PendingEntry> entries;  // In the order of their commits.
@@ -80,6 +87,7 @@ class FlushQueue {
   void run();
 
   const std::function<void()> on_end_;
+  const Clock& clock_;
 
   mutable Mutex mutex_;
   Condition changed_;
@@ -87,6 +95,8 @@ class FlushQueue {
   std::vector<AppendedEntry> waiting_ HOLDFAST_GUARDED_BY(mutex_);
   std::vector<AppendedEntry> in_doubt_ HOLDFAST_GUARDED_BY(mutex_);
   std::size_t in_flush_ HOLDFAST_GUARDED_BY(mutex_) = 0;
+  SteadyTime begun_ HOLDFAST_GUARDED_BY(mutex_);  // The flush under way, if there is one.
+  SteadyTime::duration last_flush_ HOLDFAST_GUARDED_BY(mutex_) = SteadyTime::duration::max();
   std::optional<Error> failure_ HOLDFAST_GUARDED_BY(mutex_);
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
   std::thread thread_;

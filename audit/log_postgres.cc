@@ -50,7 +50,7 @@ LogPostgres::LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const
       clock_(clock),
       spool_(std::move(spool)),
       times_(clock),
-      flush_queue_([this] { note_flush(); }) {
+      flush_queue_([this] { note_flush(); }, clock) {
   if (spool_) {
     for (std::string& bytes : spool_->take_found()) {
       Result<Entry> entry = read_spooled(std::move(bytes));
@@ -321,12 +321,10 @@ LogPostgres::Batch LogPostgres::next_batch() {
   return batch;
 }
 
-// Whoever comes back after a flush comes one by one, and each would have a statement of its own
-// while the disk is busy with the batch before. So that is left to finish first, unless as many
-// have come as are in it.
+// Until enough have come for a statement, or the batch before is durable.
 void LogPostgres::let_it_fill() {
   while (!stopping_ && !flush_queue_.has_failed()) {
-    wanted_ = std::min(flush_queue_.size(), options_.batch_max);
+    wanted_ = std::min(flush_queue_.worth_appending(append_took_), options_.batch_max);
     if (queue_.size() >= wanted_) break;
     changed_.wait(mutex_);
   }
@@ -353,6 +351,7 @@ void LogPostgres::append_batch(Batch batch) {
   }
   const Commit commit = comes_alone(batch.size()) ? Commit::kFlushed : Commit::kWritten;
   const Result<std::vector<Placed>> placed = connection_->append(entries, commit);
+  append_took_ = clock_.steady_now() - now;
   if (placed.ok()) return accept(std::move(batch), *placed, commit);
   if (placed.error().code == ErrorCode::kInvalid) {
     if (batch.size() > 1) return append_one_by_one(std::move(batch));

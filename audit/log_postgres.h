@@ -112,8 +112,9 @@ class LogPostgres final : public AuditLog {
   std::unique_ptr<Spool> spool_;
   SocketWatchdog watchdog_;
   std::unique_ptr<AppendConnection> connection_;
-  std::size_t last_batch_ = 0;  // How many entries it had.
-  std::vector<Entry> backlog_;  // What the database still lacks; also in the spool.
+  std::size_t last_batch_ = 0;          // How many entries it had.
+  SteadyTime::duration append_took_{};  // The last batch's statement.
+  std::vector<Entry> backlog_;          // What the database still lacks; also in the spool.
   bool leftovers_settled_ = false;
   SteadyTime renew_at_;
   RisingTimes times_;

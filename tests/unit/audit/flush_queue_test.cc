@@ -3,15 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <deque>
+#include <functional>
 #include <future>
 #include <string>
+
+#include "tests/support/fake_clock.h"
 
 namespace holdfast::audit {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::FakeClock;
 using ::testing::IsEmpty;
+using namespace std::chrono_literals;
 
 // A disk whose flushes end when the test says so.
 class Disk {
@@ -28,6 +34,11 @@ class Disk {
 
   std::unique_ptr<Flush> open() { return std::make_unique<OneFlush>(*this); }
 
+  // The next flushes take so long.
+  void takes(FakeClock& clock, std::chrono::milliseconds time) {
+    MutexLock lock(mutex_);
+    passes_ = [&clock, time] { clock.advance(time); };
+  }
   void wait_for_flush(int number) {
     MutexLock lock(mutex_);
     while (begun_ < number) changed_.wait(mutex_);
@@ -51,6 +62,7 @@ class Disk {
     ++begun_;
     changed_.notify_all();
     while (ends_.empty()) changed_.wait(mutex_);
+    if (passes_) passes_();
     Status end = std::move(ends_.front());
     ends_.pop_front();
     return end;
@@ -60,6 +72,7 @@ class Disk {
   Condition changed_;
   int begun_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::deque<Status> ends_ HOLDFAST_GUARDED_BY(mutex_);
+  std::function<void()> passes_ HOLDFAST_GUARDED_BY(mutex_);
 };
 
 class FlushQueueTest : public ::testing::Test {
@@ -106,12 +119,14 @@ class FlushQueueTest : public ::testing::Test {
   Condition changed_;
   int ended_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::vector<std::int64_t> told_ HOLDFAST_GUARDED_BY(mutex_);
+  FakeClock clock_;
   Disk disk_;
   FlushQueue queue_{[this] {
-    MutexLock lock(mutex_);
-    ++ended_;
-    changed_.notify_all();
-  }};
+                      MutexLock lock(mutex_);
+                      ++ended_;
+                      changed_.notify_all();
+                    },
+                    clock_};
 };
 
 TEST_F(FlushQueueTest, NobodyIsToldBeforeTheFlushHasEnded) {
@@ -185,6 +200,36 @@ TEST_F(FlushQueueTest, WhoIsToldOfTheEndSeesThatItIsEmpty) {
   wait_for_end(1);
   EXPECT_EQ(queue_.size(), 0U);
   EXPECT_THAT(told(), ElementsAre(1, 2));
+}
+
+TEST_F(FlushQueueTest, WhereTheDiskIsSlowerAsManyAsAreFlushedMustHaveCome) {
+  disk_.takes(clock_, 5ms);
+  push({0, 1});
+  EXPECT_EQ(queue_.worth_appending(1h), 2U) << "nothing is known of the disk yet";
+  disk_.end({});
+  wait_for_end(1);
+  push({2, 3, 4, 5, 6});
+  EXPECT_EQ(queue_.worth_appending(4ms), 5U);
+  EXPECT_EQ(queue_.worth_appending(5ms), 5U);
+  disk_.end({});
+}
+
+TEST_F(FlushQueueTest, WhereTheDiskIsQuickerHalfAsManyAreEnough) {
+  disk_.takes(clock_, 5ms);
+  push({1});
+  disk_.end({});
+  wait_for_end(1);
+  EXPECT_EQ(queue_.worth_appending(6ms), 0U) << "there is nobody to wait for";
+  push({2, 3, 4, 5, 6});
+  EXPECT_EQ(queue_.worth_appending(6ms), 3U);
+  disk_.end({});
+  wait_for_end(2);
+  push({7, 8});
+  disk_.wait_for_flush(3);
+  EXPECT_EQ(queue_.worth_appending(6ms), 1U);
+  clock_.advance(6ms);
+  EXPECT_EQ(queue_.worth_appending(6ms), 2U) << "this flush already takes as long";
+  disk_.end({});
 }
 
 TEST_F(FlushQueueTest, SeesAConnectionThatIsLostWhileIdle) {

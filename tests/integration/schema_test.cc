@@ -154,8 +154,12 @@ INSTANTIATE_TEST_SUITE_P(
                  R"({"a":"b\",\"kind\":\"intent\",\"","id":"x","kind":"approval",)"
                  R"("writer":{"id":"x","role":"proxy"}})",
                  "log_kind"},
-        BadEntry{"no_json_behind_the_kind", "intent",
-                 R"({"id":"x","kind":"intent",nonsense,"writer":{"id":"x","role":"proxy"}})",
+        BadEntry{"kind_at_the_end_of_a_name", "intent",
+                 R"({"\"kind":"intent","id":"x","kind":"approval",)"
+                 R"("writer":{"id":"x","role":"proxy"}})",
+                 "log_kind"},
+        BadEntry{"no_json_before_the_kind", "intent",
+                 R"({"id":"x",nonsense,"kind":"intent","writer":{"id":"x","role":"proxy"}})",
                  "invalid input syntax for type json"},
         BadEntry{"no_kind", "intent", R"({"id":"abcd","x":1,"writer":{"id":"x","role":"proxy"}})",
                  "log_kind"},
@@ -168,6 +172,31 @@ INSTANTIATE_TEST_SUITE_P(
                      R"(","writer":{"id":"x","role":"proxy"}})",
                  "log_entry_size"}),
     [](const auto& row) { return row.param.name; });
+
+TEST_F(SchemaTest, what_is_behind_the_kind_of_an_intent_stops_nothing_else) {
+  const auto record = [](const std::string& number, const std::string& kind,
+                         const std::string& more) {
+    return R"({"id":"30000000-0000-4000-8000-00000000000)" + number + R"(","kind":")" + kind +
+           R"(",)" + more +
+           R"("time":"2026-10-05T08:00:00.000000Z","writer":{"id":"x","role":"proxy"}})";
+  };
+  EXPECT_THAT(
+      append({{.kind = "intent", .operation = operation(1), .entry = record("1", "intent", "no,")},
+              {.kind = "intent", .operation = operation(2), .entry = record("2", "intent", "")},
+              {.kind = "system", .operation = "", .entry = record("3", "system", "")}}),
+      ElementsAre("0", "1", "2"));
+  EXPECT_EQ(value("SELECT holdfast.derive_search(100)", "holdfast_audit"), "3");
+  EXPECT_EQ(value("SELECT string_agg(malformed::text, ' ' ORDER BY index) "
+                  "FROM holdfast.record_search"),
+            "true false false");
+  const std::string open_since =
+      "SELECT extract(epoch FROM holdfast.oldest_open_operation())::bigint";
+  EXPECT_EQ(value(open_since, "holdfast_audit"), "0");
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(1)}}), ElementsAre("3"));
+  EXPECT_EQ(value(open_since, "holdfast_audit"), "1791187200");
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(2)}}), ElementsAre("4"));
+  EXPECT_EQ(value("SELECT holdfast.oldest_open_operation() IS NULL", "holdfast_audit"), "t");
+}
 
 TEST_F(SchemaTest, batch_of_unequal_arrays_is_refused) {
   EXPECT_NE(

@@ -500,6 +500,10 @@ class Tree(Attack):
 class Grammar(Attack):
     """Records that were never signed over yet, so that no hash can tell."""
 
+    def test_attack_an_entry_that_is_no_json_behind_its_kind(self):
+        index = self.append("intent", uuid.uuid4(), "nonsense,")
+        self.seen_by_verify("the entry is not canonical JSON", index)
+
     def test_attack_append_a_second_outcome(self):
         _, operation, writer = self.first("outcome")
         index = self.append("outcome", operation, '"outcome":{"result":"refused"},', writer=writer)

@@ -544,6 +544,30 @@ TEST_F(SchemaTest, expired_lease_refuses_intents_and_nothing_else) {
   EXPECT_THAT(append({{.kind = "intent", .operation = operation(2)}}), ElementsAre("2"));
 }
 
+TEST_F(SchemaTest, open_operations_are_found_without_reading_the_log) {
+  for (int i = 0; i < 20; ++i) {
+    append(std::vector<Given>(50, {.kind = "system", .operation = ""}));
+    append({{.kind = "intent", .operation = operation(i)}});
+    append({{.kind = "outcome", .operation = operation(i)}});
+  }
+  append({{.kind = "intent", .operation = operation(99)}});
+  sql("postgres", "UPDATE holdfast.writers SET lease_until = clock_timestamp()");
+  const std::vector<std::pair<std::string, std::string>> questions = {
+      {"holdfast_audit", "holdfast.expired_operations(512)"},
+      {"holdfast_proxy", "holdfast.own_open_operations('" + std::string(kWriter) + "', 1)"}};
+  for (const auto& [user, question] : questions) {
+    pqxx::connection connection(database(user).url);
+    pqxx::work transaction(connection);
+    EXPECT_EQ(transaction.exec("SELECT FROM " + question).size(), 1U);
+    EXPECT_EQ(transaction
+                  .exec("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) "
+                        "FROM pg_stat_xact_all_tables WHERE relname ~ '^log_0'")[0][0]
+                  .as<int>(),
+              1)
+        << question;
+  }
+}
+
 TEST_F(SchemaTest, only_expired_operations_are_settled_and_only_as_unknown) {
   append({{.kind = "intent", .operation = operation(1)}});
   epoch(kOther, "holdfast_audit");

@@ -342,12 +342,12 @@ TEST_F(QueryTest, rows_are_indexed_oldest_first_as_far_as_they_are_derived) {
 
 TEST_F(QueryTest, nothing_is_indexed_while_search_is_far_behind) {
   for (int i = 0; i < 7; ++i) append(Kind::kDecision, others_call());
-  sql("holdfast_audit", "SELECT holdfast.derive_search(2)");
-  EXPECT_EQ(value("SELECT holdfast.index_search(1)", "holdfast_audit"), "0");
-  EXPECT_EQ(places(), "0 and 2");
+  sql("holdfast_audit", "SELECT holdfast.derive_search(4)");
+  EXPECT_EQ(value("SELECT holdfast.index_search(5)", "holdfast_audit"), "0");
+  EXPECT_EQ(places(), "0 and 4");
   sql("holdfast_audit", "SELECT holdfast.derive_search(1)");
-  EXPECT_EQ(value("SELECT holdfast.index_search(1)", "holdfast_audit"), "1");
-  EXPECT_EQ(places(), "1 and 2");
+  EXPECT_EQ(value("SELECT holdfast.index_search(5)", "holdfast_audit"), "5");
+  EXPECT_EQ(places(), "5 and 0");
 }
 
 TEST_F(QueryTest, what_somebody_emptied_by_hand_is_indexed_from_its_beginning) {

@@ -29,6 +29,9 @@ constexpr std::string_view kProof = "/api/v1/records/{reference}/proof";
 constexpr std::string_view kProofEnd = "/proof";
 constexpr std::string_view kIntegrity = "/api/v1/integrity";
 constexpr std::string_view kLog = "/log/";
+constexpr const char* kLivez = "/livez";
+constexpr const char* kReadyz = "/readyz";
+constexpr const char* kMetrics = "/metrics";
 constexpr std::int64_t kPartitionSpan = std::int64_t{1} << 22;
 
 // A record's index or id, as the path names it.
@@ -73,16 +76,14 @@ class Api final : public http::Handler {
     if (!target) co_return problem(400, "the target has a % without two hex digits after it");
     if (target->path.starts_with("/api/")) co_return co_await api(request, *target);
     if (target->path.starts_with(kLog)) co_return co_await log_resource(request, *target);
-    const bool is_metrics = target->path == "/metrics" && is_for_operators(request);
-    if (target->path != "/" && target->path != "/livez" && target->path != "/readyz" &&
-        !is_metrics) {
+    const bool is_metrics = target->path == kMetrics && is_for_operators(request);
+    if (target->path != "/" && target->path != kLivez && target->path != kReadyz && !is_metrics) {
       co_return problem(404, "there is nothing here; records are at " + std::string(kRecords));
     }
     if (!is_read(request)) co_return method_not_allowed("GET, HEAD");
     if (is_metrics) co_return co_await metrics();
-    if (target->path == "/readyz") co_return co_await readyz();
-    if (target->path == "/livez")
-      co_return json_response(200, std::string(R"({"status":"alive"})"));
+    if (target->path == kReadyz) co_return co_await readyz();
+    if (target->path == kLivez) co_return json_response(200, std::string(R"({"status":"alive"})"));
     co_return welcome();
   }
 
@@ -299,13 +300,17 @@ class Api final : public http::Handler {
 
 }  // namespace
 
+bool is_probe(std::string_view target) {
+  return target == kLivez || target == kReadyz || target == kMetrics;
+}
+
 std::unique_ptr<http::Handler> make_api(const ApiServices& services) {
   return std::make_unique<Api>(services);
 }
 
 const std::vector<std::string>& api_paths() {
   static const std::vector<std::string> paths = [] {
-    std::vector<std::string> made = {"/", "/livez", "/readyz", "/metrics"};
+    std::vector<std::string> made = {"/", kLivez, kReadyz, kMetrics};
     for (const std::string_view path :
          {kRecords,          kOneRecord,      kProof,       kIntegrity,     kApprovals,
           kOneApproval,      kApprove,        kReject,      kRevoke,        kReviews,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "approval/approval_source.h"
@@ -68,6 +69,10 @@ struct ApiServices {
   std::function<ReconcileRole()> reconcile_role = [] { return ReconcileRole(); };
   approval::TokenApprovals token_approvals = approval::TokenApprovals::kRefused;
 };
+
+// Whether that target asks how the service does: whoever watches it must be answered when there is
+// too much to do, too, if only to learn that.
+bool is_probe(std::string_view target);
 
 std::unique_ptr<http::Handler> make_api(const ApiServices& services);
 

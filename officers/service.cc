@@ -204,6 +204,7 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
       .reconcile_role = [self = service.get()] { return self->reconcile_role(); },
       .token_approvals = options.token_approvals};
   options.server.metrics = &service->metrics_;
+  options.server.needs_no_place = is_probe;
   Result<std::unique_ptr<http::Server>> server =
       http::Server::start(std::move(options.server),
                           [services](boost::asio::any_io_executor) { return make_api(services); });

@@ -24,6 +24,8 @@ TIMEOUTS = {"idle": 1000, "write": 1500, "body": 2000, "header": 2500, "handshak
 
 
 class LimitCase(StackCase):
+    role = "proxy"  # Whose limits they are.
+
     def connect(self, address="127.0.0.1", tls=True, receive_buffer=None):
         connection = socket.socket()
         self.addCleanup(connection.close)
@@ -31,7 +33,8 @@ class LimitCase(StackCase):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         connection.settimeout(30)
         connection.bind((address, 0))
-        connection.connect(("127.0.0.1", self.stack.proxy_port))
+        connection.connect(("127.0.0.1", self.stack.proxy_port if self.role == "proxy"
+                            else self.stack.audit_port))
         if not tls:
             return connection
         context = ssl.create_default_context(cafile=str(self.stack.ca_file))
@@ -40,8 +43,11 @@ class LimitCase(StackCase):
         return connection
 
     def head(self, line, *fields):
-        lines = [line, "Host: localhost", f"Authorization: Bearer {self.stack.requester}", *fields]
+        lines = [line, "Host: localhost", f"Authorization: Bearer {self.bearer()}", *fields]
         return "\r\n".join([*lines, "", ""]).encode()
+
+    def bearer(self):
+        return self.stack.requester if self.role == "proxy" else self.stack.officers["admin"]
 
     @staticmethod
     def read_all(connection):
@@ -59,6 +65,19 @@ class LimitCase(StackCase):
         reply = Reply(self.read_all(connection))
         connection.close()
         return reply
+
+    def hold(self, address, line, *fields, content=b""):
+        """A request whose body is being read and does not come whole."""
+        connection = self.connect(address)
+        connection.sendall(self.head(line, *fields, "Expect: 100-continue"))
+        told = b""
+        while not told.endswith(b"\r\n\r\n"):
+            part = connection.recv(1)
+            self.assertTrue(part, f"ended after {told!r}")
+            told += part
+        self.assertEqual(Reply(told).status, 100, told)
+        connection.sendall(content)
+        return connection
 
     def page(self):
         status, _, body = fetch(self.stack.proxy_url + "/holdfast/metrics", self.stack.ca_file)
@@ -79,6 +98,21 @@ class LimitCase(StackCase):
         before = self.counts()
         yield
         self.assertEqual(self.counted_since(before), limits)
+
+
+class AuditLimits(LimitCase):
+    role = "audit"
+    options = {"config": {"audit.limits.requests_in_flight": 4}}
+
+    def test_probes_are_answered_when_there_are_too_many_requests(self):
+        for address in ("127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"):
+            self.hold(address, "POST /api/v1/tokens HTTP/1.1", "Content-Length: 10")
+        reply = self.ask("127.0.0.6", "GET /api/v1/integrity HTTP/1.1")
+        self.assertEqual((reply.status, b"too many requests" in reply.body), (503, True), reply.body)
+        for address in ("127.0.0.2", "127.0.0.6"):
+            for name in ("livez", "readyz", "metrics"):
+                reply = self.ask(address, f"GET /{name} HTTP/1.1")
+                self.assertEqual(reply.status, 200, reply.body)
 
 
 class Limits(LimitCase):
@@ -119,19 +153,6 @@ class Limits(LimitCase):
 
     def gauge(self, name):
         return float(re.search(rf"^{name} (\S+)$", self.page(), re.MULTILINE)[1])
-
-    def hold(self, address, line, *fields, content=b""):
-        """A request whose body is being read and does not come whole."""
-        connection = self.connect(address)
-        connection.sendall(self.head(line, *fields, "Expect: 100-continue"))
-        told = b""
-        while not told.endswith(b"\r\n\r\n"):
-            part = connection.recv(1)
-            self.assertTrue(part, f"ended after {told!r}")
-            told += part
-        self.assertEqual(Reply(told).status, 100, told)
-        connection.sendall(content)
-        return connection
 
     def hold_upload(self, address):
         return self.hold(address, "POST /v1.0/me/messages HTTP/1.1", "Content-Length: 10")

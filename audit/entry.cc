@@ -317,13 +317,28 @@ Record settled_outcome(const Uuid& operation_id, const json& intent_content, Cal
   }
   record.content["outcome"] = {{"result", to_string(result)}, {"reason", reason}};
   record.is_limited = result == CallResult::kNotSent;
-  if (intent_content.contains("approval")) {
+  const auto approval = intent_content.find("approval");
+  if (approval != intent_content.end() && approval->is_object() && approval->contains("code") &&
+      approval->at("code").is_string()) {
     record.approval_step = ApprovalStep::kEnd;
     record.content["approval"] = {
-        {"code", intent_content["approval"].value("code", "")},
+        {"code", approval->at("code")},
         {"state", result == CallResult::kNotSent ? "APPROVED" : "UNKNOWN"}};
   }
   return record;
+}
+
+Result<Entry> make_settled(const Entry& intent, CallResult result, std::string_view reason,
+                           const Uuid& id, const Writer& writer) {
+  // PostgreSQL takes JSON with this character for none as soon as it looks into it.
+  constexpr std::string_view kNul = "\\u0000";
+  if (intent.bytes.find(kNul) == std::string::npos) {
+    Result<Entry> entry = make_entry(
+        settled_outcome(intent.operation_id, content_of(intent), result, reason), id, writer);
+    if (entry.ok()) return entry;
+  }
+  return make_entry(settled_outcome(intent.operation_id, json::object(), result, reason), id,
+                    writer);
 }
 
 Record late_outcome(const Uuid& operation_id, const json& outcome_content) {

@@ -71,6 +71,11 @@ PersonalData personal_data_of(const nlohmann::json& content);
 Record settled_outcome(const Uuid& operation_id, const nlohmann::json& intent_content,
                        CallResult result, std::string_view reason);
 
+// The same as an entry. An intent that cannot be repeated, because it is not one that Holdfast
+// writes, is ended without what it says: others wait behind it.
+Result<Entry> make_settled(const Entry& intent, CallResult result, std::string_view reason,
+                           const Uuid& id, const Writer& writer);
+
 // What an outcome that came too late becomes.
 Record late_outcome(const Uuid& operation_id, const nlohmann::json& outcome_content);
 

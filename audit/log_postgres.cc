@@ -275,9 +275,8 @@ Status LogPostgres::settle_leftovers() {
   std::vector<Entry> entries;
   for (const OpenOperation& left : *open) {
     const Entry intent{.operation_id = left.operation_id, .bytes = left.intent};
-    Result<Entry> entry = make_entry(settled_outcome(left.operation_id, content_of(intent),
-                                                     CallResult::kUnknown, kLeftoverReason),
-                                     make_uuid_v7(clock_.now()), writer_);
+    Result<Entry> entry = make_settled(intent, CallResult::kUnknown, kLeftoverReason,
+                                       make_uuid_v7(clock_.now()), writer_);
     if (!entry.ok()) return entry.error();
     entries.push_back(*std::move(entry));
   }
@@ -472,9 +471,8 @@ void LogPostgres::decline_in_doubt(Batch batch, const Error& error) {
 }
 
 void LogPostgres::end_unsent(const Entry& intent) {
-  Result<Entry> entry = make_entry(settled_outcome(intent.operation_id, content_of(intent),
-                                                   CallResult::kNotSent, kInDoubtReason),
-                                   make_uuid_v7(clock_.now()), writer_);
+  Result<Entry> entry = make_settled(intent, CallResult::kNotSent, kInDoubtReason,
+                                     make_uuid_v7(clock_.now()), writer_);
   if (!entry.ok()) return;  // Smaller than the intent, which fitted.
   entry->set_time(times_.next());
   keep(*std::move(entry), nullptr);

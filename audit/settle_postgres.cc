@@ -20,11 +20,10 @@ Result<std::vector<Entry>> unknown_outcomes(const pqxx::result& rows, const Writ
                                             WallTime now) {
   std::vector<Entry> entries;
   for (const pqxx::row& row : rows) {
-    const Uuid operation_id = parse_uuid(row[0].c_str()).value_or(Uuid{});
-    const Entry intent{.operation_id = operation_id, .bytes = pqxx::binarystring(row[1]).str()};
+    const Entry intent{.operation_id = parse_uuid(row[0].c_str()).value_or(Uuid{}),
+                       .bytes = pqxx::binarystring(row[1]).str()};
     Result<Entry> entry =
-        make_entry(settled_outcome(operation_id, content_of(intent), CallResult::kUnknown, kReason),
-                   make_uuid_v7(now), writer);
+        make_settled(intent, CallResult::kUnknown, kReason, make_uuid_v7(now), writer);
     if (!entry.ok()) return entry.error();
     entry->set_time(now);
     entries.push_back(*std::move(entry));

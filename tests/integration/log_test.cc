@@ -164,6 +164,32 @@ TEST_F(LogTest, expired_operations_of_a_dead_process_are_settled_as_unknown) {
             "executed");
 }
 
+TEST_F(LogTest, intents_that_are_none_of_ours_keep_nobodys_operations_open) {
+  auto log = open_log();
+  const std::vector<std::string> texts = {R"("kind":"intent",nonsense,)",
+                                          R"("approval":"x","kind":"intent",)",
+                                          R"("kind":"intent","request":{"a":"\u0000"},)"};
+  for (const std::string& text : texts) {
+    sql("postgres",
+        "WITH made AS (SELECT convert_to('{' || $$" + text +
+            R"($$ || '"writer":{"role":"proxy"}}', 'UTF8') AS e), )"
+            "head AS (UPDATE holdfast.log_head SET next_index = next_index + 1 "
+            "RETURNING next_index - 1 AS index), "
+            "opened AS (INSERT INTO holdfast.open_operations SELECT gen_random_uuid(), '" +
+            to_string(log->writer().id) +
+            "', index FROM head) INSERT INTO holdfast.log SELECT index, e, "
+            "sha256('\\x00'::bytea || e), 'intent', 'proxy' FROM made, head");
+  }
+  const Uuid operation = begin(*log);
+  log.reset();
+  expire_leases();
+  Settler settler({.database = database("holdfast_audit"), .writer = {}});
+  const Result<std::size_t> settled = settler.settle_expired();
+  ASSERT_TRUE(settled.ok()) << settled.error().message;
+  EXPECT_EQ(*settled, texts.size() + 1);
+  EXPECT_EQ(outcomes_of(operation), "unknown");
+}
+
 TEST_F(LogTest, race_of_two_settlers_ends_each_operation_once) {
   auto log = open_log();
   for (int i = 0; i < 20; ++i) begin(*log);

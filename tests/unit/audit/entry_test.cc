@@ -115,6 +115,23 @@ TEST(Entry, settled_outcome_repeats_the_call_and_nothing_else) {
           {{"actor", 1}, {"request", 3}, {"outcome", {{"result", "unknown"}, {"reason", "why"}}}}));
 }
 
+TEST(Entry, an_intent_that_cannot_be_repeated_is_ended_all_the_same) {
+  const std::string large(kEntryBytesMax, 'x');
+  for (const std::string& bytes :
+       {std::string("no JSON"), std::string(R"({"request":{"a":"\u0000"}})"),
+        R"({"request":")" + large + R"("})", std::string(R"({"sealed":1,"request":2})"),
+        std::string(R"({"approval":"x"})"), std::string(R"({"approval":{"code":1}})")}) {
+    const Entry intent{.operation_id = kOperation, .bytes = bytes};
+    const Result<Entry> ended = make_settled(intent, CallResult::kUnknown, "why", Uuid{}, Writer{});
+    ASSERT_TRUE(ended.ok()) << bytes.substr(0, 40) << ": " << ended.error().message;
+    EXPECT_EQ(ended->operation_id, kOperation);
+    EXPECT_EQ(ended->approval_step, ApprovalStep::kNone);
+    EXPECT_EQ(content_of(*ended)["outcome"],
+              nlohmann::json({{"result", "unknown"}, {"reason", "why"}}));
+    EXPECT_EQ(ended->bytes.find("u0000"), std::string::npos);
+  }
+}
+
 TEST(WriterRole, each_writes_its_own_kinds) {
   EXPECT_TRUE(may_write(WriterRole::kProxy, Kind::kIntent));
   EXPECT_FALSE(may_write(WriterRole::kProxy, Kind::kApproval));

@@ -1,12 +1,19 @@
 #include "http/dial.h"
 
 #include <algorithm>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
+#include <system_error>
+#include <thread>
 #include <utility>
 
+#include "base/mutex.h"
 #include "http/await.h"
 #include "http/deadline.h"
 #include "http/tunnel.h"
@@ -20,6 +27,8 @@ using boost::asio::ip::tcp;
 constexpr std::chrono::milliseconds kAttemptDelay{250};
 // Guarded calls make many new connections: their name is not looked up for each.
 constexpr std::chrono::seconds kEndpointsKept{10};
+// How long whoever knows old addresses waits for new ones: a name server that is there is faster.
+constexpr std::chrono::milliseconds kFreshAwaited{500};
 
 // Several attempts to connect, of which one wins. Shared with the handlers of what still runs.
 class Race : public std::enable_shared_from_this<Race> {
@@ -87,15 +96,36 @@ class Race : public std::enable_shared_from_this<Race> {
   boost::asio::steady_timer decided_;
 };
 
-// A look-up under way cannot be cancelled, so it is left behind when it takes too long.
-struct Resolution {
-  explicit Resolution(const boost::asio::any_io_executor& executor)
-      : resolver(executor), done(executor) {}
-  tcp::resolver resolver;
-  boost::asio::steady_timer done;
-  bool finished = false;
-  boost::system::error_code error;
-  TcpEndpoints endpoints;
+// Where other threads post to a context, which nobody may do once it is being destroyed: its queue
+// goes without a lock.
+class Entrance {
+ public:
+  template <class Handler>
+  void post(const boost::asio::any_io_executor& executor, Handler handler) {
+    MutexLock lock(mutex_);
+    if (open_) boost::asio::post(executor, std::move(handler));
+  }
+  void close() {
+    MutexLock lock(mutex_);
+    open_ = false;
+  }
+
+ private:
+  Mutex mutex_;
+  bool open_ HOLDFAST_GUARDED_BY(mutex_) = true;
+};
+
+// Closes the entrance of a context before its queue goes: services are shut down in the reverse
+// order of their making, and the queue is the first one.
+class EntranceService : public boost::asio::execution_context::service {
+ public:
+  using key_type = EntranceService;
+  explicit EntranceService(boost::asio::execution_context& context) : service(context) {}
+
+  const std::shared_ptr<Entrance> entrance = std::make_shared<Entrance>();
+
+ private:
+  void shutdown() override { entrance->close(); }
 };
 
 }  // namespace
@@ -121,23 +151,98 @@ Task<Result<tcp::socket>> connect_first(boost::asio::any_io_executor executor,
   co_return co_await race->run(deadline);
 }
 
+Result<TcpEndpoints> look_up(const std::string& host, const std::string& port) {
+  boost::asio::io_context context;
+  boost::system::error_code failed;
+  const auto found = tcp::resolver(context).resolve(host, port, failed);
+  if (failed) return Error{ErrorCode::kUnavailable, "cannot resolve: " + failed.message()};
+  return TcpEndpoints(found.begin(), found.end());
+}
+
+// What is known of the addresses behind a name, and the one look-up under way, if there is one.
+class Dialer::Addresses : public std::enable_shared_from_this<Addresses> {
+ public:
+  Addresses(boost::asio::any_io_executor executor, const Origin& origin, LookUp looks_up)
+      : executor_(std::move(executor)),
+        host_(origin.host),
+        port_(origin.port),
+        looks_up_(std::move(looks_up)),
+        entrance_(boost::asio::use_service<EntranceService>(executor_.context()).entrance) {}
+
+  Task<Result<TcpEndpoints>> get(SteadyTime deadline) {
+    if (!known_.empty() && steady_now() <= good_until_) co_return known_;
+    if (!looking_up_) begin_look_up();
+    bool late = false;
+    if (looking_up_) {
+      const SteadyTime enough = steady_now() + kFreshAwaited;
+      const auto waiter = waiting_.emplace(waiting_.end(), executor_,
+                                           known_.empty() ? deadline : std::min(deadline, enough));
+      const auto [woken] = co_await waiter->async_wait(kAwait);
+      late = !woken;
+      waiting_.erase(waiter);
+    }
+    if (!known_.empty()) co_return known_;
+    if (late) co_return Error{ErrorCode::kTimeout, "name not resolved in time"};
+    co_return failure_;
+  }
+
+  // None of those known could be reached.
+  void distrust() { good_until_ = SteadyTime(); }
+
+ private:
+  void begin_look_up() {
+    looking_up_ = true;
+    auto ask = [weak = weak_from_this(), executor = executor_, entrance = entrance_, host = host_,
+                port = port_, looks_up = looks_up_] {
+      Result<TcpEndpoints> found = looks_up(host, port);
+      entrance->post(executor, [weak, found = std::move(found)] {
+        if (const std::shared_ptr<Addresses> self = weak.lock()) self->end_look_up(found);
+      });
+    };
+    try {
+      std::thread(std::move(ask)).detach();
+    } catch (const std::system_error& failure) {
+      end_look_up(Error{ErrorCode::kUnavailable, std::string("cannot resolve: ") + failure.what()});
+    }
+  }
+
+  // Whether anybody still waits for it or not.
+  void end_look_up(const Result<TcpEndpoints>& found) {
+    looking_up_ = false;
+    if (found.ok()) {
+      known_ = alternate_families(*found);
+      good_until_ = steady_now() + kEndpointsKept;
+    } else {
+      failure_ = found.error();
+    }
+    for (boost::asio::steady_timer& waiter : waiting_) waiter.cancel();
+  }
+
+  const boost::asio::any_io_executor executor_;
+  const std::string host_;
+  const std::string port_;
+  const LookUp looks_up_;
+  const std::shared_ptr<Entrance> entrance_;
+  bool looking_up_ = false;
+  TcpEndpoints known_;
+  SteadyTime good_until_{};
+  Error failure_{ErrorCode::kUnavailable, "the name has no address"};  // Of the last that failed.
+  std::list<boost::asio::steady_timer> waiting_;  // Each until its own deadline.
+};
+
 Dialer::Dialer(boost::asio::any_io_executor executor, Watchdog& watchdog, const Origin& target,
-               const std::optional<Egress>& egress)
+               const std::optional<Egress>& egress, LookUp looks_up)
     : executor_(std::move(executor)),
       watchdog_(watchdog),
       next_(egress ? egress->proxy : target),
-      tunnel_request_(egress ? tunnel_request(target, egress->credentials) : "") {}
+      tunnel_request_(egress ? tunnel_request(target, egress->credentials) : ""),
+      addresses_(std::make_shared<Addresses>(executor_, next_, std::move(looks_up))) {}
 
 Task<Result<tcp::socket>> Dialer::dial(SteadyTime deadline) {
-  if (endpoints_.empty() || steady_now() > endpoints_until_) {
-    Result<TcpEndpoints> resolved = co_await resolve(deadline);
-    if (!resolved.ok()) co_return resolved.error();
-    endpoints_ = alternate_families(*resolved);
-    endpoints_until_ = steady_now() + kEndpointsKept;
-  }
-  TcpEndpoints endpoints = endpoints_;
-  Result<tcp::socket> socket = co_await connect_first(executor_, std::move(endpoints), deadline);
-  if (!socket.ok()) endpoints_.clear();
+  Result<TcpEndpoints> endpoints = co_await resolve(deadline);
+  if (!endpoints.ok()) co_return endpoints.error();
+  Result<tcp::socket> socket = co_await connect_first(executor_, *std::move(endpoints), deadline);
+  if (!socket.ok()) addresses_->distrust();
   if (!socket.ok() || tunnel_request_.empty()) co_return std::move(socket);
   co_return co_await open_tunnel(std::move(*socket), watchdog_, tunnel_request_, deadline);
 }
@@ -147,22 +252,7 @@ Task<Result<TcpEndpoints>> Dialer::resolve(SteadyTime deadline) {
   const auto address = boost::asio::ip::make_address(next_.host, not_an_address);
   const auto port = static_cast<std::uint16_t>(std::stoi(next_.port));
   if (!not_an_address) co_return TcpEndpoints{tcp::endpoint(address, port)};
-  const auto resolution = std::make_shared<Resolution>(executor_);
-  resolution->resolver.async_resolve(
-      next_.host, next_.port,
-      [resolution](boost::system::error_code error, const tcp::resolver::results_type& results) {
-        resolution->error = error;
-        for (const auto& result : results) resolution->endpoints.push_back(result.endpoint());
-        resolution->finished = true;
-        resolution->done.cancel();
-      });
-  resolution->done.expires_at(deadline);
-  co_await resolution->done.async_wait(kAwait);
-  if (!resolution->finished) co_return Error{ErrorCode::kTimeout, "name not resolved in time"};
-  if (resolution->error) {
-    co_return Error{ErrorCode::kUnavailable, "cannot resolve: " + resolution->error.message()};
-  }
-  co_return std::move(resolution->endpoints);
+  co_return co_await addresses_->get(deadline);
 }
 
 }  // namespace holdfast::http

@@ -4,8 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/asio/detached.hpp>
+#include <deque>
+#include <memory>
+#include <thread>
 #include <utility>
 
+#include "base/mutex.h"
 #include "tests/unit/http/fixtures.h"
 
 namespace holdfast::http::test {
@@ -155,6 +160,210 @@ TEST(Dialer, LooksNamesUpWithoutHoldingTheLoopUp) {
   const Origin nowhere{.host = "does-not-exist.invalid", .port = "443"};
   Dialer nobody(loop.executor(), watchdog, nowhere, std::nullopt);
   EXPECT_EQ(loop.run(nobody.dial(after(60s))).error().code, ErrorCode::kUnavailable);
+}
+
+// A name server that is silent until it is told what to answer. Goes when nobody asks any more,
+// which whatever uses it must have seen to.
+class NameServer {
+ public:
+  NameServer() = default;
+  NameServer(const NameServer&) = delete;
+  NameServer& operator=(const NameServer&) = delete;
+  ~NameServer() {
+    state_->close();
+    wait_for_threads(0);
+  }
+
+  LookUp look_up() const {
+    return [state = state_](const std::string&, const std::string&) { return state->ask(); };
+  }
+
+  // To one look-up, one that waits or a later one.
+  void answer(Result<TcpEndpoints> found) { state_->answer(std::move(found)); }
+  // How many look-ups there have been.
+  int asked() const { return state_->asked(); }
+  void wait_until_asked(int times) const { state_->wait_until_asked(times); }
+  // Until every look-up has ended and its thread has gone; each dialer has a look_up() of its own.
+  void wait_for_threads(long dialers) const {
+    while (state_.use_count() > 1 + dialers) std::this_thread::yield();
+  }
+
+ private:
+  class State {
+   public:
+    Result<TcpEndpoints> ask() {
+      MutexLock lock(mutex_);
+      ++asked_;
+      changed_.notify_all();
+      while (answers_.empty() && !closed_) changed_.wait(mutex_);
+      if (answers_.empty()) return Error{ErrorCode::kUnavailable, "the name server has gone"};
+      Result<TcpEndpoints> found = std::move(answers_.front());
+      answers_.pop_front();
+      return found;
+    }
+    void answer(Result<TcpEndpoints> found) {
+      MutexLock lock(mutex_);
+      answers_.push_back(std::move(found));
+      changed_.notify_all();
+    }
+    int asked() {
+      MutexLock lock(mutex_);
+      return asked_;
+    }
+    void wait_until_asked(int times) {
+      MutexLock lock(mutex_);
+      while (asked_ < times) changed_.wait(mutex_);
+    }
+    void close() {
+      MutexLock lock(mutex_);
+      closed_ = true;
+      changed_.notify_all();
+    }
+
+   private:
+    Mutex mutex_;
+    Condition changed_;
+    int asked_ HOLDFAST_GUARDED_BY(mutex_) = 0;
+    bool closed_ HOLDFAST_GUARDED_BY(mutex_) = false;
+    std::deque<Result<TcpEndpoints>> answers_ HOLDFAST_GUARDED_BY(mutex_);
+  };
+
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+// Refuses connections until it listens.
+class Closed {
+ public:
+  Closed() {
+    socket_.open(tcp::v4());
+    socket_.bind(at("127.0.0.1", 0));
+  }
+  tcp::endpoint endpoint() const { return socket_.local_endpoint(); }
+  void listen() { socket_.listen(); }
+
+ private:
+  boost::asio::io_context context_;
+  tcp::acceptor socket_{context_};
+};
+
+const Origin kNamed{.host = "graph.example", .port = "443"};
+
+// "connected", or why not.
+Task<void> dial_into(Dialer& dialer, std::chrono::milliseconds patience,
+                     std::vector<std::string>& outcomes) {
+  const Result<tcp::socket> socket = co_await dialer.dial(after(patience));
+  outcomes.push_back(socket.ok() ? "connected" : socket.error().message);
+}
+
+class DialByName : public testing::Test {
+ protected:
+  std::string dial(std::chrono::milliseconds patience = 20s) {
+    const Result<tcp::socket> socket = loop_.run(dialer_->dial(after(patience)));
+    return socket.ok() ? "connected" : socket.error().message;
+  }
+
+  const Error away_{ErrorCode::kUnavailable, "cannot resolve: away"};
+  NameServer names_;
+  Loop loop_;
+  Watchdog watchdog_{loop_.executor()};
+  std::optional<Dialer> dialer_{std::in_place, loop_.executor(), watchdog_,
+                                kNamed,        std::nullopt,     names_.look_up()};
+};
+
+TEST_F(DialByName, LooksItUpOnceForAllWhoWait) {
+  const Listening good;
+  std::vector<std::string> outcomes;
+  for (int each = 0; each < 10; ++each) {
+    boost::asio::co_spawn(loop_.executor(), dial_into(*dialer_, 60s, outcomes),
+                          boost::asio::detached);
+  }
+  EXPECT_EQ(dial(5ms), "name not resolved in time");
+  EXPECT_TRUE(outcomes.empty());
+  for (int each = 0; each < 11; ++each) names_.answer(TcpEndpoints{good.endpoint()});
+  while (outcomes.size() < 10) loop_.pass(1ms);
+  EXPECT_EQ(outcomes, std::vector<std::string>(10, "connected"));
+  EXPECT_EQ(dial(), "connected") << "the addresses are remembered";
+  EXPECT_EQ(names_.asked(), 1);
+}
+
+TEST_F(DialByName, KeepsAnAnswerThatNobodyWaitedFor) {
+  const Listening good;
+  for (int each = 0; each < 10; ++each) EXPECT_EQ(dial(1ms), "name not resolved in time");
+  names_.answer(TcpEndpoints{good.endpoint()});
+  names_.wait_for_threads(1);
+  EXPECT_EQ(dial(), "connected");
+  EXPECT_EQ(names_.asked(), 1);
+}
+
+TEST_F(DialByName, SaysWhyTheNameCouldNotBeLookedUpAndTriesAgain) {
+  const Listening good;
+  names_.answer(away_);
+  EXPECT_EQ(dial(), "cannot resolve: away");
+  names_.answer(TcpEndpoints{good.endpoint()});
+  EXPECT_EQ(dial(), "connected");
+  EXPECT_EQ(names_.asked(), 2);
+}
+
+TEST_F(DialByName, LooksItUpAgainOnceNoAddressCouldBeReached) {
+  const Closed closed;
+  const Listening good;
+  names_.answer(TcpEndpoints{closed.endpoint()});
+  EXPECT_EQ(dial(), "cannot connect: Connection refused");
+  names_.answer(TcpEndpoints{good.endpoint()});
+  EXPECT_EQ(dial(), "connected");
+  EXPECT_EQ(names_.asked(), 2);
+}
+
+TEST_F(DialByName, UsesTheOldAddressesWhereALookUpFails) {
+  Closed closed;
+  names_.answer(TcpEndpoints{closed.endpoint()});
+  EXPECT_EQ(dial(), "cannot connect: Connection refused");
+  closed.listen();
+  names_.answer(away_);
+  EXPECT_EQ(dial(), "connected");
+  EXPECT_EQ(names_.asked(), 2);
+}
+
+TEST_F(DialByName, UsesTheOldAddressesWhileALookUpIsSilent) {
+  Closed closed;
+  names_.answer(TcpEndpoints{closed.endpoint()});
+  EXPECT_EQ(dial(), "cannot connect: Connection refused");
+  closed.listen();
+  EXPECT_EQ(dial(), "connected");
+  names_.wait_until_asked(2);
+}
+
+TEST_F(DialByName, CanGoWhileALookUpIsSilent) {
+  EXPECT_EQ(dial(1ms), "name not resolved in time");
+  dialer_.reset();
+  names_.answer(TcpEndpoints{at("192.0.2.1")});
+  names_.wait_for_threads(0);
+  loop_.pass(1ms);  // Where the answer comes to nobody.
+}
+
+// What a server's worker does with its context.
+class EndedContext : public boost::asio::io_context {
+ public:
+  using io_context::shutdown;
+};
+
+TEST(Dialer, LetsItsContextGoWhileALookUpIsSilent) {
+  NameServer names;
+  std::vector<std::string> outcomes;
+  auto context = std::make_unique<EndedContext>();
+  {
+    Watchdog watchdog(context->get_executor());
+    Dialer dialer(context->get_executor(), watchdog, kNamed, std::nullopt, names.look_up());
+    boost::asio::co_spawn(*context, dial_into(dialer, 60s, outcomes), boost::asio::detached);
+    context->poll();
+    names.wait_until_asked(1);
+    context->shutdown();
+  }
+  context.reset();
+  // Nothing of it has waited for the look-up, and the end of that finds nobody to tell.
+  names.answer(TcpEndpoints{at("192.0.2.1")});
+  names.wait_for_threads(0);
+  EXPECT_TRUE(outcomes.empty());
 }
 
 }  // namespace

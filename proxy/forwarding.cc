@@ -20,6 +20,9 @@ constexpr std::string_view kPseudonym = "holdfast";  // In Via, so that no host 
 constexpr std::array<std::string_view, 2> kApprovalHeaders{"x-msft-approval-justification",
                                                            "x-msft-approval-code"};
 
+// Last segments of the paths to a message's or a file's bytes.
+constexpr std::array<std::string_view, 3> kBytes{"$value", "content", "contentStream"};
+
 // Some servers take `_` in a field's name for `-`.
 bool is_any_of(std::string_view name, std::initializer_list<std::string_view> names) {
   std::string dashed(name);
@@ -50,10 +53,15 @@ std::optional<std::uint64_t> max_forwards(const http::RequestHead& head) {
 }  // namespace
 
 bool asks_for_bytes(std::string_view target) {
-  const std::string_view path = target.substr(0, target.find('?'));
-  const std::string_view last = path.substr(path.rfind('/') + 1);
-  return ascii_iequals(last, "$value") || ascii_iequals(last, "%24value") ||
-         ascii_iequals(last, "content");
+  const std::string_view raw = target.substr(0, target.find('?'));
+  const std::string path = percent_decode(raw).value_or(std::string(raw));
+  std::string_view last;
+  for (std::string_view rest = path; !rest.empty();) {
+    const std::string_view segment = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), segment.size() + 1));
+    if (!segment.empty()) last = segment;
+  }
+  return std::ranges::any_of(kBytes, [&](auto name) { return ascii_iequals(last, name); });
 }
 
 http::RequestHead forwarded_head(http::RequestHead head) {

@@ -39,6 +39,15 @@ bool is_encoded(const http::Headers& headers) {
   return !coding.empty() && !ascii_iequals(coding, "identity");
 }
 
+// Sent to be kept as a file, whatever its target is called.
+bool is_attachment(const http::Headers& headers) {
+  return std::ranges::any_of(headers, [](const http::Header& field) {
+    if (!ascii_iequals(field.name, "Content-Disposition")) return false;
+    const std::string_view value = field.value;
+    return ascii_iequals(http::trim(value.substr(0, value.find(';'))), "attachment");
+  });
+}
+
 bool is_whole_json(const http::Response& response) {
   const http::Headers& headers = response.headers;
   return response.status != 206 && is_json(headers) && !is_encoded(headers) &&
@@ -129,7 +138,7 @@ std::optional<graph::LinkOrigins> link_origins(const LinkSettings& settings,
 void keep_links_inside(http::Response& response, const http::RequestHead& asked,
                        const graph::LinkOrigins& origins, LinkRewriter::Content content) {
   rewrite_headers(response.headers, origins);
-  if (asks_for_bytes(asked.target)) return;
+  if (asks_for_bytes(asked.target) || is_attachment(response.headers)) return;
   const bool described_only = asked.method == "HEAD" || response.status == 304;
   if (described_only) {
     // The body that it describes would be rewritten, and how long it is then nobody knows. A 304

@@ -2,9 +2,9 @@
 // proxy, as the client knows it, instead of to Graph. Answers to guarded calls are never touched.
 //
 // Rewritten are Location and Content-Location, and what graph/links.h calls a link in whole bodies
-// that are declared as JSON. Left alone are files (asks_for_bytes()), parts of a body (206),
-// compressed ones, and those whose sender forbids it (Cache-Control: no-transform). Pure, but for
-// the body that flows.
+// that are declared as JSON. Left alone are files (asks_for_bytes(), or Content-Disposition:
+// attachment), parts of a body (206), compressed ones, and those whose sender forbids it
+// (Cache-Control: no-transform). Pure, but for the body that flows.
 #pragma once
 
 #include <optional>

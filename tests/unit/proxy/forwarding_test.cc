@@ -95,6 +95,22 @@ TEST(PassedHead, AsksForAnAnswerWhoseLinksCanBeRead) {
   }
 }
 
+TEST(AsksForBytes, KnowsFilesByTheLastSegment) {
+  for (const char* target :
+       {"/v1.0/me/photo/$value", "/v1.0/me/photo/%24VALUE", "/v1.0/me/drive/items/1/content",
+        "/v1.0/me/drive/items/1/Content", "/v1.0/me/drive/items/1/conten%74",
+        "/v1.0/me/drive/items/1/content/", "/v1.0/me/drive/items/1/content//?a=b",
+        "/v1.0/drives/1/items/2/contentStream", "/v1.0/drives/1/items/2/CONTENTSTREAM/",
+        "/v1.0/drives/1%/items/2/content"}) {
+    EXPECT_TRUE(asks_for_bytes(target)) << target;
+  }
+  for (const char* target :
+       {"/", "", "//", "/v1.0/me?a=/content", "/v1.0/me/contents", "/v1.0/me/contentStreams",
+        "/v1.0/me/content/children", "/v1.0/me/%24values"}) {
+    EXPECT_FALSE(asks_for_bytes(target)) << target;
+  }
+}
+
 TEST(ForwardedHead, DropsMethodOverridesInAnySpelling) {
   const http::RequestHead forwarded = forwarded_head(head_with({{"x-http-method-override", "PUT"},
                                                                 {"X-HTTP-METHOD", "PUT"},

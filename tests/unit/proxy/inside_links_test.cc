@@ -66,10 +66,31 @@ TEST(KeepLinksInside, LeavesFilesAloneThatAreJson) {
   const http::Headers json{{"Content-Type", "application/json"}};
   for (const char* target :
        {"/v1.0/me/messages/1/attachments/2/$value", "/v1.0/me/drive/items/1/content",
-        "/v1.0/me/drive/items/1/content?format=x"}) {
+        "/v1.0/me/drive/items/1/content?format=x", "/v1.0/drives/1/items/2/contentStream"}) {
     EXPECT_EQ(kept_inside(page(json), asked("GET", target)), kPage) << target;
   }
   EXPECT_EQ(kept_inside(page(json), asked("GET", "/v1.0/me?a=/content")), kInside);
+}
+
+TEST(KeepLinksInside, LeavesAttachmentsAloneWhateverTheirTarget) {
+  const auto kept = [](const char* disposition) {
+    return kept_inside(
+        page({{"Content-Type", "application/json"}, {"content-disposition", disposition}}));
+  };
+  for (const char* file : {"attachment", "Attachment", "attachment; filename=\"a.json\"",
+                           "ATTACHMENT ;filename*=UTF-8''a.json"}) {
+    EXPECT_EQ(kept(file), kPage) << file;
+  }
+  for (const char* none : {"inline", "attachments", "inline; filename=\"attachment\"", ""}) {
+    EXPECT_EQ(kept(none), kInside) << none;
+  }
+  for (const auto& [method, status] : {std::pair("HEAD", 200), std::pair("GET", 304)}) {
+    http::Response response{.status = status};
+    response.headers = {{"Content-Length", "7"}, {"Content-Disposition", "attachment"}};
+    if (status == 200) response.headers.add("Content-Type", "application/json");
+    keep_links_inside(response, asked(method), origins(), LinkRewriter::Content::kPlain);
+    EXPECT_EQ(response.headers.get("Content-Length"), "7") << method;
+  }
 }
 
 TEST(KeepLinksInside, RewritesLocationsOfAnyAnswerInPlace) {

@@ -56,12 +56,15 @@ bool asks_for_bytes(std::string_view target) {
   const std::string_view raw = target.substr(0, target.find('?'));
   const std::string path = percent_decode(raw).value_or(std::string(raw));
   std::string_view last;
+  bool is_name = false;  // Between the colons of `root:/folder/file:` all segments are names.
   for (std::string_view rest = path; !rest.empty();) {
     const std::string_view segment = rest.substr(0, rest.find('/'));
     rest.remove_prefix(std::min(rest.size(), segment.size() + 1));
     if (!segment.empty()) last = segment;
+    if (segment.ends_with(':')) is_name = !is_name;
   }
-  return std::ranges::any_of(kBytes, [&](auto name) { return ascii_iequals(last, name); });
+  return !is_name &&
+         std::ranges::any_of(kBytes, [&](auto name) { return ascii_iequals(last, name); });
 }
 
 http::RequestHead forwarded_head(http::RequestHead head) {

@@ -17,7 +17,8 @@ http::RequestHead forwarded_head(http::RequestHead head);
 http::RequestHead passed_head(http::RequestHead head);
 
 // Whether the target names the bytes of a message or a file, which are no JSON of Graph's own even
-// where they are JSON.
+// where they are JSON: `root:/a.json:/content` does. `root:/a/content`, whose path no second colon
+// ends, is what Graph says of a file that is called so.
 bool asks_for_bytes(std::string_view target);
 
 // Whether an OPTIONS request has reached the last server that it is meant for (RFC 9110, 7.6.2).

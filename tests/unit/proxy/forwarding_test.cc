@@ -101,12 +101,21 @@ TEST(AsksForBytes, KnowsFilesByTheLastSegment) {
         "/v1.0/me/drive/items/1/Content", "/v1.0/me/drive/items/1/conten%74",
         "/v1.0/me/drive/items/1/content/", "/v1.0/me/drive/items/1/content//?a=b",
         "/v1.0/drives/1/items/2/contentStream", "/v1.0/drives/1/items/2/CONTENTSTREAM/",
-        "/v1.0/drives/1%/items/2/content"}) {
+        "/v1.0/drives/1%/items/2/content", "/v1.0/me/drive/root:/a/b.json:/content",
+        "/v1.0/me/drive/root:/content:/content/", "/v1.0/drives/1/items/2:/b.json:/contentStream",
+        "/v1.0/drives/1/items/root%3A%2Fa%2Fb.json%3A/content",
+        "/v1.0/sites/contoso.sharepoint.com:/teams/a:/drive/root:/b.json:/content",
+        "/v1.0/chats/19:a@thread.v2/messages/1/hostedContents/2/$value"}) {
     EXPECT_TRUE(asks_for_bytes(target)) << target;
   }
   for (const char* target :
        {"/", "", "//", "/v1.0/me?a=/content", "/v1.0/me/contents", "/v1.0/me/contentStreams",
-        "/v1.0/me/content/children", "/v1.0/me/%24values"}) {
+        "/v1.0/me/content/children", "/v1.0/me/%24values",
+        "/v1.0/me/drive/root:/content?$expand=children", "/v1.0/me/drive/root:/folder/content",
+        "/v1.0/me/drive/root:/folder/content/", "/v1.0/me/drive/root:/content:",
+        "/v1.0/me/drive/root:/a:/children", "/v1.0/drives/1/items/2:/contentStream",
+        "/v1.0/drives/1/items/root%3A%2Fcontent", "/v1.0/me/drive/root%3a/$value",
+        "/v1.0/sites/contoso.sharepoint.com:/teams/a:/drive/root:/content"}) {
     EXPECT_FALSE(asks_for_bytes(target)) << target;
   }
 }

@@ -70,6 +70,7 @@ TEST(KeepLinksInside, LeavesFilesAloneThatAreJson) {
     EXPECT_EQ(kept_inside(page(json), asked("GET", target)), kPage) << target;
   }
   EXPECT_EQ(kept_inside(page(json), asked("GET", "/v1.0/me?a=/content")), kInside);
+  EXPECT_EQ(kept_inside(page(json), asked("GET", "/v1.0/me/drive/root:/a/content")), kInside);
 }
 
 TEST(KeepLinksInside, LeavesAttachmentsAloneWhateverTheirTarget) {

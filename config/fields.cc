@@ -20,10 +20,8 @@ void add_proxy(std::vector<Field>& table) {
        "Address and port that client apps connect to."},
       {"proxy.public_origin", OriginKind{[](Config& c) -> auto& { return c.proxy.public_origin; }},
        "Where clients find this proxy: links in Graph's answers lead there. Without it, to the "
-       "Host "
-       "that the request named, by https where the proxy serves it; set it where something in "
-       "front "
-       "changes either.",
+       "Host that the request named, by https where the proxy serves it, and an ordinary request "
+       "that names none (HTTP/1.0) is refused; set it where something in front changes either.",
        "https://holdfast.example.com"},
       {"proxy.threads", CountKind{[](Config& c) -> auto& { return c.proxy.threads; }, 1, 256},
        "Worker threads; each serves its own connections."},

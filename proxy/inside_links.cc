@@ -124,12 +124,16 @@ Result<LinkSettings> link_settings(const std::string& upstream, const std::strin
   return settings;
 }
 
-std::optional<graph::LinkOrigins> link_origins(const LinkSettings& settings,
-                                               const http::Request& request) {
+Result<graph::LinkOrigins> link_origins(const LinkSettings& settings,
+                                        const http::Request& request) {
   std::string outside = settings.outside;
   if (outside.empty()) {
     const std::string_view host = request.head.headers.get("Host");
-    if (!http::is_authority(host)) return std::nullopt;
+    if (!http::is_authority(host)) {
+      return Error{ErrorCode::kInvalid,
+                   "The request has no Host, so nobody knows where the links of Graph's answer "
+                   "could lead but out: send one, or have proxy.public_origin configured."};
+    }
     outside = url_of(request.peer.tls, host);
   }
   return graph::LinkOrigins{.graph = settings.graph, .outside = std::move(outside)};

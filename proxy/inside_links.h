@@ -7,7 +7,6 @@
 // (Cache-Control: no-transform). Pure, but for the body that flows.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +25,10 @@ struct LinkSettings {
 // kInvalid: `upstream` is no origin, or `public_origin` is neither empty nor one.
 Result<LinkSettings> link_settings(const std::string& upstream, const std::string& public_origin);
 
-// For the answer to this request; nullopt when nobody knows where its client finds the proxy. The
-// Host that a client sends is believed for this one answer to the same client and for nothing else.
-std::optional<graph::LinkOrigins> link_origins(const LinkSettings& settings,
-                                               const http::Request& request);
+// For the answer to this request. The Host that a client sends is believed for this one answer to
+// the same client and for nothing else. kInvalid: it sent none, as HTTP/1.0 allows, and the
+// settings do not say either where clients find the proxy; the message tells the client so.
+Result<graph::LinkOrigins> link_origins(const LinkSettings& settings, const http::Request& request);
 
 // Changes the answer to a request with that head. A streamed body has no length known beforehand
 // afterwards, and an answer that only describes such a body does not tell its length either.

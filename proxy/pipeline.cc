@@ -330,7 +330,12 @@ Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Con
     co_return error_response(refusal.answer, call, parts_.clock.now());
   }
   if (ends_here(call.request.head)) co_return offered_methods();
-  const std::optional<graph::LinkOrigins> origins = link_origins(parts_.links, call.request);
+  // Only here: answers to guarded calls are not changed, so those calls need no Host.
+  const Result<graph::LinkOrigins> origins = link_origins(parts_.links, call.request);
+  if (!origins.ok()) {
+    const Refusal refusal = bad_request(origins.error().message);
+    co_return error_response(refusal.answer, call, parts_.clock.now());
+  }
   const http::RequestHead head = passed_head(std::move(call.request.head));
   const std::unique_ptr<http::Body> content =
       call.content ? http::string_body(*call.content) : nullptr;
@@ -339,7 +344,7 @@ Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Con
   http::SendResult sent = co_await upstream_->pass(head, &body, address);
   if (sent.response.ok()) {
     strip_connection_fields(*sent.response);
-    if (origins) keep_links_inside(*sent.response, head, *origins, content_kind);
+    keep_links_inside(*sent.response, head, *origins, content_kind);
     co_return std::move(*sent.response);
   }
   if (body.failure()) {

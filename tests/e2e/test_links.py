@@ -73,7 +73,16 @@ class Paging(StackCase):
         self.assertEqual(headers["Content-Length"], str(len(body)))
 
 
-class Bytes(WireCase):
+class OldCase(WireCase):
+    def without_host(self, target):
+        """As clients may ask that speak HTTP/1.0."""
+        host = f"Host: localhost:{self.stack.proxy_port}\r\n".encode()
+        asked = self.head(f"GET {target} HTTP/1.0")
+        self.assertIn(host, asked)
+        return Reply(self.exchange(asked.replace(host, b"")))
+
+
+class Bytes(OldCase):
     """What is rewritten, byte by byte, and how it is framed."""
 
     def page(self, origin, padding=0):
@@ -144,13 +153,23 @@ class Bytes(WireCase):
         self.assertEqual((reply.status, reply.fields("location")),
                          (302, ["https://contoso.sharepoint.com/x"]))
 
+    def test_without_a_host_nothing_is_answered_whose_links_would_lead_out(self):
+        reply = self.without_host("/v1.0/me")
+        self.assertEqual((reply.status, self.upstream.received), (400, []))
+        error = json.loads(reply.body)["error"]
+        self.assertEqual(error["code"], "HoldfastBadRequest")
+        self.assertIn("proxy.public_origin", error["message"])
+        for probe in ("livez", "readyz", "metrics"):
+            self.assertEqual(self.without_host(f"/holdfast/{probe}").status, 200, probe)
 
-class PublicOrigin(WireCase):
+
+class PublicOrigin(OldCase):
     config = {"proxy.public_origin": "https://holdfast.example"}
 
     def test_links_lead_where_clients_are_told_to_come(self):
         self.upstream.reply = ok(f'{{"@odata.nextLink":"{self.upstream.origin}/a"}}'.encode())
-        self.assertEqual(self.get().body, b'{"@odata.nextLink":"https://holdfast.example/a"}')
+        for reply in (self.get(), self.without_host("/v1.0/me")):
+            self.assertEqual(reply.body, b'{"@odata.nextLink":"https://holdfast.example/a"}')
 
 
 if __name__ == "__main__":

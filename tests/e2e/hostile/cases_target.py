@@ -140,9 +140,6 @@ def versions(kit):
         found += [
             kit.accepted(f"{kind}_http_1_0_ends_the_connection",
                          kit.post(kind, version="HTTP/1.0"), kit.posted(kind), kept=False),
-            kit.accepted(f"{kind}_http_1_0_without_host",
-                         kit.post(kind, version="HTTP/1.0", host=None), kit.posted(kind),
-                         kept=False),
             kit.accepted(f"{kind}_http_1_0_keeps_alive_when_asked",
                          kit.post(kind, "Connection: keep-alive", version="HTTP/1.0"),
                          kit.posted(kind)),
@@ -153,6 +150,12 @@ def versions(kit):
                         kit.post(kind, HOST, version="HTTP/1.0")),
             kit.accepted(f"{kind}_one_empty_line_before", b"\r\n" + kit.post(kind),
                          kit.posted(kind))]
+    # Where the links of an ordinary answer must lead nobody knows: no proxy.public_origin here.
+    found.append(kit.refused("plain_http_1_0_without_host",
+                             kit.post(PLAIN, version="HTTP/1.0", host=None)))
+    found.append(kit.accepted("guarded_http_1_0_without_host",
+                              kit.post(GUARDED, version="HTTP/1.0", host=None),
+                              kit.posted(GUARDED), kept=False))
     # After a body too: the line end that some clients add.
     found.append(Case("line_end_after_a_body",
                       [[kit.post(PLAIN, "Content-Length: 2", body=b"{}\r\n") + kit.probe]],

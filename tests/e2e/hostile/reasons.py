@@ -226,8 +226,15 @@ REASONS = [
         "nginx and Holdfast speak 1.1 to the next hop, as RFC 9110, 2.5 demands; HAProxy "
         "forwards 1.0 as 1.0, which the simulated Graph refuses like the real one's load "
         "balancers may.",
-        "version.*_http_1_0_ends_the_connection version.*_http_1_0_without_host "
+        "version.*_http_1_0_ends_the_connection version.guarded_http_1_0_without_host "
         "version.*_http_1_0_keeps_alive_when_asked version.*_http_1_0_expect_is_nothing"),
+    Reason(
+        "An ordinary HTTP/1.0 request without Host",
+        "HTTP/1.0 allows it. Holdfast leads the links of Graph's answers back to the Host that "
+        "the client named; it refuses an ordinary request that names none where "
+        "`proxy.public_origin` is not configured, because the links would lead past it. Answers "
+        "to guarded calls are not changed, so those are forwarded.",
+        "version.plain_http_1_0_without_host"),
     Reason(
         "Tabs around a value",
         "The one place where a peer is stricter beyond its limits: nginx strips only spaces "

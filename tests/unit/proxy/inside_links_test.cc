@@ -203,8 +203,8 @@ TEST(LinkOriginsOf, BelievesTheHostUnlessToldOtherwise) {
   ASSERT_TRUE(settings.ok());
   EXPECT_EQ(link_origins(*settings, request_to("h:1", true))->outside, "https://h:1");
   EXPECT_EQ(link_origins(*settings, request_to("[::1]", false))->outside, "http://[::1]");
-  EXPECT_FALSE(link_origins(*settings, request_to("", true)));
-  EXPECT_FALSE(link_origins(*settings, request_to("a\"b", true)));
+  EXPECT_EQ(link_origins(*settings, request_to("", true)).error().code, ErrorCode::kInvalid);
+  EXPECT_FALSE(link_origins(*settings, request_to("a\"b", true)).ok());
   const auto told = link_settings("https://graph.microsoft.com", "HTTPS://Proxy.example/");
   ASSERT_TRUE(told.ok());
   EXPECT_EQ(link_origins(*told, request_to("evil", false))->outside, "https://Proxy.example");

@@ -189,7 +189,7 @@ class PipelineTest : public ::testing::Test {
                       .metrics_from = {*approval::parse_network("198.51.100.0/24")},
                       .buffered_body_bytes_max = 1000,
                       .audit_url = "https://audit.example",
-                      .links = kLinks},
+                      .links = links_},
         std::move(upstream), std::move(graph));
   }
 
@@ -271,6 +271,7 @@ class PipelineTest : public ::testing::Test {
   bool authorized_ = true;
   std::string peer_address_ = "192.0.2.1";
   std::optional<identity::CertificateApps> certificates_;
+  LinkSettings links_ = kLinks;
   std::shared_ptr<const http::ClientCertificate> certificate_;
   testing::FakeClock clock_;
   audit::FakeAuditLog log_;
@@ -438,6 +439,27 @@ TEST_F(PipelineTest, AnswersToGuardedCallsKeepTheirLinks) {
   const http::Response response = purge();
   EXPECT_EQ(response.content, upstream_->next_content);
   EXPECT_EQ(response.headers.get("Location"), "https://graph/a");
+}
+
+TEST_F(PipelineTest, OrdinaryCallsNeedAHostWhereNoPublicOriginIsConfigured) {
+  links_.outside.clear();
+  make_pipeline(rules_);
+  const std::string batch = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
+  for (const http::Response& response :
+       {send("GET", "/v1.0/me"), send("POST", "/v1.0/$batch", {}, batch)}) {
+    EXPECT_EQ(response.status, 400);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
+    EXPECT_NE(response.content.find("proxy.public_origin"), std::string::npos);
+  }
+  EXPECT_TRUE(upstream_->passed.empty());
+  EXPECT_TRUE(log_.entries().empty());
+  peer_address_ = "198.51.100.7";
+  for (const char* probe : {"/holdfast/livez", "/holdfast/readyz", "/holdfast/metrics"}) {
+    EXPECT_EQ(send("GET", probe).status, 200) << probe;
+  }
+  EXPECT_EQ(purge().status, 204);
+  EXPECT_EQ(log_.entries().size(), 2U);
+  EXPECT_EQ(send("GET", "/v1.0/me", {{"Host", "proxy"}}).status, 200);
 }
 
 TEST_F(PipelineTest, OptionsThatMayGoNoFurtherAreAnsweredHere) {

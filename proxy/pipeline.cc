@@ -70,6 +70,26 @@ approval::Facts facts_of(const Subject& subject, const identity::Actor& actor, W
   return facts;
 }
 
+// To an ordinary call that Graph gave no complete answer to.
+ErrorAnswer no_answer(http::Progress progress, const Error& why) {
+  if (progress != http::Progress::kNothingSent) {
+    return {.status = 502,
+            .code = "HoldfastOutcomeUnknown",
+            .message = "The request was sent to Microsoft Graph and no complete answer came: " +
+                       why.message};
+  }
+  if (why.code == ErrorCode::kLimit) {
+    // No connection was free: Holdfast's own limit, which says nothing of Graph. A batch has been
+    // read by now, and nothing in it is guarded.
+    ErrorAnswer busy = too_busy(RequestKind::kPassThrough);
+    busy.message += " (" + why.message + ")";
+    return busy;
+  }
+  return {.status = 502,
+          .code = "HoldfastUpstreamUnreachable",
+          .message = "Microsoft Graph could not be reached; nothing was sent: " + why.message};
+}
+
 }  // namespace
 
 bool is_probe(std::string_view target) {
@@ -351,15 +371,7 @@ Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Con
     const Refusal refusal = unreadable_body(*body.failure());
     co_return error_response(refusal.answer, call, parts_.clock.now());
   }
-  const bool nothing_sent = sent.progress == http::Progress::kNothingSent;
-  const ErrorAnswer answer{
-      .status = 502,
-      .code = nothing_sent ? "HoldfastUpstreamUnreachable" : "HoldfastOutcomeUnknown",
-      .message = nothing_sent ? "Microsoft Graph could not be reached; nothing was sent: " +
-                                    sent.response.error().message
-                              : "The request was sent to Microsoft Graph and no complete answer "
-                                "came: " +
-                                    sent.response.error().message};
+  const ErrorAnswer answer = no_answer(sent.progress, sent.response.error());
   co_return error_response(answer, call, parts_.clock.now());
 }
 
@@ -442,7 +454,8 @@ http::Response Pipeline::answer_forwarded(const Subject& subject, const audit::R
   ErrorAnswer answer{.status = 502};
   if (durable && result.result == audit::CallResult::kNotSent) {
     answer.code = "HoldfastUpstreamUnreachable";
-    answer.message = "Microsoft Graph could not be reached; nothing was sent: " + result.reason;
+    // Graph need not be at fault: no connection was free, or it was too late to send.
+    answer.message = "Nothing was sent to Microsoft Graph: " + result.reason;
   } else {
     answer.code = "HoldfastOutcomeUnknown";
     answer.message =

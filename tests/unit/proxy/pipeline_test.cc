@@ -102,7 +102,7 @@ class FakeUpstream final : public Upstream {
   }
 
   Result<http::Response> pass_answer() const {
-    if (pass_fails) return Error{ErrorCode::kUnavailable, "reset"};
+    if (pass_fails) return Error{pass_error, "no luck"};
     return http::Response{.status = 200, .headers = pass_headers, .content = pass_content};
   }
 
@@ -116,6 +116,7 @@ class FakeUpstream final : public Upstream {
   std::string next_content;
   http::Headers next_headers{{"request-id", "graph-1"}};
   bool pass_fails = false;
+  ErrorCode pass_error = ErrorCode::kUnavailable;
   http::Headers pass_headers;
   std::string pass_content = "graph";
   http::Progress pass_progress = http::Progress::kSomeSent;
@@ -476,6 +477,26 @@ TEST_F(PipelineTest, PassThroughTellsNothingSentFromOutcomeUnknown) {
   const http::Response response = send("GET", "/v1.0/me");
   EXPECT_EQ(response.status, 502);
   EXPECT_EQ(error_of(response)["code"], "HoldfastUpstreamUnreachable");
+}
+
+TEST_F(PipelineTest, PassThroughIsToldThatHoldfastIsBusyWhereNoConnectionIsFree) {
+  upstream_->pass_fails = true;
+  upstream_->pass_error = ErrorCode::kLimit;
+  upstream_->pass_progress = http::Progress::kNothingSent;
+  const std::string batch = R"({"requests":[{"id":"1","method":"GET","url":"/me"}]})";
+  for (const http::Response& response :
+       {send("GET", "/v1.0/me"), send("POST", "/v1.0/$batch", {}, batch)}) {
+    EXPECT_EQ(response.status, 503);
+    EXPECT_EQ(error_of(response)["code"], "HoldfastOverloaded");
+    EXPECT_EQ(response.headers.get("Retry-After"), "1");
+    EXPECT_NE(response.content.find("no luck"), std::string::npos) << "which limit it was";
+  }
+  // An answer of Graph's over a limit: it may have acted.
+  upstream_->pass_progress = http::Progress::kSomeSent;
+  const http::Response sent = send("GET", "/v1.0/me");
+  EXPECT_EQ(sent.status, 502);
+  EXPECT_EQ(error_of(sent)["code"], "HoldfastOutcomeUnknown");
+  EXPECT_EQ(sent.headers.count("Retry-After"), 0U);
 }
 
 TEST_F(PipelineTest, DeniedCallNeverLeavesAndNamesItsRule) {
@@ -1406,6 +1427,7 @@ TEST_F(PipelineTest, NoAnswerIsUnknownAndNotSentIsUnreachable) {
   const http::Response response = purge();
   EXPECT_EQ(response.status, 502);
   EXPECT_EQ(error_of(response)["code"], "HoldfastUpstreamUnreachable");
+  EXPECT_EQ(error_of(response)["message"], "Nothing was sent to Microsoft Graph: test");
   EXPECT_EQ(content_of(log_.entries().back().record)["outcome"]["result"], "not_sent");
 }
 

@@ -15,7 +15,6 @@
 namespace holdfast::http {
 namespace {
 
-constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 // Up to this size, an answer's content is copied behind its head and both leave in one write.
 constexpr std::size_t kJoinBytesMax = 64 * 1024;
 constexpr std::size_t kKeptCapacityMax = 4 * 1024;
@@ -362,16 +361,25 @@ Task<Status> Connection::send(std::string_view bytes) {
 }
 
 // Reads on for a while after the last answer, so that what the client is still sending does not
-// make the kernel reset the connection and take the answer with it.
+// make the kernel reset the connection and take the answer with it. However much that is: a client
+// may send all of a body before it reads. A drain does not wait for it.
 Task<void> Connection::linger() {
-  const SteadyTime deadline = from_now(kLingerTimeout);
-  std::size_t discarded = 0;
-  while (discarded < kDiscardBytesMax) {
+  const SteadyTime deadline = from_now(host_.options.linger_timeout);
+  std::size_t at_a_stretch = 0;
+  while (steady_now() < deadline) {
     const IoStep step = stream_->try_read(host_.received);
-    discarded += step.bytes;
-    if (step.state == IoState::kDone) continue;
     if (step.state == IoState::kEnd || step.state == IoState::kFailed) co_return;
-    const Status ready = co_await stream_->wait(step.state, deadline);
+    at_a_stretch += step.bytes;
+    if (step.state == IoState::kDone && at_a_stretch < kDiscardBytesMax) continue;
+    if (host_.draining) co_return;
+    at_a_stretch = 0;
+    if (step.state == IoState::kDone) {
+      // A client that sends on and on must not keep the worker from the others.
+      co_await boost::asio::post(boost::asio::use_awaitable);
+      continue;
+    }
+    const SteadyTime silent_until = from_now(host_.options.linger_silence_max);
+    const Status ready = co_await stream_->wait(step.state, std::min(deadline, silent_until));
     if (!ready.ok()) co_return;
   }
 }

@@ -22,7 +22,7 @@ namespace holdfast::http {
 
 struct ConnectionHost;
 
-// What is read away, at most, of what nobody wants.
+// What is read away at a stretch, at most, of what nobody wants.
 constexpr std::size_t kDiscardBytesMax = 256 * 1024;
 
 class Connection : public boost::intrusive::list_base_hook<

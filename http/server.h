@@ -94,6 +94,11 @@ struct ServerOptions {
   std::chrono::milliseconds body_timeout{30'000};   // Between two reads of a body.
   std::chrono::milliseconds idle_timeout{75'000};   // Between two requests.
   std::chrono::milliseconds write_timeout{30'000};  // Between two writes of an answer.
+  // How long a connection whose last answer came before the end of its request takes what the
+  // client still sends, in all and without a byte: a client may read the answer only once it has
+  // sent everything, and closing earlier could take the answer from it. In a drain not at all.
+  std::chrono::milliseconds linger_timeout{30'000};
+  std::chrono::milliseconds linger_silence_max{5'000};
   // From the begin of a drain to a first request on a connection that has not brought one.
   std::chrono::milliseconds first_request_grace{1'000};
   Metrics* metrics = nullptr;  // Outlives the server. Null: nobody asks what it counts.

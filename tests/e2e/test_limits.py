@@ -228,10 +228,12 @@ class Limits(LimitCase):
                 self.assertEqual(reply.status, status, reply.body)
 
     def test_bodies(self):
+        # The client of the second reads its answer only once it has sent everything.
         cases = [("body_bytes", "/v1.0/me/messages", 64 * 1024 + 1),
+                 ("body_bytes", "/v1.0/me/drive/root:/big:/content", 2 * LARGE),
                  ("buffered_body_bytes", "/v1.0/$batch", BODY + 1)]
         for limit, target, size in cases:
-            with self.subTest(limit), self.counting(**{limit: 1}):
+            with self.subTest(limit, size=size), self.counting(**{limit: 1}):
                 reply = self.ask("127.0.0.2", f"POST {target} HTTP/1.1",
                                  f"Content-Length: {size}", body=b" " * size)
                 self.assertEqual(reply.status, 413, reply.body)

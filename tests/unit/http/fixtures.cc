@@ -100,12 +100,13 @@ Raw Raw::connect(std::uint16_t port) {
   return raw;
 }
 
-void Raw::send(std::string_view bytes) {
+bool Raw::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return;
+    if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
+  return true;
 }
 
 std::string Raw::read_until(std::string_view end) {

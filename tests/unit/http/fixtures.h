@@ -61,7 +61,8 @@ class Raw {
 
   static Raw connect(std::uint16_t port);
 
-  void send(std::string_view bytes);
+  // Whether the other end let us send all of them.
+  bool send(std::string_view bytes);
   // Everything up to the end of the connection; "<reset>" or "<timeout>" stands for other ends.
   std::string read_all();
   // Up to and including `end`, or what came before the end of the connection.

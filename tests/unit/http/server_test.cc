@@ -11,6 +11,7 @@
 #include <mutex>
 #include <semaphore>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "http/admission.h"
@@ -307,6 +308,81 @@ TEST_F(ServerTest, ClosesOverABodyThatDoesNotEnd) {
   const std::string answer = exchange(post("/a", "Content-Length: 100000000\r\n", "abc"));
   EXPECT_EQ(count(answer, "Connection: close"), 1u) << answer;
   EXPECT_TRUE(answer.ends_with("hello")) << answer;
+}
+
+// One answer refuses the body for its length, the other comes before any of it is read.
+TEST_F(ServerTest, AClientThatSendsAWholeBodyBeforeItReadsGetsTheAnswer) {
+  start({.body_bytes_max = 16 * 1024 * 1024});
+  const std::string large(16 * 1024 * 1024, 'x');  // More than all buffers on the way hold.
+  for (const auto& [length, status, content] :
+       {std::tuple("16777217", "413 ", "the body is too large"),
+        std::tuple("16777216", "200 ", "hello")}) {
+    Raw raw = connect();
+    EXPECT_TRUE(raw.send(post("/a", "Content-Length: " + std::string(length) + "\r\n", "")));
+    EXPECT_TRUE(raw.send(large)) << length;
+    const std::string answer = raw.read_all();
+    EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + std::string(status))) << answer;
+    EXPECT_TRUE(answer.ends_with(content)) << answer;
+  }
+}
+
+TEST_F(ServerTest, DoesNotWaitLongForTheRestOfABodyThatNobodyWants) {
+  const std::string refused = post("/a", "Content-Length: 100000000\r\n", "");
+  const std::string block(64 * 1024, 'x');
+  enum class Client { kSilent, kSendingOn };
+  struct Row {
+    Client client;
+    std::chrono::milliseconds timeout;
+    std::chrono::milliseconds silence_max;
+  };
+  for (const Row& row : {Row{Client::kSilent, 1h, 50ms}, Row{Client::kSilent, 50ms, 1h},
+                         Row{Client::kSendingOn, 50ms, 1h}}) {
+    start({.connections_max = 1,
+           .body_bytes_max = 10,
+           .linger_timeout = row.timeout,
+           .linger_silence_max = row.silence_max});
+    Raw raw = connect();
+    raw.send(refused);
+    EXPECT_TRUE(raw.read_all().ends_with("the body is too large"));
+    const auto give_up_at = std::chrono::steady_clock::now() + 10s;
+    const auto in_time = [&] { return std::chrono::steady_clock::now() < give_up_at; };
+    while (row.client == Client::kSendingOn && raw.send(block) && in_time()) continue;
+    // Only once it is over is there room for another.
+    std::string answer;
+    while (!answer.ends_with("hello") && in_time()) answer = exchange(last("/a"));
+    EXPECT_TRUE(answer.ends_with("hello")) << answer;
+  }
+}
+
+TEST_F(ServerTest, WhoSendsOnAfterTheAnswerHoldsNoPlaceAmongRequests) {
+  start({.requests_in_flight_max = 1,
+         .body_bytes_max = 10,
+         .linger_timeout = 1h,
+         .linger_silence_max = 1h,
+         .metrics = &metrics_});
+  Raw raw = connect();
+  raw.send(post("/a", "Content-Length: 100000000\r\n", ""));
+  EXPECT_TRUE(raw.read_all().ends_with("the body is too large"));
+  EXPECT_TRUE(exchange(last("/a")).ends_with("hello"));
+  EXPECT_GE(metrics_.gauge("holdfast_connections", "").value(), 1);
+}
+
+TEST_F(ServerTest, DrainsWithoutWaitingForARestThatNobodyWants) {
+  start({.body_bytes_max = 10, .linger_timeout = 1h, .linger_silence_max = 1h});
+  const std::string refused = post("/a", "Content-Length: 100000000\r\n", "");
+  Raw silent = connect();
+  silent.send(refused);
+  EXPECT_TRUE(silent.read_all().ends_with("the body is too large"));
+  Raw sending = connect();
+  sending.send(refused);
+  EXPECT_TRUE(sending.read_all().ends_with("the body is too large"));
+  std::thread on([&sending] {
+    const std::string block(64 * 1024, 'x');
+    while (sending.send(block)) continue;
+  });
+  EXPECT_TRUE(server_->drain(60s));
+  server_.reset();  // Whatever comes of the drain, the thread ends.
+  on.join();
 }
 
 TEST_F(ServerTest, NeverTakesAUnreadBodyForARequest) {

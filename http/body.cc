@@ -40,6 +40,9 @@ std::unique_ptr<Body> string_body(std::string content) {
 Task<Result<std::string>> read_all(Body& body, std::size_t bytes_max) {
   constexpr std::size_t kStep = 16 * 1024;
   std::string content;
+  const std::optional<std::uint64_t> length = body.remaining();
+  // Growing step by step would end with up to twice the memory.
+  if (length && *length <= bytes_max) content.reserve(static_cast<std::size_t>(*length) + 1);
   std::size_t used = 0;
   for (;;) {
     const std::optional<std::uint64_t> remaining = body.remaining();
@@ -54,7 +57,8 @@ Task<Result<std::string>> read_all(Body& body, std::size_t bytes_max) {
     if (used > bytes_max) co_return too_long(bytes_max);
   }
   content.resize(used);
-  co_return content;
+  if (!length) content.shrink_to_fit();
+  co_return std::move(content);
 }
 
 }  // namespace holdfast::http

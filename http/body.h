@@ -31,7 +31,8 @@ class Body {
 std::unique_ptr<Body> empty_body();
 std::unique_ptr<Body> string_body(std::string content);
 
-// Reads to the end. kLimit when it is longer than `bytes_max`, as soon as that is known.
+// Reads to the end, into no more memory than the content needs. kLimit when it is longer than
+// `bytes_max`, as soon as that is known.
 Task<Result<std::string>> read_all(Body& body, std::size_t bytes_max);
 
 }  // namespace holdfast::http

@@ -178,6 +178,7 @@ Task<http::Response> Pipeline::handle(Call& call) {
   audit::Receipt receipt = std::get<audit::Receipt>(std::move(committed));
   // From here on the intent is durable, and exactly one terminal record must follow.
   const audit::RecordRef intent = receipt.intent();
+  call.content.reset();  // The receipt holds what is sent.
   const SteadyTime begun = parts_.clock.steady_now();
   const OpenOperations::Entry open(*open_, begun);
   ForwardResult result = co_await upstream_->forward(std::move(receipt));
@@ -357,8 +358,9 @@ Task<http::Response> Pipeline::pass_through(Call& call, graph::LinkRewriter::Con
     co_return error_response(refusal.answer, call, parts_.clock.now());
   }
   const http::RequestHead head = passed_head(std::move(call.request.head));
+  // Moved: it stays in memory for as long as Graph takes, and has been counted once.
   const std::unique_ptr<http::Body> content =
-      call.content ? http::string_body(*call.content) : nullptr;
+      call.content ? http::string_body(*std::move(call.content)) : nullptr;
   WatchedBody body(content ? *content : *call.request.body);
   const std::string address = share_group(call.source_ip, parts_.trusted_proxies);
   http::SendResult sent = co_await upstream_->pass(head, &body, address);

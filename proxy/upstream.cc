@@ -38,8 +38,8 @@ Task<ForwardResult> GraphUpstream::forward(audit::Receipt receipt) {
 
 Task<ForwardResult> GraphUpstream::send_once(audit::Receipt receipt) {
   const SteadyTime send_before = receipt.send_before();
-  const audit::OutboundRequest request = std::move(receipt).take_request();
-  const std::unique_ptr<http::Body> body = http::string_body(request.body);
+  audit::OutboundRequest request = std::move(receipt).take_request();
+  const std::unique_ptr<http::Body> body = http::string_body(std::move(request.body));
   const http::Outgoing outgoing{.head = request.head,
                                 .body = body.get(),
                                 .traffic = http::Traffic::kGuarded,

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "audit/entry.h"
@@ -92,6 +93,7 @@ class FakeUpstream final : public Upstream {
 
   Task<http::SendResult> pass(const http::RequestHead& head, http::Body* body,
                               std::string_view address) override {
+    if (before_pass) before_pass();
     passed.push_back(head);
     passed_for.emplace_back(address);
     if (body != nullptr) {
@@ -111,6 +113,7 @@ class FakeUpstream final : public Upstream {
   std::vector<http::RequestHead> passed;
   std::vector<std::string> passed_for;
   std::vector<std::string> passed_content;
+  std::function<void()> before_pass;
   CallResult next_result = CallResult::kUnknown;
   int next_status = 204;
   std::string next_content;
@@ -123,6 +126,22 @@ class FakeUpstream final : public Upstream {
 
  private:
   audit::FakeAuditLog& log_;
+};
+
+// Remembers where its first byte was put.
+class PlacedBody final : public http::Body {
+ public:
+  PlacedBody(const std::string& content, char*& place)
+      : content_(http::string_body(content)), place_(place) {}
+  Task<Result<std::size_t>> read(std::span<char> buffer) override {
+    if (place_ == nullptr) place_ = buffer.data();
+    return content_->read(buffer);
+  }
+  std::optional<std::uint64_t> remaining() const override { return content_->remaining(); }
+
+ private:
+  const std::unique_ptr<http::Body> content_;
+  char*& place_;
 };
 
 class BrokenBody final : public http::Body {
@@ -1467,6 +1486,21 @@ TEST_F(PipelineTest, BatchWithoutGuardedPartsPassesByteForByte) {
   const std::string body = R"({"requests": [ {"id":"1","method":"GET","url":"/me/messages"} ]})";
   EXPECT_EQ(send("POST", "/v1.0/$batch", {{"Content-Type", "application/json"}}, body).status, 200);
   EXPECT_EQ(upstream_->passed_content.at(0), body);
+}
+
+// What changes in the memory that it was read into changes what is passed.
+TEST_F(PipelineTest, ABodyThatWasReadWholeIsHeldOnce) {
+  const std::string body = R"({"requests":[{"id":"1","method":"GET","url":"/me/messages"}]})";
+  char* place = nullptr;
+  upstream_->before_pass = [&place] { *place = '?'; };
+  http::Request request{.head = {.method = "POST",
+                                 .target = "/v1.0/$batch",
+                                 .headers = {{"Authorization", "Bearer " + token_for(kAlex)},
+                                             {"Content-Type", "application/json"}}},
+                        .peer = {.address = "192.0.2.1"},
+                        .body = std::make_unique<PlacedBody>(body, place)};
+  EXPECT_EQ(testing::run(pipeline_->handle(std::move(request))).status, 200);
+  EXPECT_EQ(upstream_->passed_content.at(0), "?" + body.substr(1));
 }
 
 TEST_F(PipelineTest, BatchWithAGuardedPartIsRefusedWhole) {

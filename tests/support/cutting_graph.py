@@ -2,6 +2,7 @@
 
     graph = CuttingGraph(certificates, seed)     # a process of its own, on graph.origin
     graph.cut(True)                              # from here on; before, it serves in peace
+    graph.cut_guarded_on_kept()                  # or only guarded calls, on connections used before
     graph.cuts()                                 # how many connections it has cut
     graph.arrivals()                             # every request of which a byte had arrived
     graph.stop()
@@ -57,6 +58,9 @@ class CuttingGraph:
     def cut(self, wanted):
         self.ask("cut" if wanted else "serve")
 
+    def cut_guarded_on_kept(self):
+        self.ask("cut_guarded_on_kept")
+
     def cuts(self):
         return self.ask("cuts")
 
@@ -82,7 +86,7 @@ class Book:
         self.arrivals = []
         self.cuts = 0
         self.connections = 0
-        self.cutting = False
+        self.mode = "serve"  # Or one of the other commands that say what is cut.
 
     def arrived(self, head, connection, exchange):
         """Called once for each request, as soon as its first line is known."""
@@ -195,7 +199,7 @@ class Connection:
 
     def serve(self):
         cut = None
-        if self.book.cutting and self.random.random() < 0.15:
+        if self.book.mode == "cut" and self.random.random() < 0.15:
             cut = self.random.choice(HANDSHAKE_CUTS)
         if cut == "accept":
             raise Cut
@@ -204,7 +208,7 @@ class Connection:
         while True:
             # Chosen before the request comes: an unread one must not have been read.
             cut = None
-            if self.book.cutting and self.random.random() < 0.5:
+            if self.book.mode == "cut" and self.random.random() < 0.5:
                 cut = self.random.choice(EARLY_CUTS + LATE_CUTS)
             self.converse(cut)
 
@@ -215,6 +219,9 @@ class Connection:
             raise Cut
         head = self.read_head()
         entry = self.book.arrived(head, self.number, self.exchange)
+        if (self.book.mode == "cut_guarded_on_kept" and self.exchange > 0
+                and entry["target"].endswith("/permanentDelete")):
+            cut = self.random.choice(("half_read", "read", "worked"))  # It is not unread any more.
         entry["cut"] = cut
         self.read_body(head, cut)
         if cut == "read":
@@ -324,8 +331,8 @@ def main():
     print(listening.getsockname()[1], flush=True)
     for line in sys.stdin:
         command, answer = line.strip(), None
-        if command in ("cut", "serve"):
-            book.cutting = command == "cut"
+        if command in ("cut", "cut_guarded_on_kept", "serve"):
+            book.mode = command
         with book.lock:
             if command == "cuts":
                 answer = book.cuts

@@ -165,21 +165,25 @@ int serve(const config::Config& config) {
     print_error(service.error().message);
     return kUsageError;
   }
+  bool accounted = false;
   {
     approval::Generations generations(
         {.database = *database, .statement_timeout = config.audit_log.append_timeout});
     approval::RuleWatcher watcher(rules, **log, generations,
                                   watcher_options(config, (*log)->writer().id), system_clock());
-    serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), [&] {
+    const auto reload = [&] {
       std::ignore = watcher.reload();
       log_tls_reload(config.proxy.tls, (*service)->reload_tls());
+    };
+    serve_until_ended(signals, "proxy", config.proxy.listen, (*service)->port(), reload);
+    // Until nobody is served any more the rules go on changing: a call that is decided by rules
+    // which are over is refused.
+    (*service)->announce_drain();
+    is_told_to_hurry(signals, config.proxy.drain_delay, reload);
+    accounted = (*service)->drain(config.proxy.drain_timeout, [&signals] {
+      return is_told_to_hurry(signals, std::chrono::milliseconds(0));
     });
   }
-  (*service)->announce_drain();
-  is_told_to_hurry(signals, config.proxy.drain_delay);
-  const bool accounted = (*service)->drain(config.proxy.drain_timeout, [&signals] {
-    return is_told_to_hurry(signals, std::chrono::milliseconds(0));
-  });
   // The log answers every append it still holds before the workers that wait for it go.
   (*log)->stop();
   queries.stop();

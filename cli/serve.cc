@@ -41,7 +41,8 @@ void log_tls_reload(const config::Tls& tls, const Status& reloaded) {
   }
 }
 
-bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience) {
+bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience,
+                      const std::function<void()>& on_hangup) {
   const SteadyTime deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
     const auto left = std::max<std::chrono::nanoseconds>(
@@ -50,6 +51,7 @@ bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patienc
     const timespec wait{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
     const int received = sigtimedwait(&signals, nullptr, &wait);
     if (received == SIGTERM || received == SIGINT) return true;
+    if (received == SIGHUP) on_hangup();
     if (received < 0 && errno == EAGAIN) return false;
   }
 }

@@ -23,8 +23,10 @@ void serve_until_ended(const sigset_t& signals, std::string_view role,
                        const config::Endpoint& listen, std::uint16_t port,
                        const std::function<void()>& on_hangup);
 
-// Whether another SIGTERM or SIGINT comes within `patience`; SIGHUP means nothing any more.
-bool is_told_to_hurry(const sigset_t& signals, std::chrono::milliseconds patience);
+// Whether another SIGTERM or SIGINT comes within `patience`; SIGHUP calls `on_hangup`.
+bool is_told_to_hurry(
+    const sigset_t& signals, std::chrono::milliseconds patience,
+    const std::function<void()>& on_hangup = [] {});
 
 // Says what became of a reload of a role's certificate, where it has one.
 void log_tls_reload(const config::Tls& tls, const Status& reloaded);

@@ -33,10 +33,12 @@ def eventually(condition):
         time.sleep(0.02)
 
 
-class RulesReload(StackCase):
+class WatchedRules(StackCase):
+    config = {}
+
     @classmethod
     def setUpClass(cls):
-        cls.stack = Stack(rules=ALLOWED, config={"rules.watch_interval": "100ms"},
+        cls.stack = Stack(rules=ALLOWED, config={"rules.watch_interval": "100ms", **cls.config},
                           settings={"track_commit_timestamp": "on"})
         cls.stack.start()
         cls.addClassCleanup(cls.stack.stop)
@@ -47,12 +49,14 @@ class RulesReload(StackCase):
         fresh.write_text(text)
         os.replace(fresh, self.stack.rules_file)
 
-    def changes(self):
-        return [entry for entry in self.stack.entries() if entry["kind"] == "rules"]
-
     def failures(self):
         lines = self.stack.proxy.log_path.read_text().splitlines()
         return [line for line in lines if "rules not reloaded, the old ones stay" in line]
+
+
+class RulesReload(WatchedRules):
+    def changes(self):
+        return [entry for entry in self.stack.entries() if entry["kind"] == "rules"]
 
     def decision_of(self, answer):
         return self.record(answer[1]["Holdfast-Record"])["decision"]
@@ -108,6 +112,30 @@ class RulesReload(StackCase):
         self.assertEqual(self.changes()[2]["rules"]["sha256"], before)
         self.assertEqual(self.changes()[2]["rules"]["generation"], 3)
         self.check_invariants()
+
+
+class RulesBeforeADrain(WatchedRules):
+    """A proxy that says it is about to drain still serves, by the rules that there are then."""
+    config = {"proxy.drain_delay": "1h"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.addClassCleanup(cls.stack.proxy.kill)  # Which has an hour to end.
+
+    def test_rules_change_until_the_drain_begins(self):
+        self.assertEqual(self.call("POST", self.path(0))[0], 204)
+        self.stack.proxy.signal(signal.SIGTERM)
+        eventually(lambda: self.stack.request("GET", "/holdfast/readyz")[0] == 503)
+        self.write(DENIED)
+        eventually(lambda: self.call("POST", self.path(1))[0] == 403)
+        self.write("schema: 1\nrules: [\n")
+        eventually(self.failures)
+        known = len(self.failures())
+        self.stack.proxy.signal(signal.SIGHUP)
+        eventually(lambda: len(self.failures()) > known)
+        self.stack.proxy.signal(signal.SIGTERM)
+        self.assertEqual(self.stack.proxy.process.wait(WAIT_SECONDS), 0)
 
 
 class TwoPeople(StackCase):

@@ -1,11 +1,14 @@
 """TLS and where calls come from, as the real binary does it: reload, client certificates, PROXY
 headers, the way out through an egress proxy."""
 import base64
+import collections
+import http.client
 import json
 import shutil
 import signal
 import socket
 import ssl
+import threading
 import time
 
 from base import REQUESTER, StackCase
@@ -112,6 +115,102 @@ class Reload(TlsCase):
             self.assertIn(str(broken), said["reason"])
             with self.connect(port, context=renewed) as fresh:
                 self.assertEqual(self.send(fresh, "GET", target)[0], 200)
+
+
+class ReloadUnderLoad(TlsCase):
+    """SIGHUP after SIGHUP, while connections are kept, made and resumed and guarded calls go."""
+    RELOADS = 20
+    CLIENTS = 4  # Of each kind.
+
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack()
+        cls.stack.start()
+        cls.addClassCleanup(cls.stack.stop)
+        cls.simulator = cls.stack.simulator
+
+    def setUp(self):
+        super().setUp()
+        self.over = threading.Event()
+        self.problems = []
+        self.served = collections.Counter()
+        self.counting = threading.Lock()
+
+    def count(self, kind, number=1):
+        with self.counting:
+            self.served[kind] += number
+
+    def keep_one(self):
+        client = http.client.HTTPSConnection("localhost", self.stack.proxy_port,
+                                             timeout=WAIT_SECONDS, context=self.context())
+        self.addCleanup(client.close)
+        headers = {"Authorization": f"Bearer {self.stack.requester}"}
+
+        def ask():
+            # No such message: Graph says so, to a call that was let through and recorded.
+            for method, target, expected in (
+                    ("GET", "/v1.0/me?$select=id", 200),
+                    ("POST", "/v1.0/me/messages/AAMkAGI2TG93AAA=/permanentDelete", 404)):
+                client.request(method, target, headers=headers)
+                answer = client.getresponse()
+                answer.read()
+                self.assertEqual(answer.status, expected)
+            self.assertIsNotNone(answer.headers["Holdfast-Record"])
+        return ask
+
+    def make_new_ones(self):
+        def ask():
+            with self.connect() as connection:
+                self.assertEqual(self.send(connection, "GET", "/holdfast/livez")[0], 200)
+        return ask
+
+    def resume_each(self):
+        context = self.context()
+        session = None
+
+        def ask():
+            nonlocal session
+            raw = socket.create_connection(("127.0.0.1", self.stack.proxy_port), WAIT_SECONDS)
+            with context.wrap_socket(raw, server_hostname="localhost",
+                                     session=session) as connection:
+                self.assertEqual(self.send(connection, "GET", "/holdfast/livez")[0], 200)
+                self.count("resumed", connection.session_reused)
+                session = connection.session
+        return ask
+
+    def ask_until_over(self, kind):
+        try:
+            ask = getattr(self, kind)()
+            while not self.over.is_set():
+                ask()
+                self.count(kind)
+        except Exception as problem:  # Whatever it is, it is what this test looks for.
+            self.problems.append(f"{kind}: {problem!r}")
+
+    def reloads(self):
+        return self.stack.proxy.log_path.read_text().count("TLS files reloaded")
+
+    def test_hangups_fail_nobody(self):
+        kinds = ("keep_one", "make_new_ones", "resume_each")
+        clients = [threading.Thread(target=self.ask_until_over, args=(kind,))
+                   for kind in kinds for _ in range(self.CLIENTS)]
+        for client in clients:
+            client.start()
+        try:
+            for number in range(self.RELOADS):
+                before = dict(self.served)
+                self.stack.proxy.signal(signal.SIGHUP)
+                # Each kind has been served since.
+                eventually(lambda: self.problems or self.reloads() == number + 1 and all(
+                    self.served[kind] > before.get(kind, 0) + self.CLIENTS for kind in kinds))
+        finally:
+            self.over.set()
+            for client in clients:
+                client.join()
+        self.assertEqual(self.problems, [])
+        self.assertEqual(self.reloads(), self.RELOADS)
+        # Every session was taken but those that there were not yet, from before a reload too.
+        self.assertEqual(self.served["resume_each"] - self.served["resumed"], self.CLIENTS)
 
 
 class ClientCertificates(TlsCase):

@@ -10,9 +10,10 @@ namespace {
 std::vector<Unsettled> read_unsettled(pqxx::transaction_base& transaction,
                                       const UnsettledRange& range) {
   const pqxx::result rows = transaction.exec_params(
-      "SELECT u.operation_id, u.outcome_index, " + opened_entry_sql("l") +
-          " FROM holdfast.unsettled u "
-          "JOIN holdfast.log l ON l.index = u.outcome_index WHERE u.outcome_index >= $1::bigint "
+      // Each outcome by its index: joined, the log might be read from its beginning.
+      "SELECT u.operation_id, u.outcome_index, (SELECT " + opened_entry_sql("l") +
+          " FROM holdfast.log l WHERE l.index = u.outcome_index) "
+          "FROM holdfast.unsettled u WHERE u.outcome_index >= $1::bigint "
           "AND u.seen <= clock_timestamp() - $2::bigint * interval '1 millisecond' "
           "ORDER BY u.outcome_index LIMIT $3::bigint",
       range.from, range.age.count(), range.at_most);

@@ -202,7 +202,7 @@ class Streaming(WireCase):
         quiet, loaded = (statistics.median(itertools.chain(*rounds)) for rounds in (alone, beside))
         print(f"p99 {quiet * 1000:.2f} ms alone, {loaded * 1000:.2f} ms beside {READERS} slow "
               f"readers, who took {bytes_taken / MIB:.0f} MiB")
-        self.assertLess(loaded, 3 * quiet + 0.005,
+        self.assertLess(loaded, 3 * quiet + 0.002,
                         f"p99s alone {in_ms(alone)}, beside slow readers {in_ms(beside)}")
         self.check_resident()
 

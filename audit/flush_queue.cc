@@ -40,7 +40,7 @@ void FlushQueue::push(std::vector<AppendedEntry> appended) {
 
 std::size_t FlushQueue::size() const {
   MutexLock lock(mutex_);
-  return waiting_.size() + in_flush_ + in_doubt_.size();
+  return held();
 }
 
 bool FlushQueue::has_failed() const {
@@ -50,9 +50,12 @@ bool FlushQueue::has_failed() const {
 
 std::size_t FlushQueue::worth_appending(SteadyTime::duration statement) const {
   MutexLock lock(mutex_);
-  const std::size_t before = waiting_.size() + in_flush_ + in_doubt_.size();
   const bool lasts = in_flush_ != 0 && clock_.steady_now() - begun_ >= statement;
-  return last_flush_ < statement && !lasts ? (before + 1) / 2 : before;
+  return last_flush_ < statement && !lasts ? (held() + 1) / 2 : held();
+}
+
+std::size_t FlushQueue::held() const {
+  return waiting_.size() + in_flush_ + in_doubt_.size();
 }
 
 FlushQueue::InDoubt FlushQueue::close() {
@@ -85,6 +88,7 @@ void FlushQueue::run() {
       begun_ = clock_.steady_now();
     }
     const Status flushed = flush->flush();
+    const SteadyTime ended = clock_.steady_now();
     if (flushed.ok()) {
       for (AppendedEntry& each : taken) {
         each.pending.done(RecordRef{.id = each.pending.entry.id, .index = each.index});
@@ -93,7 +97,7 @@ void FlushQueue::run() {
     {
       MutexLock lock(mutex_);
       in_flush_ = 0;
-      last_flush_ = clock_.steady_now() - begun_;
+      last_flush_ = ended - begun_;
       if (!flushed.ok()) {
         failure_ = flushed.error();
         move_to_end(in_doubt_, taken);

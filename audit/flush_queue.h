@@ -85,6 +85,7 @@ class FlushQueue {
 
  private:
   void run();
+  std::size_t held() const HOLDFAST_REQUIRES(mutex_);
 
   const std::function<void()> on_end_;
   const Clock& clock_;

@@ -473,7 +473,7 @@ void LogPostgres::decline_in_doubt(Batch batch, const Error& error) {
 void LogPostgres::end_unsent(const Entry& intent) {
   Result<Entry> entry = make_settled(intent, CallResult::kNotSent, kInDoubtReason,
                                      make_uuid_v7(clock_.now()), writer_);
-  if (!entry.ok()) return;  // Smaller than the intent, which fitted.
+  if (!entry.ok()) return;  // Not even without what the intent says, which cannot be too large.
   entry->set_time(times_.next());
   keep(*std::move(entry), nullptr);
 }

@@ -22,7 +22,7 @@ told AS MATERIALIZED (
          d.document -> l.kind AS said, d.document -> l.kind ->> 'event' AS event
     FROM holdfast.log l,
          LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb AS document OFFSET 0) d
-    -- Only these kinds are JSON for sure (schema/0021_kind_of_an_entry.sql).
+    -- Of others some need not be JSON (schema/0021_kind_of_an_entry.sql), and one would fail all.
     WHERE l.kind IN ('system', 'rules') AND l.index IN (
       SELECT r.index FROM holdfast.record_search r WHERE r.kind IN ('system', 'rules')
       UNION ALL SELECT t.index FROM tail t WHERE t.kind IN ('system', 'rules'))),

@@ -59,8 +59,8 @@ class TlsCase(StackCase):
         return [entry for entry in self.stack.entries() if entry["kind"] == "intent"][-1]
 
 
-class Reload(TlsCase):
-    """SIGHUP, with a stack of its own whose certificate may change."""
+class ReloadCase(TlsCase):
+    """SIGHUP, with a stack of its own."""
 
     @classmethod
     def setUpClass(cls):
@@ -68,6 +68,10 @@ class Reload(TlsCase):
         cls.stack.start()
         cls.addClassCleanup(cls.stack.stop)
         cls.simulator = cls.stack.simulator
+
+
+class Reload(ReloadCase):
+    """The certificate may change."""
 
     def serial(self, connection):
         return ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True))
@@ -117,17 +121,10 @@ class Reload(TlsCase):
                 self.assertEqual(self.send(fresh, "GET", target)[0], 200)
 
 
-class ReloadUnderLoad(TlsCase):
+class ReloadUnderLoad(ReloadCase):
     """SIGHUP after SIGHUP, while connections are kept, made and resumed and guarded calls go."""
     RELOADS = 20
     CLIENTS = 4  # Of each kind.
-
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = Stack()
-        cls.stack.start()
-        cls.addClassCleanup(cls.stack.stop)
-        cls.simulator = cls.stack.simulator
 
     def setUp(self):
         super().setUp()

@@ -31,6 +31,16 @@ TEST_F(ApiTest, sealed_values_are_shown_with_their_documents_or_as_erased) {
   EXPECT_THAT(get("/api/v1/records").content, HasSubstr("{\"index\":8," + entry.substr(1)));
 }
 
+TEST(Probes, need_no_place_and_nothing_else_does_without_one) {
+  for (const char* target : {"/livez", "/readyz", "/metrics"}) {
+    EXPECT_TRUE(is_probe(target)) << target;
+  }
+  for (const char* target : {"/", "", "/readyz?x", "/readyz/", "/log/checkpoint",
+                             "/api/v1/integrity", "/holdfast/livez"}) {
+    EXPECT_FALSE(is_probe(target)) << target;
+  }
+}
+
 TEST_F(ApiTest, a_page_holds_the_logs_bytes_and_its_range) {
   records_.page.next = audit::Cursor{.after = 0, .complete_to = 2};
   const auto answer = get("/api/v1/records?kind=intent&from=2026-10-05T10:00:00%2B02:00&limit=2");

@@ -80,7 +80,7 @@ def run_full(bed, rounds: int, seconds: float) -> list[report.Row]:
             report.note(f"filling: {size:,} of {FULL_RECORDS:,} records")
             filled.sql("SELECT holdfast.ensure_partitions()", user="holdfast_audit")
             bench.holdfast(seconds)
-        filled.sql("VACUUM ANALYZE")
+        filled.sql("VACUUM ANALYZE")  # Nor is what the filling left to be vacuumed.
         sides = {"full": bench, "none": _Bench(bed, empty)}
         measured = {name: [] for name in sides}
         for _ in range(rounds):

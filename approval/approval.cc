@@ -44,7 +44,7 @@ std::string_view state_in_words(ApprovalState state) {
     case kExpired:
       return "it has expired";
     case kInvalidated:
-      return "the rules have forbidden the call since";
+      return "the rules, or who broke the glass, have ended it since";
     case kRevoked:
       return "it was revoked";
     case kClaimed:

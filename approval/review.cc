@@ -57,11 +57,17 @@ Result<Review> read_review(json document) {
 }
 
 json opening(const Opening& opening, const Identity& requester) {
-  return {{"code", to_string(opening.code)},
-          {"requested_by", to_json(requester)},
-          {"requester", requester.accounts.front()},
-          {"review_within_s", opening.review_within.count()},
-          {"state", to_string(ReviewState::kOpen)}};
+  json content = {{"binding", to_hex(opening.binding)},
+                  {"code", to_string(opening.code)},
+                  {"requested_by", to_json(requester)},
+                  {"requester", requester.accounts.front()},
+                  {"review_within_s", opening.review_within.count()},
+                  {"state", to_string(ReviewState::kOpen)}};
+  if (opening.overrides) {
+    content["overrides"] = {{"code", to_string(opening.overrides->code)},
+                            {"step", opening.overrides->step}};
+  }
+  return content;
 }
 
 Result<json> close(const Review& review, const Approver& approver, TokenApprovals tokens,

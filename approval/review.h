@@ -24,11 +24,19 @@ enum class ReviewState : std::uint8_t { kOpen, kOverdue, kClosed };
 std::string_view to_string(ReviewState state);  // OPEN, OVERDUE, CLOSED
 std::optional<ReviewState> parse_review_state(std::string_view text);
 
+// An approval that waits, as somebody saw it who goes past it.
+struct Overridden {
+  Uuid code;
+  std::int64_t step = 0;  // How many it had taken.
+};
+
 // What a call that goes past its approval opens.
 struct Opening {
   Uuid code;
   std::vector<std::string> rules;  // The break_glass rules that let it, by id.
   std::chrono::seconds review_within{0};
+  Sha256 binding{};                       // Of the call, as approvals are bound to it.
+  std::optional<Overridden> overrides{};  // What ends with it; nullopt: no approval waits.
 };
 
 struct Review {

@@ -102,6 +102,7 @@ class Reader final : public MemberVisitor {
       if (name == "reason" || name == "stages" || name == "step") is_more_than_seen_ = true;
     } else if (parent == "review") {
       if (name == "code") read_uuid(value, review_);
+      if (name == "overrides") read_overridden(value);
     } else if (parent == "system") {
       if (name == "event") tells_of_drop_ = plain_text(value) == kPartitionDropped;
       if (name == "ranges") ranges_ = parse_ranges(value);
@@ -118,6 +119,7 @@ class Reader final : public MemberVisitor {
     if (operation_is_none_) return wrong("operation_id");
     const bool takes_a_step = facts_.kind == Kind::kIntent || facts_.kind == Kind::kApproval;
     if (code_is_none_ && takes_a_step) return wrong("approval.code");
+    if (overridden_is_none_) return wrong("review.overrides.code");
     const bool of_a_call = facts_.kind == Kind::kIntent || facts_.kind == Kind::kOutcome ||
                            facts_.kind == Kind::kReconciliation;
     if (of_a_call && facts_.operation_id == Uuid{}) return wrong("operation_id");
@@ -159,6 +161,16 @@ class Reader final : public MemberVisitor {
     return review_ == Uuid{} ? facts_.approval : review_;
   }
 
+  void read_overridden(std::string_view value) {
+    overridden_is_none_ = true;
+    const auto read = [this](std::string_view parent, std::string_view name,
+                             std::string_view text) {
+      const bool is_code = parent.empty() && name == "code";
+      if (is_code) overridden_is_none_ = !read_uuid(text, facts_.overrides);
+    };
+    if (!scan_canonical(value, read).ok()) overridden_is_none_ = true;
+  }
+
   void read_result(std::string_view value) {
     CallResult result{};
     if (read_choice(value, kResults, result)) facts_.result = result;
@@ -173,6 +185,7 @@ class Reader final : public MemberVisitor {
   std::string_view last_;
   bool operation_is_none_ = false;
   bool code_is_none_ = false;
+  bool overridden_is_none_ = false;
   bool tells_of_drop_ = false;
   std::optional<std::vector<IndexRange>> ranges_;
 };

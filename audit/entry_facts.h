@@ -30,7 +30,8 @@ struct EntryFacts {
   int status = 0;                               // Graph's, of an outcome; 0: none.
   Uuid approval;                                // Its code; all zero: none.
   std::optional<ApprovalState> approval_state;  // Where it says that the approval stands.
-  Uuid step_of;  // The approval or review of which it takes a step; all zero: none.
+  Uuid overrides;  // The approval that an intent goes past, and so ends; all zero: none.
+  Uuid step_of;    // The approval or review of which it takes a step; all zero: none.
   std::vector<IndexRange> dropped;  // Of retention's record: what is gone.
 };
 

@@ -60,6 +60,7 @@ std::string LogGrammar::add_intent(std::uint64_t index, const EntryFacts& facts,
       calls_.try_emplace(facts.operation_id, Call{.intent_index = index, .writer = writer});
   std::string wrong;
   if (facts.approval != Uuid{}) wrong = claim(index, facts);
+  if (facts.overrides != Uuid{}) approvals_[facts.overrides].standing = Standing::kOver;
   if (!fresh) {
     return "a second intent of the operation " + to_string(facts.operation_id) +
            "; the first is at " + at_index(found->second.intent_index);

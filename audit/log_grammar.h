@@ -6,7 +6,8 @@
 //   writer
 //     or, as unknown, by the audit service; a reconciliation comes after the outcome;
 //   - an approval is approved before the intent that uses it, and used once: again only after an
-//     outcome that gave it back (nothing was sent, or Graph answered 401 or 429).
+//     outcome that gave it back (nothing was sent, or Graph answered 401 or 429); never once it is
+//     over, as one is that an intent went past (break glass).
 //
 // Records are given in the order of their indexes. What a record lacks may have been in one that
 // could not be read: then it is a doubt, for whoever knows when that one was lost.

@@ -54,6 +54,7 @@ constexpr std::array kPersonalValues = {
     PersonalValue{"/request/source_ip", Whose::kActor},
     PersonalValue{"/request/target", Whose::kMailbox},
     PersonalValue{"/request/user_agent", Whose::kActor},
+    PersonalValue{"/review/binding", Whose::kActor},
     PersonalValue{"/review/requested_by", Whose::kActor},
     PersonalValue{"/review/requester", Whose::kActor},
 };

@@ -67,6 +67,8 @@ steps AS (
          (p.document ->> 'operation_id')::uuid AS operation,
          p.index IS NULL OR (
            p.document ->> 'kind' = CASE
+             WHEN h.name = 'invalidate' AND p.document #> '{review,overrides}' IS NOT NULL
+               THEN 'intent'
              WHEN h.name IN ('file', 'invalidate', 'cancel') THEN 'decision'
              WHEN h.name = 'claim' THEN 'intent' WHEN h.name = 'end' THEN 'outcome'
              WHEN h.name = 'reconcile' THEN 'reconciliation' ELSE 'approval' END
@@ -84,6 +86,13 @@ steps AS (
                h.state = p.document #>> '{approval,state}'
                AND )" +
          same("h.content", "(p.document -> 'approval')") + R"(
+             WHEN p.document #> '{review,overrides}' IS NOT NULL THEN
+               h.name = 'invalidate' AND h.state = 'INVALIDATED'
+               AND p.document #> '{review,overrides}' = jsonb_build_object(
+                 'code', h.code, 'step', h.step - 1)
+               AND (p.erased OR p.document #>> '{review,binding}' = a.filing ->> 'binding')
+               AND h.content = jsonb_build_object('overridden_by', p.document ->> 'id',
+                 'reason', 'break glass: the call went past this approval')
              ELSE h.name = 'invalidate' AND h.state = 'INVALIDATED'
                AND p.document #>> '{approval,replaces}' = h.code::text
                AND h.content = jsonb_build_object('replaced_by', p.document #>> '{approval,code}')
@@ -165,11 +174,17 @@ SELECT f.index, 'the approval ' || f.code || ' ' || f.what FROM (
          kAtMost;
 }
 
-// Whoever files in the place of an approval ends it; and the newest of a binding answers.
+// Whoever files in the place of an approval ends it, and so does who goes past it; and the newest
+// of a binding answers.
 constexpr const char* kApprovalOrder = R"(
-SELECT NULL, format('the approval %s is %s although the approval %s replaced it', r.code, r.state,
-                    n.code)
-  FROM holdfast.approvals n JOIN holdfast.approvals r ON r.code::text = n.filing ->> 'replaces'
+SELECT NULL, format('the approval %s is %s although %s', r.code, r.state, e.what)
+  FROM (
+    SELECT n.filing ->> 'replaces' AS code, format('the approval %s replaced it', n.code) AS what
+      FROM holdfast.approvals n
+    UNION ALL
+    SELECT v.filing #>> '{overrides,code}', format('the call of the review %s went past it', v.code)
+      FROM holdfast.reviews v) e
+  JOIN holdfast.approvals r ON r.code::text = e.code
   WHERE (r.state = 'PENDING' AND r.decide_by > clock_timestamp())
      OR (r.state = 'APPROVED' AND r.use_by > clock_timestamp()) OR r.state = 'CLAIMED'
 UNION ALL

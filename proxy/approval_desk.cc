@@ -95,8 +95,18 @@ Permit answered(Approval approval, const approval::Binding& asked, const Subject
   return filed(asked, subject, basis, nullptr);
 }
 
-// Any one rule whose papers the call has is enough.
-Permit glass_broken(const Subject& subject, const approval::Decision& decision) {
+// Whether people have to act before the approval can be used: nobody has approved it, or the rules
+// ask for more than they did.
+bool still_waits(const Approval& approval, const approval::Decision& decision) {
+  return approval.state == ApprovalState::kPending ||
+         (approval.state == ApprovalState::kApproved &&
+          !approval::covers(approval.stages, decision.approve.stages));
+}
+
+// Any one rule whose papers the call has is enough. `waiting`: the approval that the call goes past
+// and ends, nullptr where there is none.
+Permit glass_broken(const approval::Binding& asked, const Subject& subject,
+                    const approval::Decision& decision, const Approval* waiting) {
   std::optional<Refusal> missing;
   approval::Opening opening{.code = make_uuid_v4()};
   for (const approval::BreakGlass& way : decision.break_glass) {
@@ -110,6 +120,8 @@ Permit glass_broken(const Subject& subject, const approval::Decision& decision) 
     }
   }
   if (opening.rules.empty()) return refused(*std::move(missing));
+  opening.binding = asked.digest();
+  if (waiting != nullptr) opening.overrides = {.code = waiting->code, .step = waiting->step};
   return {.refusal = std::nullopt, .claim = std::nullopt, .review = std::move(opening)};
 }
 
@@ -193,7 +205,7 @@ Task<Permit> ApprovalDesk::without_code(const approval::Binding& asked, const Su
   co_return answered(std::move(**newest), asked, subject, basis);
 }
 
-// Who has an approval needs no other way; a rejection stands, and so does what was done already.
+// Who has an approval needs no other way; a rejection stands, and so does a use of the approval.
 Task<Permit> ApprovalDesk::past_approval(const approval::Binding& asked, const Subject& subject,
                                          const DecisionBasis& basis) {
   if (subject.call.request.head.headers.joined(kBreakGlassHeader) != "true") {
@@ -201,13 +213,14 @@ Task<Permit> ApprovalDesk::past_approval(const approval::Binding& asked, const S
   }
   Result<std::optional<Approval>> newest = co_await approvals_.newest(asked.digest());
   if (!newest.ok()) co_return Permit{.unavailable = true};
-  const bool answers = newest->has_value() && (*newest)->answers;
-  const bool waits =
-      answers && ((*newest)->state == ApprovalState::kPending ||
-                  ((*newest)->state == ApprovalState::kApproved &&
-                   !approval::covers((*newest)->stages, basis.decision.approve.stages)));
-  if (answers && !waits) co_return answered(std::move(**newest), asked, subject, basis);
-  co_return glass_broken(subject, basis.decision);
+  if (!newest->has_value() || !(*newest)->answers) {
+    co_return glass_broken(asked, subject, basis.decision, nullptr);
+  }
+  Approval& approval = **newest;
+  if (!still_waits(approval, basis.decision)) {
+    co_return answered(std::move(approval), asked, subject, basis);
+  }
+  co_return glass_broken(asked, subject, basis.decision, &approval);
 }
 
 // What a rule plainly forbids now ends what was asked for or approved before. A fact that could not
@@ -227,8 +240,11 @@ Task<Permit> ApprovalDesk::denied(const Subject& subject, const DecisionBasis& b
 
 Task<Permit> ApprovalDesk::overtaken(const Subject& subject, const DecisionBasis& basis) {
   Permit again = co_await permit(subject, basis);
-  // Given back in this very moment by a call that Graph did not look at.
-  if (again.claim) co_return refused(approval_pending(basis.decision, *again.claim));
+  // Given back in this very moment by a call that Graph did not look at. Who goes past an approval
+  // has lost no claim: what is approved by now is used.
+  if (again.claim && !subject.review) {
+    co_return refused(approval_pending(basis.decision, *again.claim));
+  }
   co_return again;
 }
 

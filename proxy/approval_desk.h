@@ -35,8 +35,9 @@ class ApprovalDesk {
   // done, and the call's content has been read.
   Task<Permit> permit(const Subject& subject, const DecisionBasis& basis);
 
-  // The same after another was first; never a claim. What it answers may be a step once more: what
-  // has run out is asked for anew.
+  // The same after another was first. Never a claim, unless what was refused went past an approval
+  // (`subject.review`) that has come since. What it answers may be a step once more: what has run
+  // out is asked for anew, and the glass may be broken past what still waits.
   Task<Permit> overtaken(const Subject& subject, const DecisionBasis& basis);
 
   // GET and DELETE of /holdfast/approvals/{code} by a verified caller: where the caller's own

@@ -29,6 +29,8 @@ constexpr int kTooBusy = 503;
 // replica has put in force.
 constexpr int kDecisionsMax = 4;
 constexpr std::chrono::milliseconds kNewerRulesWait{2'000};
+// How often a call is permitted while others keep changing its approval.
+constexpr int kPermitsMax = 4;
 
 graph::Classification classify_call(Call& call) {
   const http::RequestHead& head = call.request.head;
@@ -216,11 +218,11 @@ Task<std::variant<audit::Receipt, http::Response>> Pipeline::commit_call(Subject
 
 Task<std::variant<audit::Receipt, http::Response, Pipeline::Outdated>> Pipeline::commit_intent(
     Subject& subject, const CallMembers& members, DecisionBasis& basis) {
-  bool overtaken = false;  // Once at most: nothing is claimed after that.
+  int overtaken = 0;
   for (;;) {
     if (basis.decision.effect != approval::Effect::kAllow) {
       Permit permit;
-      if (overtaken) {
+      if (overtaken > 0) {
         permit = co_await desk_.overtaken(subject, basis);
       } else {
         permit = co_await desk_.permit(subject, basis);
@@ -239,8 +241,8 @@ Task<std::variant<audit::Receipt, http::Response, Pipeline::Outdated>> Pipeline:
       co_return *std::move(receipt);
     }
     if (receipt.error().code == ErrorCode::kNotFound) co_return Outdated{};
-    if (subject.claim && receipt.error().code == ErrorCode::kRefused) {
-      overtaken = true;
+    if ((subject.claim || subject.review) && receipt.error().code == ErrorCode::kRefused &&
+        ++overtaken < kPermitsMax) {
       continue;
     }
     const auto spent = std::ranges::find_if(basis.decision.limits, [&](const auto& taken) {

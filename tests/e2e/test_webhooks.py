@@ -183,6 +183,7 @@ class Webhooks(ApprovalCase):
         glass = {"Holdfast-Break-Glass": "true"}
         self.expect(self.ask(3, headers=glass), 400, "HoldfastJustificationRequired")
         glass["x-msft-approval-justification"] = justification("the mailbox leaks")
+        waiting = self.file(3)
         held = self.path(0, "messages", f"users/{HELD}", HELD)
         self.expect(self.call("POST", held, self.stack.app, headers=glass), 403, "HoldfastDenied")
         status, headers, body = self.ask(3, headers=glass)
@@ -193,6 +194,13 @@ class Webhooks(ApprovalCase):
         self.assertEqual(intent["request"]["justification"], "the mailbox leaks")
         code = intent["review"]["code"]
         self.assertIn("a call goes past its approval", self.stack.proxy.log_path.read_text())
+        self.assertEqual(intent["review"]["overrides"], {"code": waiting, "step": 1})
+        self.assertEqual(self.state(waiting), "INVALIDATED")
+        self.wait_events("/tickets", waiting, ["pending", "invalidated"])
+        self.assertIn("break glass", self.receivers.notices("/tickets", waiting)[1]["reason"])
+        status, _, problem = self.officer("officer1", "approve", waiting)
+        self.assertEqual((status, "who broke the glass" in problem), (1, True), problem)
+        self.assertNotEqual(self.file(3), waiting)
         self.wait_events("/tickets", code, ["break_glass", "review_overdue"])
         told = self.receivers.notices("/tickets", code)[0]
         self.assertEqual((told["justification"], told["link"]),

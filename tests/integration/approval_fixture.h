@@ -3,6 +3,7 @@
 #pragma once
 
 #include "approval/approvals_postgres.h"
+#include "approval/review.h"
 #include "tests/integration/log_fixture.h"
 
 namespace holdfast::testing {
@@ -120,6 +121,25 @@ class ApprovalTest : public LogTest {
   static audit::Record claim_record(const approval::Approval& approval) {
     return step_record(audit::Kind::kIntent, audit::ApprovalStep::kClaim,
                        approval::claim(approval));
+  }
+  // The intent of a call that goes past its approval.
+  static audit::Record glass_record(const approval::Opening& opening,
+                                    const std::string& justification = "a leak") {
+    audit::Record made = step_record(audit::Kind::kIntent, audit::ApprovalStep::kBreakGlass, {});
+    made.content.erase("approval");
+    made.content["review"] = approval::opening(opening, requester());
+    made.content["request"] = {{"justification", justification}};
+    made.content["decision"] = {{"effect", "break_glass"}, {"rules", {"incident"}}};
+    return made;
+  }
+  // Past this one, as it was read.
+  static audit::Record glass_record(const approval::Approval& seen) {
+    return glass_record(
+        approval::Opening{.code = make_uuid_v4(),
+                          .rules = {},
+                          .review_within = std::chrono::hours(1),
+                          .binding = seen.binding.digest(),
+                          .overrides = approval::Overridden{.code = seen.code, .step = seen.step}});
   }
   // The operation that claimed it; nullopt when it could not.
   std::optional<Uuid> claim(const approval::Approval& approval) {

@@ -107,6 +107,53 @@ TEST_F(ApprovalRace, race_of_approve_against_reject) {
   }
 }
 
+TEST_F(ApprovalRace, race_of_break_glass_against_reject) {
+  for (int round = 0; round < race_rounds(); ++round) {
+    const Uuid code = file(std::to_string(round));
+    const Approval seen = approval_of(code);
+    audit::LogPostgres& replica = *replicas().at(static_cast<std::size_t>(round) % 4);
+    Attempts<Receipt> broken;
+    Attempt no;
+    race(round, 2, [&] {
+      const auto reject_it = [&] {
+        no = officers_step(*officers_, ApprovalStep::kReject, reject(seen, officer(1), "no"));
+      };
+      if (round % 4 < 2) reject_it();
+      broken.push_back(runner_.start(replica.append_intent(glass_record(seen), request(""))));
+      if (round % 4 >= 2) reject_it();
+    });
+    const bool was_broken = successes(broken) == 1;
+    EXPECT_NE(was_broken, no.get().ok());
+    EXPECT_EQ(steps(code), was_broken ? "file,invalidate" : "file,reject");
+    EXPECT_EQ(state(code), was_broken ? "INVALIDATED" : "REJECTED");
+  }
+}
+
+// The last consent lands, and other replicas use the approval at once.
+TEST_F(ApprovalRace, race_of_break_glass_against_claim) {
+  for (int round = 0; round < race_rounds(); ++round) {
+    const Uuid code = file(std::to_string(round));
+    const Approval seen = approval_of(code);
+    audit::LogPostgres& replica = *replicas().at(static_cast<std::size_t>(round) % 4);
+    Attempt yes;
+    Attempts<Receipt> broken;
+    Attempts<Receipt> claims;
+    race(
+        round, 5,
+        [&] {
+          yes = approving(*officers_, seen, officer(1));
+          broken.push_back(runner_.start(replica.append_intent(glass_record(seen), request(""))));
+          claim_everywhere(seen, claims);
+        },
+        testing::kApprovalSteps);
+    const bool was_approved = yes.get().ok();
+    EXPECT_EQ(successes(broken), was_approved ? 0 : 1);
+    claim_everywhere(seen, claims);
+    EXPECT_EQ(successes(claims), was_approved ? 1 : 0);
+    EXPECT_EQ(steps(code), was_approved ? "file,approve,claim" : "file,invalidate");
+  }
+}
+
 TEST_F(ApprovalRace, race_of_resends_on_four_replicas) {
   for (int round = 0; round < race_rounds(); ++round) {
     const Uuid code = approved_one(std::to_string(round));

@@ -28,16 +28,18 @@ class ReviewTest : public ApprovalTest {
   }
 
   static audit::Record intent(const Uuid& code, const std::string& justification = "a leak") {
-    audit::Record made = step_record(audit::Kind::kIntent, ApprovalStep::kBreakGlass, {});
-    made.content.erase("approval");
-    made.content["review"] =
-        opening({.code = code, .rules = {}, .review_within = hours(1)}, requester());
-    made.content["request"] = {{"justification", justification}};
-    made.content["decision"] = {{"effect", "break_glass"}, {"rules", {"incident"}}};
-    return made;
+    return glass_record({.code = code, .rules = {}, .review_within = hours(1)}, justification);
   }
   Result<audit::Receipt> append(audit::Record made) {
     return runner_.run(replica_->append_intent(std::move(made), request("")));
+  }
+  // Not taken, and without a trace.
+  void expect_refused(audit::Record made, const Uuid& of, const std::string& steps_of_it) {
+    const auto receipt = append(std::move(made));
+    ASSERT_FALSE(receipt.ok());
+    EXPECT_EQ(receipt.error().code, ErrorCode::kRefused) << receipt.error().message;
+    EXPECT_EQ(steps(of), steps_of_it);
+    EXPECT_EQ(reviews(), "0");
   }
   Uuid open() {
     const Uuid code = make_uuid_v4();
@@ -136,6 +138,100 @@ TEST_F(ReviewTest, one_call_has_one_review) {
   const Uuid code = open();
   EXPECT_EQ(append(intent(code)).error().code, ErrorCode::kRefused);
   EXPECT_EQ(kinds(), "intent");
+}
+
+// It is not approved later, when the call has been made.
+TEST_F(ReviewTest, an_approval_that_waits_ends_with_the_call_that_goes_past_it) {
+  const Uuid code = file("item");
+  const Approval seen = approval_of(code);
+  ASSERT_TRUE(append(glass_record(seen)).ok());
+  const Approval ended = approval_of(code);
+  EXPECT_EQ(to_string(ended.state), "INVALIDATED");
+  EXPECT_FALSE(ended.answers);
+  EXPECT_EQ(ended.closing_reason, "break glass: the call went past this approval");
+  EXPECT_EQ(ended.document.at("history").at(1).at("content").at("overridden_by"),
+            ended.document.at("history").at(1).at("record"));
+  EXPECT_EQ(consent(code, officer(1)).error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(decide(ApprovalStep::kApprove, approve(seen, officer(1), TokenApprovals::kRefused, ""))
+                .error()
+                .code,
+            ErrorCode::kRefused);
+}
+
+TEST_F(ReviewTest, an_approval_that_the_rules_have_outgrown_ends_so_too) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const Approval seen = approval_of(code);
+  ASSERT_TRUE(append(glass_record(seen)).ok());
+  EXPECT_EQ(steps(code), "file,approve,invalidate");
+  EXPECT_FALSE(claim(seen));
+}
+
+TEST_F(ReviewTest, an_approval_that_has_moved_on_is_not_gone_past) {
+  const Uuid consented = file("consented", testing::terms({{"compliance", "g1", 2}}));
+  const Uuid approved = file("approved");
+  const Uuid rejected = file("rejected");
+  const Uuid used = file("used");
+  const auto past = [this](const Uuid& code) { return glass_record(approval_of(code)); };
+  audit::Record past_consented = past(consented);
+  audit::Record past_approved = past(approved);
+  audit::Record past_rejected = past(rejected);
+  for (const Uuid& code : {consented, approved, used}) {
+    ASSERT_TRUE(consent(code, officer(1)).ok());
+  }
+  ASSERT_TRUE(decide(ApprovalStep::kReject, reject(approval_of(rejected), officer(1), "no")).ok());
+  audit::Record past_used = past(used);
+  ASSERT_TRUE(claim(approval_of(used)));
+  expect_refused(std::move(past_consented), consented, "file,approve");
+  expect_refused(std::move(past_approved), approved, "file,approve");
+  expect_refused(std::move(past_rejected), rejected, "file,reject");
+  expect_refused(std::move(past_used), used, "file,approve,claim");
+  // As it is, but nobody goes past what officers have said, or past what is being used.
+  expect_refused(past(rejected), rejected, "file,reject");
+  expect_refused(past(used), used, "file,approve,claim");
+}
+
+TEST_F(ReviewTest, an_approval_that_nobody_has_seen_is_not_gone_past) {
+  const Uuid code = file("item");
+  const Uuid other = file("other item");
+  audit::Record unseen = glass_record(approval_of(code));
+  unseen.content["review"].erase("overrides");
+  expect_refused(std::move(unseen), code, "file");
+  audit::Record another = glass_record(approval_of(code));
+  another.content["review"]["overrides"]["code"] = to_string(other);
+  expect_refused(std::move(another), code, "file");
+  EXPECT_EQ(steps(other), "file");
+}
+
+TEST_F(ReviewTest, an_approval_that_has_run_out_is_nothing_to_go_past) {
+  const Uuid code = file("item");
+  const Approval seen = approval_of(code);
+  ApprovalTest::let_pass("2 hours");
+  expect_refused(glass_record(seen), code, "file");
+  audit::Record unseen = glass_record(seen);
+  unseen.content["review"].erase("overrides");
+  EXPECT_TRUE(append(std::move(unseen)).ok());
+  EXPECT_EQ(steps(code), "file");
+}
+
+// Nothing refuses a call for what an earlier one in an emergency did.
+TEST_F(ReviewTest, each_use_of_break_glass_is_an_act_of_its_own) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(append(glass_record(approval_of(code))).ok());
+  audit::Record second = glass_record(approval_of(code));
+  second.content["review"].erase("overrides");
+  EXPECT_TRUE(append(std::move(second)).ok());
+  EXPECT_EQ(reviews(), "2");
+}
+
+// As older proxies write it.
+TEST_F(ReviewTest, a_record_that_names_no_call_leaves_approvals_alone) {
+  const Uuid code = file("item");
+  audit::Record old = glass_record(approval_of(code));
+  old.content["review"].erase("binding");
+  old.content["review"].erase("overrides");
+  EXPECT_TRUE(append(std::move(old)).ok());
+  EXPECT_EQ(steps(code), "file");
 }
 
 TEST_F(ReviewTest, an_intent_that_is_refused_opens_none) {

@@ -12,7 +12,8 @@ from shared_log import wait_until
 from test_attack import Attack
 from test_retention import RetentionCase
 
-APPROVED, SPENT, PENDING, OUTGROWN = (f"0a000000-0000-4000-8000-00000000000{n}" for n in range(4))
+APPROVED, SPENT, PENDING, OUTGROWN, PASSED = (
+    f"0a000000-0000-4000-8000-00000000000{n}" for n in range(5))
 OPEN_REVIEW, DONE_REVIEW = (f"0b000000-0000-4000-8000-00000000000{n}" for n in range(2))
 TOKEN, REVOKED = (f"0c000000-0000-7000-8000-00000000000{n}" for n in range(2))
 HOLD = "0d000000-0000-7000-8000-000000000000"
@@ -117,10 +118,11 @@ class TablesCase(Attack):
             "event": event, "by": person(who),
             "hold": {"id": HOLD, "mailboxes": ["Held@contoso.com"], "reason": "x"}}})
 
-    def review(self, code):
+    def review(self, code, **more):
         return ("intent", "break_glass", {**self.call(
             decision={"effect": "break_glass", "rules": ["r"]},
-            review={"code": code, "requester": "t/ada", "review_within_s": 3600, "state": "OPEN"}),
+            review={"code": code, "requester": "t/ada", "review_within_s": 3600, "state": "OPEN",
+                    **more}),
             "request": {"justification": "fire"}})
 
     def closing(self, code):
@@ -161,6 +163,10 @@ class TablesCase(Attack):
             intent = self.review(code)
             text += self.calling(intent, self.outcome(intent, "executed", None))
         text += self.appending("audit", self.closing(DONE_REVIEW))
+        text += self.appending("proxy", self.filing(PASSED))
+        intent = self.review(str(uuid.uuid4()), binding=digest(PASSED),
+                             overrides={"code": PASSED, "step": 1})
+        text += self.calling(intent, self.outcome(intent, "executed", None))
         text += self.appending("proxy", self.offer(1), self.offer(2))
         text += self.appending("audit", self.rejection(1))
         self.open_call = self.call()
@@ -379,6 +385,21 @@ class Tables(TablesCase):
             DELETE FROM holdfast.approval_history WHERE code = '{OUTGROWN}' AND step = 3;
             UPDATE holdfast.approvals SET state = 'APPROVED', step = 2 WHERE code = '{OUTGROWN}'""")
         self.seen_by_verify(f"the approval {OUTGROWN} is APPROVED although the approval .* replaced it")
+
+    def test_attack_revive_an_approval_that_a_call_went_past(self):
+        self.tamper_tables(f"""
+            DELETE FROM holdfast.approval_history WHERE code = '{PASSED}' AND step = 2;
+            UPDATE holdfast.approvals SET state = 'PENDING', step = 1 WHERE code = '{PASSED}'""")
+        self.seen_by_verify(f"the approval {PASSED} is PENDING although the call of the review .* went "
+                            "past it")
+
+    def test_attack_end_an_approval_by_a_call_that_went_past_another(self):
+        self.tamper_tables(f"""
+            INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
+              SELECT '{APPROVED}', 3, name, state, at, record, content FROM holdfast.approval_history
+                WHERE code = '{PASSED}' AND step = 2;
+            UPDATE holdfast.approvals SET state = 'INVALIDATED', step = 3 WHERE code = '{APPROVED}'""")
+        self.seen_by_verify(f"the approval {APPROVED} does not have step 3, invalidate, as its record")
 
     def test_attack_make_an_old_approval_the_newest(self):
         self.sql(f"UPDATE holdfast.approvals SET number = DEFAULT WHERE code = '{OUTGROWN}'")

@@ -48,6 +48,31 @@ TEST(EntryFacts, reads_what_make_entry_writes) {
   }
 }
 
+TEST(EntryFacts, reads_which_approval_a_call_goes_past) {
+  const auto facts_with = [](const std::string& overrides) {
+    return read_facts(R"({"id":"01890000-0000-7000-8000-000000000001","kind":"intent",)"
+                      R"("operation_id":"01890000-0000-7000-8000-000000000002",)"
+                      R"("review":{"code":"0b0e7a52-9f51-4b6e-8f0c-3f6d0d7c2a11")" +
+                      overrides +
+                      R"(},"time":"2026-10-05T08:00:00.000001Z","v":1,)"
+                      R"("writer":{"id":"01890000-0000-4000-8000-000000000003","role":"proxy"}})");
+  };
+  const Result<EntryFacts> past =
+      facts_with(R"(,"overrides":{"code":"01890000-0000-4000-8000-000000000004","step":2})");
+  ASSERT_TRUE(past.ok()) << past.error().message;
+  EXPECT_EQ(to_string(past->overrides), "01890000-0000-4000-8000-000000000004");
+  EXPECT_EQ(to_string(past->step_of), "0b0e7a52-9f51-4b6e-8f0c-3f6d0d7c2a11");
+  const Result<EntryFacts> none = facts_with("");
+  ASSERT_TRUE(none.ok()) << none.error().message;
+  EXPECT_EQ(none->overrides, Uuid{});
+  for (const char* unclear : {R"(,"overrides":{"step":2})", R"(,"overrides":{"code":"x"})",
+                              R"(,"overrides":"01890000-0000-4000-8000-000000000004")"}) {
+    const Result<EntryFacts> facts = facts_with(unclear);
+    ASSERT_FALSE(facts.ok()) << unclear;
+    EXPECT_THAT(facts.error().message, HasSubstr("no review.overrides.code"));
+  }
+}
+
 // Which approval or review a record takes a step of, if any.
 struct Step {
   const char* name;

@@ -210,6 +210,19 @@ TEST(LogGrammar, an_approval_that_is_over_stays_so) {
   EXPECT_THAT(grammar.add(2, intent(1, 7)), HasSubstr("was not approved before it"));
 }
 
+TEST(LogGrammar, an_approval_that_a_call_went_past_is_over) {
+  const EntryFacts filed = step(ApprovalState::kPending, 7, Kind::kDecision);
+  const EntryFacts approved = step(ApprovalState::kApproved, 7);
+  EntryFacts past = intent(1);
+  past.overrides = uuid(7);
+  EXPECT_EQ(last_wrong({filed, approved, past}), "");
+  EXPECT_THAT(last_wrong({filed, approved, past, outcome(1), intent(2, 7)}),
+              HasSubstr("was not approved before it"));
+  EXPECT_THAT(last_wrong({filed, past, outcome(1), approved, intent(2, 7)}),
+              HasSubstr("was not approved before it"));
+  EXPECT_EQ(last_wrong({approved, step(ApprovalState::kApproved, 8), past, intent(2, 8)}), "");
+}
+
 TEST(LogGrammar, an_outcome_that_was_lost_was_so_after_its_intent) {
   LogGrammar grammar;
   grammar.add_unreadable(0);

@@ -42,7 +42,8 @@ json personal_call() {
         {"rule":"b","key":"b|mailbox|carol-limit","mailbox":"carol-limit"}],"state":"PENDING","requester":"t/ada-id","binding":"ada-binding",
       "requested_by":{"names":["ada@contoso.com"]},
       "bound":{"actor":"ada-bound","path":"carol-bound","method":"m"}},
-    "review":{"code":"r","requester":"t/ada-id","requested_by":{"names":["ada@contoso.com"]}}})");
+    "review":{"code":"r","requester":"t/ada-id","requested_by":{"names":["ada@contoso.com"]},
+      "binding":"ada-binding","overrides":{"code":"c","step":1}}})");
 }
 
 TEST(Sealing, takes_every_personal_value_out_and_each_to_its_own_person) {
@@ -59,6 +60,7 @@ TEST(Sealing, takes_every_personal_value_out_and_each_to_its_own_person) {
   EXPECT_TRUE(content["decision"]["facts"]["folder"].is_null());
   EXPECT_EQ(content["decision"]["limits"][2]["key"], "c|rule|");
   EXPECT_EQ(content["request"]["ticket"], "CASE-1");
+  EXPECT_EQ(content["review"]["overrides"], json({{"code", "c"}, {"step", 1}}));
 }
 
 TEST(Sealing, documents_are_canonical_salted_and_named_by_their_digest) {

@@ -968,6 +968,7 @@ TEST_F(PipelineTest, BreakingTheGlassGoesPastAnApprovalWithAReview) {
   EXPECT_EQ(content(0)["review"]["review_within_s"], 4 * 3600);
   EXPECT_EQ(content(0)["review"]["state"], "OPEN");
   EXPECT_FALSE(content(0).contains("approval"));
+  EXPECT_FALSE(content(0)["review"].contains("overrides"));
   EXPECT_TRUE(parse_uuid(content(0)["review"]["code"].get<std::string>()));
   EXPECT_NE(metrics_.text().find("holdfast_break_glass_total 1"), std::string::npos);
 }
@@ -1004,7 +1005,7 @@ TEST_F(PipelineTest, WhoNoRuleNamesAsksForApprovalAsEver) {
   EXPECT_EQ(send("POST", "/v1.0/me/contacts/c1/permanentDelete", headers).status, 412);
 }
 
-// What officers have said, or the call has done already, stands.
+// What officers have said, or an approval was used for, stands.
 TEST_F(PipelineTest, BreakingTheGlassIsForCallsWithoutAnAnswer) {
   using enum approval::ApprovalState;
   const std::vector<std::pair<approval::ApprovalState, int>> cases = {
@@ -1024,13 +1025,19 @@ TEST_F(PipelineTest, BreakingTheGlassIsForCallsWithoutAnAnswer) {
     const std::size_t intent = log_.entries().size() - 2;
     EXPECT_EQ(content(intent).contains("review"), state != kApproved);
     EXPECT_EQ(content(intent).contains("approval"), state == kApproved) << "it is claimed";
+    if (state == kApproved) continue;
+    const json review = content(intent)["review"];
+    const approval::Approval& filed = approvals_.all.back();
+    EXPECT_EQ(review["binding"], filed.document["filing"]["binding"]);
+    const json waits = {{"code", to_string(filed.code)}, {"step", 1}};
+    EXPECT_EQ(review.value("overrides", json()), state == kPending ? waits : json());
   }
   approvals_.away = true;
   EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 503);
 }
 
 TEST_F(PipelineTest, AnApprovalThatTheRulesHaveOutgrownIsNoAnswerToAnEmergency) {
-  file_approval(approval::ApprovalState::kApproved);
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
   enforce(rules_from(std::string(R"(
 schema: 1
 revision: r2
@@ -1041,7 +1048,56 @@ rules:
     approve: { stages: [ { from: legal } ] }
 )") + kBreakGlassRule));
   EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
-  EXPECT_TRUE(content(1).contains("review"));
+  EXPECT_EQ(content(1)["review"]["overrides"], json({{"code", code}, {"step", 1}}));
+}
+
+// The log refuses the intent, and the approval says why.
+TEST_F(PipelineTest, WhoBreaksTheGlassIsAnsweredByWhatTheApprovalHasBecome) {
+  using enum approval::ApprovalState;
+  const std::vector<std::pair<approval::ApprovalState, int>> cases = {
+      {kRejected, 403}, {kClaimed, 409}, {kExecuted, 409}, {kApproved, 204}, {kCancelled, 204}};
+  for (const auto& [state, status] : cases) {
+    SCOPED_TRACE(audit::to_string(state));
+    clock_.advance(std::chrono::minutes(1));
+    approvals_.all.clear();
+    file_approval(kPending);
+    break_glass_for_contacts();
+    const std::size_t before = upstream_->forwarded.size();
+    log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+    log_.before_next_append([this, becomes = state] {
+      approvals_.all.back().state = becomes;
+      approvals_.all.back().answers = becomes != kCancelled;
+    });
+    EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, status);
+    EXPECT_EQ(upstream_->forwarded.size() - before, status == 204 ? 1U : 0U);
+    if (status != 204) continue;
+    const std::size_t intent = log_.entries().size() - 2;
+    EXPECT_EQ(content(intent).contains("approval"), state == kApproved) << "it is claimed";
+    EXPECT_EQ(content(intent).contains("review"), state == kCancelled);
+    EXPECT_FALSE(content(intent).value("review", json::object()).contains("overrides"));
+  }
+}
+
+TEST_F(PipelineTest, TheGlassIsBrokenPastAnApprovalAsItStandsByThen) {
+  file_approval(approval::ApprovalState::kPending);
+  break_glass_for_contacts();
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval has changed"});
+  log_.before_next_append([this] { approvals_.all.back().step = 2; });
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
+  EXPECT_EQ(content(1)["review"]["overrides"]["step"], 2);
+}
+
+TEST_F(PipelineTest, AnApprovalThatNeverStandsStillIsGivenUp) {
+  file_approval(approval::ApprovalState::kPending);
+  break_glass_for_contacts();
+  for (std::size_t n = 1; n <= 4; ++n) {
+    log_.fail_nth(n, {ErrorCode::kRefused, "the approval has changed"});
+  }
+  const http::Response response = break_glass({{"x-msft-approval-justification", kLeak}});
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastAuditUnavailable");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  EXPECT_NE(metrics_.text().find("holdfast_break_glass_total 0"), std::string::npos);
 }
 
 TEST_F(PipelineTest, OfSeveralWaysPastAnApprovalTheLongestTimeForTheReviewCounts) {

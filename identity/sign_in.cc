@@ -71,7 +71,7 @@ Result<SignedIn> read_sign_in(std::string_view payload, const Issuer& issuer, Wa
   person.names = names_of(claims);
   person.roles = claims.texts("roles");
   person.groups = claims.texts("groups");
-  person.expires = claims.time("exp").value_or(now);
+  person.expires = claims.time("exp").value_or(now) + kClocksDiffer;
   const std::string kind = claims.text("idtyp");
   if (claims.problem()) return *claims.problem();
 

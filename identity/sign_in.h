@@ -27,7 +27,7 @@ struct SignedIn {
   std::vector<std::string> names;   // UPN and addresses.
   std::vector<std::string> roles;   // As the token has them.
   std::vector<std::string> groups;  // Empty as well where there are too many for the token.
-  WallTime expires;
+  WallTime expires;  // When it is accepted no longer: exp, and what clocks may differ.
 };
 
 // kInvalid: not such claims, or not for us; kRefused: too early, too late, or not a person. Clocks

@@ -60,6 +60,9 @@ audit::Record change_record(audit::Kind kind, const Asked& asked) {
   if (asked.officer.token_id) {
     record.content["actor"]["token_id"] = to_string(*asked.officer.token_id);
   }
+  if (asked.officer.expires_at) {
+    record.content["actor"]["expires_at"] = to_rfc3339(*asked.officer.expires_at);
+  }
   record.content["request"] = {{"method", head.method},
                                {"source_ip", asked.request.peer.address},
                                {"target", to_text(head.target)}};

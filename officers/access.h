@@ -36,7 +36,8 @@ std::optional<http::Response> bad_text(const std::string& text, const std::strin
                                        Needed needed);
 bool is_blank(std::string_view text);
 
-// A record of what an officer changes: who asked, and how.
+// A record of what an officer changes: who asked, how, and until when their credential is good for
+// it, which the database holds them to.
 audit::Record change_record(audit::Kind kind, const Asked& asked);
 
 // The record of an officer's decision on a call whose approval or review that document is, as the
@@ -47,7 +48,7 @@ Task<Result<audit::Record>> decision_record(audit::RecordSource& records, const 
                                             const nlohmann::json& document);
 
 // The answer where the log does not take that record; `what` is recorded: "decisions are". Where
-// the officer's token is over by now: 401.
+// the officer's token or sign-in is over by now: 401.
 http::Response not_recorded(const std::string& what, const Error& error);
 
 // Durable when it returns well; else nothing may be shown.

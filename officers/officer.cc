@@ -49,6 +49,7 @@ std::optional<Officer> signed_in_officer(const identity::SignedIn& person) {
     if (role && !officer.has(*role)) officer.roles.push_back(*role);
   }
   if (officer.roles.empty()) return std::nullopt;
+  officer.expires_at = person.expires;
   officer.person.name = person.name;
   officer.person.accounts.push_back(person.tenant + "/" + person.user);
   for (const std::string& name : person.names) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "approval/approval.h"
+#include "base/clock.h"
 #include "identity/sign_in.h"
 
 namespace holdfast::officers {
@@ -25,6 +26,9 @@ struct Officer {
   std::vector<std::string> groups{};
   bool by_api_token = true;
   std::optional<Uuid> token_id{};  // Of a token that `holdfast token create` made.
+  // When their credential ends: a sign-in, or a token of the operator's file. nullopt: never, or
+  // the database knows.
+  std::optional<WallTime> expires_at{};
 
   bool has(OfficerRole role) const;
 };

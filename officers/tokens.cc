@@ -124,16 +124,14 @@ Result<Tokens> Tokens::from(const Result<config::YamlDocument>& document) {
     const auto refused = [&](const std::string& key, const char* why) {
       return Error{ErrorCode::kInvalid, document->where(pointer + "/" + key) + why};
     };
-    Entry entry{.sha256 = list[i].at("sha256").get<std::string>(),
-                .expires = std::nullopt,
-                .officer = officer_of(list[i])};
+    Entry entry{.sha256 = list[i].at("sha256").get<std::string>(), .officer = officer_of(list[i])};
     // Records name who read; two people must not share a name, nor one token two names.
     if (!names.insert(entry.officer.name).second) return refused("name", "is used twice");
     if (!digests.insert(entry.sha256).second) return refused("sha256", "is used twice");
     if (list[i].contains("expires")) {
       const Result<WallTime> time = parse_rfc3339(list[i]["expires"].get<std::string>());
       if (!time.ok()) return refused("expires", "is not an RFC 3339 time");
-      entry.expires = *time;
+      entry.officer.expires_at = *time;
     }
     if (list[i].contains("person")) tokens.people_.push_back(entry.officer.person);
     tokens.entries_.push_back(std::move(entry));
@@ -150,7 +148,9 @@ std::optional<Officer> Tokens::find(std::string_view token, WallTime now) const 
   for (const Entry& entry : entries_) {
     if (constant_time_equal(entry.sha256, digest)) found = &entry;
   }
-  if (found == nullptr || (found->expires && *found->expires <= now)) return std::nullopt;
+  if (found == nullptr) return std::nullopt;
+  const std::optional<WallTime>& expires = found->officer.expires_at;
+  if (expires && *expires <= now) return std::nullopt;
   return found->officer;
 }
 

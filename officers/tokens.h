@@ -49,7 +49,6 @@ class Tokens {
  private:
   struct Entry {
     std::string sha256;
-    std::optional<WallTime> expires;
     Officer officer;
   };
   static Result<Tokens> from(const Result<config::YamlDocument>& document);

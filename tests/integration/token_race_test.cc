@@ -1,5 +1,5 @@
-// What an officer changes with an API token needs that token until the change is in the log: behind
-// the record that ends a token, there is nothing that was done with it.
+// What an officer changes needs their credential until the change is in the log: behind the record
+// that ends an API token, or the end of a sign-in, there is nothing that was done with it.
 #include "approval/generation.h"
 #include "approval/review.h"
 #include "officers/holds.h"
@@ -54,6 +54,11 @@ class TokenRace : public RaceTest {
   }
   static audit::Record with(const Uuid& token, audit::Record made) {
     made.content["actor"]["token_id"] = to_string(token);
+    return made;
+  }
+  // By somebody who signed in until then, or with a token of the operator's file.
+  static audit::Record until(WallTime end, audit::Record made) {
+    made.content["actor"]["expires_at"] = to_rfc3339(end);
     return made;
   }
 
@@ -200,6 +205,29 @@ TEST_F(TokenRace, race_of_every_change_against_the_time_of_its_token) {
       tokens.release();
       expect_refused(late.get());
       EXPECT_EQ(value(change.made), "f");
+    }
+  }
+}
+
+// Of which the database knows only what the record says.
+TEST_F(TokenRace, race_of_every_change_against_the_time_of_its_sign_in) {
+  for (int round = 0; round < kRounds; ++round) {
+    for (const auto& [name, make] : changes_) {
+      SCOPED_TRACE(name);
+      Change late_change = (this->*make)();
+      Change change = (this->*make)();
+      const WallTime end = system_clock().now() + std::chrono::milliseconds(round * 5);
+      const std::string is_over =
+          "SELECT clock_timestamp() > '" + to_rfc3339(end) + "'::timestamptz";
+      HeldLock tokens(database("postgres").url, kTokens);
+      Attempt late = runner_.start(officers_->append(until(end, std::move(late_change.record))));
+      EXPECT_TRUE(tokens.is_met_by(1));
+      EXPECT_TRUE(eventually([&] { return value(is_over) == "t"; }));
+      tokens.release();
+      expect_refused(late.get());
+      EXPECT_EQ(value(late_change.made), "f");
+      append(until(system_clock().now() + kHour, std::move(change.record)));
+      EXPECT_EQ(value(change.made), "t");
     }
   }
 }

@@ -58,6 +58,7 @@ TEST(SignIn, SaysWhoSignedIn) {
   ASSERT_TRUE(person.ok()) << person.error().message;
   EXPECT_EQ(person->tenant, kTenant);
   EXPECT_EQ(person->user, kAdele);
+  EXPECT_EQ(person->expires, FakeClock::kStart + std::chrono::minutes(61));
   EXPECT_EQ(person->name, "Adele Vance");
   EXPECT_EQ(person->names, std::vector<std::string>{"adele@contoso.com"});
   EXPECT_EQ(person->roles, std::vector<std::string>{"approver"});

@@ -190,6 +190,22 @@ TEST_F(ApprovalsApiTest, a_token_that_ends_meanwhile_decides_nothing) {
   EXPECT_EQ(why(response), "the token was revoked or has expired");
 }
 
+TEST_F(ApprovalsApiTest, the_record_says_when_a_token_of_the_file_ends) {
+  const auto actor = [this] { return log_.entries().back().record.content["actor"]; };
+  EXPECT_EQ(post("approve", "bob").status, 200);
+  EXPECT_FALSE(actor().contains("expires_at"));
+  const auto tokens = Tokens::parse(
+      "tokens:\n  - name: dan\n    sha256: \"" + to_hex(sha256("dan")) +
+          "\"\n    roles: [approver]\n    groups: [compliance]\n"
+          "    expires: \"2027-01-01T01:00:00+01:00\"\n    person: { tenant: T, user: dan }\n",
+      "tokens.yaml");
+  ASSERT_TRUE(tokens.ok()) << tokens.error().message;
+  tokens_ = *tokens;
+  add(ApprovalState::kPending);
+  EXPECT_EQ(post("approve", "dan").status, 200);
+  EXPECT_EQ(actor()["expires_at"], "2027-01-01T00:00:00.000000Z");
+}
+
 TEST_F(ApprovalsApiTest, what_cannot_be_recorded_is_not_decided) {
   log_.fail_nth(1, {ErrorCode::kUnavailable, "database away"});
   EXPECT_EQ(post("approve", "bob").status, 503);

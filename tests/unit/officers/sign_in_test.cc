@@ -59,6 +59,8 @@ TEST_F(SignInTest, a_person_approves_without_any_setting_for_tokens) {
   EXPECT_EQ(refused.status, 403) << refused.content;
   const http::Response approved = get(target, token({"approver"}), "POST");
   EXPECT_EQ(approved.status, 200) << approved.content;
+  const json actor = log_.entries().back().record.content["actor"];
+  EXPECT_EQ(actor["expires_at"], "2026-10-05T09:01:00.000000Z");  // `exp`, and what clocks differ.
   const json by = log_.entries().back().record.content["approval"]["by"];
   EXPECT_EQ(by["via"], "sign_in");
   EXPECT_EQ(by["accounts"], json::array({identity::kTenant + "/" + identity::kAdele}));

@@ -72,16 +72,82 @@ bool is_member(const ApprovalStage& stage, const Approver& approver) {
   });
 }
 
-// "compliance", "compliance or legal", of the stages that still lack somebody.
+std::vector<std::size_t> places_of(const Approval& approval) {
+  std::vector<std::size_t> places;
+  places.reserve(approval.stages.size());
+  for (const ApprovalStage& stage : approval.stages) {
+    places.push_back(static_cast<std::size_t>(stage.count));
+  }
+  return places;
+}
+
+StageIndexes stages_of(const Approval& approval, const Approver& approver) {
+  StageIndexes stages;
+  for (std::size_t i = 0; i < approval.stages.size(); ++i) {
+    if (is_member(approval.stages[i], approver)) stages.push_back(i);
+  }
+  return stages;
+}
+
+std::vector<StageIndexes> people_of(const Approval& approval) {
+  std::vector<StageIndexes> people;
+  people.reserve(approval.consents.size() + 1);
+  for (const Consent& consent : approval.consents) people.push_back(consent.stages);
+  return people;
+}
+
+// The stages that those who approved count for, and behind them one more, who may count for
+// `stages`.
+std::vector<std::optional<std::size_t>> with_one_more(const Approval& approval,
+                                                      StageIndexes stages) {
+  std::vector<StageIndexes> people = people_of(approval);
+  people.push_back(std::move(stages));
+  return fill_places(places_of(approval), people);
+}
+
+bool is_complete(const Approval& approval, const std::vector<std::optional<std::size_t>>& counted) {
+  const std::vector<std::size_t> places = places_of(approval);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (std::cmp_less(std::ranges::count(counted, std::optional(i)), places[i])) return false;
+  }
+  return true;
+}
+
+// "compliance", "compliance or legal", of the stages that would count one more person: for their
+// own place, or for that of somebody who then counts for another stage.
 std::string open_stages(const Approval& approval) {
   std::string text;
   for (std::size_t i = 0; i < approval.stages.size(); ++i) {
-    const auto needed = static_cast<std::size_t>(approval.stages[i].count);
-    if (consents_of(approval, i) >= needed) continue;
+    if (!with_one_more(approval, {i}).back()) continue;
     const std::string& from = approval.stages[i].from;
     text += (text.empty() ? "" : " or ") + (from.empty() ? std::string("an approver") : from);
   }
   return text;
+}
+
+// Records that do not name them have the stage that the person was booked under.
+StageIndexes stages_in(const json& content) {
+  if (content.contains("stages")) return content.at("stages").get<StageIndexes>();
+  return {content.at("stage").get<std::size_t>()};
+}
+
+std::vector<Consent> consents_from(const json& history) {
+  std::vector<Consent> consents;
+  for (const json& taken : history) {
+    if (taken.at("name") != "approve") continue;
+    const json& content = taken.at("content");
+    consents.push_back({.stages = stages_in(content),
+                        .stage = std::nullopt,
+                        .person = identity_from(content.at("by")),
+                        .at = taken.at("at").get<std::string>()});
+  }
+  return consents;
+}
+
+// Settles which stage each consent counts for.
+void place_consents(Approval& approval) {
+  const auto counted = fill_places(places_of(approval), people_of(approval));
+  for (std::size_t i = 0; i < counted.size(); ++i) approval.consents[i].stage = counted[i];
 }
 
 json decision(const Approval& approval, const Approver& approver, ApprovalState state) {
@@ -168,13 +234,10 @@ Result<Approval> read_approval(json document) {
     approval.requester = identity_from(filed.at("requested_by"));
     approval.stages = stages_from(filed.at("stages"));
     for (const json& taken : document.at("history")) {
-      const json& content = taken.at("content");
-      approval.closing_reason = content.value("reason", approval.closing_reason);
-      if (taken.at("name") != "approve") continue;
-      approval.consents.push_back({.stage = content.at("stage").get<std::size_t>(),
-                                   .person = identity_from(content.at("by")),
-                                   .at = taken.at("at").get<std::string>()});
+      approval.closing_reason = taken.at("content").value("reason", approval.closing_reason);
     }
+    approval.consents = consents_from(document.at("history"));
+    place_consents(approval);
     approval.document = std::move(document);
     return approval;
   } catch (const json::exception& problem) {
@@ -192,7 +255,8 @@ bool covers(const std::vector<ApprovalStage>& approved, const std::vector<Approv
 }
 
 std::size_t consents_of(const Approval& approval, std::size_t stage) {
-  return static_cast<std::size_t>(std::ranges::count(approval.consents, stage, &Consent::stage));
+  return static_cast<std::size_t>(
+      std::ranges::count(approval.consents, std::optional(stage), &Consent::stage));
 }
 
 json filing(const Uuid& code, const Binding& binding, const Identity& requester,
@@ -263,23 +327,16 @@ Result<json> approve(const Approval& approval, const Approver& approver, TokenAp
       return not_by_you("approve", "you have approved it already, and each stage needs others");
     }
   }
-  std::optional<std::size_t> chosen;
-  bool complete = true;
-  for (std::size_t i = 0; i < approval.stages.size(); ++i) {
-    const auto needed = static_cast<std::size_t>(approval.stages[i].count);
-    std::size_t given = consents_of(approval, i);
-    if (!chosen && given < needed && is_member(approval.stages[i], approver)) {
-      chosen = i;
-      ++given;
-    }
-    complete = complete && given >= needed;
-  }
-  if (!chosen) {
+  const StageIndexes stages = stages_of(approval, approver);
+  const auto counted = with_one_more(approval, stages);
+  if (!counted.back()) {
     return not_by_you("approve", "it still needs " + open_stages(approval) +
                                      " to approve, and you are not one of them");
   }
+  const bool complete = is_complete(approval, counted);
   json content = decision(approval, approver, complete ? kApproved : kPending);
-  content["stage"] = *chosen;
+  content["stage"] = *counted.back();
+  content["stages"] = stages;
   add_text(content, "comment", comment);
   return content;
 }

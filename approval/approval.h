@@ -14,6 +14,7 @@
 
 #include "approval/binding.h"
 #include "approval/rules.h"
+#include "approval/stage_places.h"
 #include "audit/approval_state.h"
 #include "audit/record.h"
 #include "base/result.h"
@@ -65,7 +66,8 @@ enum class TokenApprovals { kRefused, kAllowed };
 
 // One approval that somebody gave.
 struct Consent {
-  std::size_t stage = 0;
+  StageIndexes stages;               // Those that they may count for.
+  std::optional<std::size_t> stage;  // The one that they count for; nullopt: none needs them.
   Identity person;
   std::string at;  // RFC 3339
 };
@@ -91,10 +93,11 @@ struct Approval {
 // kInternal: the database says something else.
 Result<Approval> read_approval(nlohmann::json document);
 
-// Whether what was approved is at least what the rules ask for now.
+// Whether what was approved is at least what the rules ask for now: who fills all its places fills
+// those.
 bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted);
 
-// How many of `stage` have approved.
+// How many have approved who count for that stage.
 std::size_t consents_of(const Approval& approval, std::size_t stage);
 
 // Steps of calls.

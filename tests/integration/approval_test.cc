@@ -1,4 +1,9 @@
 // The life of approvals in the database: every step with its record, and what may not happen.
+#include <algorithm>
+#include <numeric>
+#include <random>
+#include <utility>
+
 #include "tests/integration/approval_fixture.h"
 #include "tests/integration/held_lock.h"
 #include "tests/support/fake_clock.h"
@@ -49,18 +54,161 @@ TEST_F(ApprovalTest, every_stage_needs_its_count_of_different_people) {
   EXPECT_EQ(state(code), "APPROVED");
 }
 
+TEST_F(ApprovalTest, who_belongs_to_two_stages_counts_for_the_one_that_lacks_somebody) {
+  const ApprovalTerms both = terms({{.from = "compliance", .group = "g1", .count = 1},
+                                    {.from = "legal", .group = "g2", .count = 1}});
+  for (const bool both_first : {true, false}) {
+    SCOPED_TRACE(both_first);
+    const Uuid code = file(both_first ? "item" : "another item", both);
+    const Approver of_both = officer(1, {"g1", "g2"});
+    const Approver of_one = officer(2, {"g1"});
+    ASSERT_TRUE(consent(code, both_first ? of_both : of_one).ok());
+    EXPECT_EQ(state(code), "PENDING");
+    const auto last = consent(code, both_first ? of_one : of_both);
+    ASSERT_TRUE(last.ok()) << last.error().message;
+    EXPECT_EQ(state(code), "APPROVED");
+    EXPECT_EQ(consents_of(approval_of(code), 0), 1U);
+    EXPECT_EQ(consents_of(approval_of(code), 1), 1U);
+    EXPECT_TRUE(claim(approval_of(code)));
+  }
+}
+
+// An approver's step as somebody might write it who does not ask approval::approve.
+nlohmann::json forged_step(const Uuid& code, const std::string& person, const char* to,
+                           std::int64_t step) {
+  return {{"by",
+           {{"person", person},
+            {"accounts", {person}},
+            {"name", "x"},
+            {"names", nlohmann::json::array()}}},
+          {"code", to_string(code)},
+          {"stage", 0},
+          {"state", to},
+          {"step", step}};
+}
+
+TEST_F(ApprovalTest, the_database_itself_judges_whether_the_stages_have_who_they_need) {
+  const Uuid code = file("item", terms({{.from = "a", .group = "g1", .count = 1},
+                                        {.from = "b", .group = "g2", .count = 1},
+                                        {.from = "c", .group = "g3", .count = 1}}));
+  const auto forged = [&](int person, const char* to, std::int64_t step,
+                          const nlohmann::json& stages) {
+    nlohmann::json content = forged_step(code, account(person), to, step);
+    if (!stages.is_null()) content["stages"] = stages;
+    return decide(ApprovalStep::kApprove, std::move(content)).ok();
+  };
+  using nlohmann::json;
+  EXPECT_FALSE(forged(1, "APPROVED", 2, json::array({0, 1, 2}))) << "one place for one person";
+  ASSERT_TRUE(forged(1, "PENDING", 2, json::array({0, 1})));
+  ASSERT_TRUE(forged(2, "PENDING", 3, json::array({1, 2})));
+  EXPECT_FALSE(forged(3, "APPROVED", 4, json::array({7}))) << "no such stage";
+  ASSERT_TRUE(forged(4, "PENDING", 4, json::array())) << "of none";
+  // With a third one of the first stage the others move: to the second and the third.
+  EXPECT_FALSE(forged(3, "PENDING", 5, json::array({0})));
+  EXPECT_FALSE(forged(3, "PENDING", 5, nullptr));
+  ASSERT_TRUE(forged(3, "APPROVED", 5, nullptr)) << "a record without stages has one";
+  EXPECT_EQ(steps(code), "file,approve,approve,approve,approve");
+  EXPECT_EQ(value("SELECT use_by > now() FROM holdfast.approvals"), "t");
+}
+
+TEST_F(ApprovalTest, three_of_two_stages_that_only_one_of_them_fills_are_not_enough) {
+  const Uuid code = file("item", terms({{.from = "a", .group = "g1", .count = 1},
+                                        {.from = "b", .group = "g2", .count = 2}}));
+  ASSERT_TRUE(consent(code, officer(1, {"g1"})).ok());
+  for (const int person : {2, 3}) {
+    nlohmann::json content = forged_step(code, account(person), "APPROVED", person + 1);
+    content["stages"] = nlohmann::json::array({0});
+    EXPECT_FALSE(decide(ApprovalStep::kApprove, content).ok());
+    content["state"] = "PENDING";
+    ASSERT_TRUE(decide(ApprovalStep::kApprove, content).ok());
+  }
+  // Nobody is in the way of those who are needed, whatever was written.
+  ASSERT_TRUE(consent(code, officer(4, {"g1", "g2"})).ok());
+  ASSERT_TRUE(consent(code, officer(5, {"g2"})).ok());
+  EXPECT_EQ(state(code), "APPROVED");
+}
+
+// Cases of a few stages and people; the last one's record is the one that is judged.
+nlohmann::json random_cases(std::mt19937& random, int count) {
+  const auto up_to = [&](unsigned most) { return static_cast<std::size_t>(random() % (most + 1)); };
+  nlohmann::json cases = nlohmann::json::array();
+  for (int i = 0; i < count; ++i) {
+    nlohmann::json stages = nlohmann::json::array();
+    for (std::size_t left = 1 + up_to(3); left > 0; --left) {
+      stages.push_back(nlohmann::json::object({{"count", 1 + up_to(1)}}));
+    }
+    nlohmann::json people = nlohmann::json::array();
+    for (std::size_t left = 1 + up_to(6); left > 0; --left) {
+      nlohmann::json content = {{"stage", up_to(3)}};
+      if (up_to(3) != 0) content["stages"] = nlohmann::json::array();
+      for (std::size_t stage = 0; content.contains("stages") && stage < 5; ++stage) {
+        if (up_to(1) == 0) content["stages"].push_back(stage);
+      }
+      people.push_back(std::move(content));
+    }
+    cases.push_back(
+        {{"code", to_string(make_uuid_v4())}, {"stages", stages}, {"people", std::move(people)}});
+  }
+  return cases;
+}
+
+bool all_places_filled(const nlohmann::json& drawn) {
+  std::vector<std::size_t> places;
+  for (const nlohmann::json& stage : drawn["stages"]) {
+    places.push_back(stage["count"].get<std::size_t>());
+  }
+  std::vector<StageIndexes> people;
+  for (const nlohmann::json& content : drawn["people"]) {
+    people.push_back(content.contains("stages")
+                         ? content["stages"].get<StageIndexes>()
+                         : StageIndexes{content["stage"].get<std::size_t>()});
+  }
+  const auto counted = fill_places(places, people);
+  const auto filled = std::ranges::count_if(counted, [](const auto& s) { return s.has_value(); });
+  return std::cmp_equal(filled, std::accumulate(places.begin(), places.end(), std::size_t{0}));
+}
+
+TEST_F(ApprovalTest, the_database_judges_completeness_as_the_code_does) {
+  const unsigned seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const nlohmann::json cases = random_cases(random, 500);
+  const std::string drawn =
+      "(SELECT c.value, (c.value ->> 'code')::uuid AS code, c.ordinality "
+      "FROM jsonb_array_elements('" +
+      cases.dump() + "') WITH ORDINALITY AS c) d";
+  sql("postgres",
+      "INSERT INTO holdfast.approvals "
+      "(code, binding, state, step, filed_at, decide_by, use_within, filing) "
+      "SELECT d.code, sha256(d.code::text::bytea), 'PENDING', 1, now(), now() + interval '1h', "
+      "interval '1h', d.value FROM " +
+          drawn);
+  sql("postgres",
+      "INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content) "
+      "SELECT d.code, p.ordinality, 'approve', 'PENDING', now(), d.code, p.value FROM " +
+          drawn + ", jsonb_array_elements((d.value -> 'people') - -1) WITH ORDINALITY AS p");
+  const pqxx::result verdicts =
+      sql("postgres", "SELECT holdfast.approval_is_complete(a, d.value #> '{people,-1}') FROM " +
+                          drawn +
+                          " JOIN holdfast.approvals a ON a.code = d.code ORDER BY d.ordinality");
+  std::size_t judged = 0;
+  int complete = 0;
+  for (const pqxx::row& row : verdicts) {
+    const nlohmann::json& one = cases[judged++];
+    const bool verdict = row[0].as<bool>();
+    EXPECT_EQ(verdict, all_places_filled(one)) << one.dump();
+    complete += verdict ? 1 : 0;
+  }
+  EXPECT_EQ(judged, cases.size());
+  // Both verdicts are among them, in any sample.
+  EXPECT_GT(complete, 50);
+  EXPECT_LT(complete, 450);
+}
+
 TEST_F(ApprovalTest, the_database_itself_refuses_what_must_never_happen) {
   const Uuid code = file("item", terms({{.from = "compliance", .group = "g1", .count = 2}}));
   const auto forged = [&](const std::string& person, const char* to, std::int64_t step) {
-    return decide(ApprovalStep::kApprove, nlohmann::json{{"by",
-                                                          {{"person", person},
-                                                           {"accounts", {person}},
-                                                           {"name", "x"},
-                                                           {"names", nlohmann::json::array()}}},
-                                                         {"code", to_string(code)},
-                                                         {"stage", 0},
-                                                         {"state", to},
-                                                         {"step", step}});
+    return decide(ApprovalStep::kApprove, forged_step(code, person, to, step));
   };
   EXPECT_FALSE(forged(account(99), "PENDING", 2).ok()) << "who asked";
   EXPECT_FALSE(forged(account(1), "APPROVED", 2).ok()) << "one of two";

@@ -78,6 +78,48 @@ TEST_F(ApprovalsApiTest, who_may_approve_does_and_the_record_says_so) {
   EXPECT_EQ(record.content["approval"]["comment"], "seen");
 }
 
+// Carol belongs to both stages and came first: shown is the stage that she counts for by now.
+TEST_F(ApprovalsApiTest, who_approved_is_shown_with_the_stage_that_counts_them) {
+  code_ = to_string(make_uuid_v4());
+  approvals_.add(approval::filing(*parse_uuid(code_), approval::Binding(),
+                                  {.name = "app", .accounts = {"t/app"}, .names = {}},
+                                  {.stages = {{.from = "compliance", .group = "g", .count = 1},
+                                              {.from = "legal", .group = "h", .count = 1}}}),
+                 ApprovalState::kPending);
+  const auto take = [this](const std::string& name, const nlohmann::json& content) {
+    nlohmann::json document = approvals_.all.back().document;
+    document["step"] = document["step"].get<int>() + 1;
+    document["state"] = content.at("state");
+    document["history"].push_back({{"step", document["step"]},
+                                   {"name", name},
+                                   {"state", content.at("state")},
+                                   {"at", "2026-10-05T09:00:00.000000Z"},
+                                   {"record", to_string(make_uuid_v4())},
+                                   {"content", content}});
+    approvals_.all.back() = *approval::read_approval(std::move(document));
+  };
+  const auto names = [this](std::size_t stage) {
+    nlohmann::json given = nlohmann::json::array();
+    const nlohmann::json shown = body(get("/api/v1/approvals/" + code_));
+    for (const auto& one : shown["stages"][stage]["approved"]) given.push_back(one["name"]);
+    return given.dump();
+  };
+  const nlohmann::json carol = {{"name", "carol"},
+                                {"accounts", nlohmann::json::array({"t/carol"})},
+                                {"names", nlohmann::json::array()}};
+  take("approve", {{"by", carol},
+                   {"state", "PENDING"},
+                   {"stage", 0},
+                   {"stages", nlohmann::json::array({0, 1})}});
+  EXPECT_EQ(names(0) + names(1), R"(["carol"][])");
+  EXPECT_EQ(body(get("/api/v1/approvals/" + code_, "bob"))["you"]["can_approve"], true);
+  ASSERT_EQ(post("approve", "bob").status, 200);
+  const nlohmann::json content = log_.entries().back().record.content["approval"];
+  EXPECT_EQ(content["state"], "APPROVED");
+  take("approve", content);
+  EXPECT_EQ(names(0) + names(1), R"(["bob"]["carol"])");
+}
+
 TEST_F(ApprovalsApiTest, a_decision_is_sealed_where_the_record_that_filed_the_approval_is) {
   nlohmann::json& document = approvals_.all.back().document;
   document["filing"]["operation"] = {{"mailbox", {{"kind", "user"}, {"key", "ceo@contoso.com"}}}};

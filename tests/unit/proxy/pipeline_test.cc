@@ -930,6 +930,35 @@ TEST_F(PipelineTest, RequestersSeeTheirOwnApprovalsAndNobodyElses) {
   EXPECT_EQ(send("GET", target).status, 401);
 }
 
+// Who belongs to both stages came first, and counts for the one that the other does not belong to.
+TEST_F(PipelineTest, RequestersSeeHowManyCountForEachStage) {
+  enforce(rules_from(R"(
+schema: 1
+revision: r2
+approvers:
+  compliance: { group: 3f2c0a52-0000-4000-8000-000000000001 }
+  legal: { group: 91ab77de-0000-4000-8000-000000000002 }
+rules:
+  - id: two-of-two
+    effect: require_approval
+    approve: { stages: [ { from: compliance }, { from: legal } ] }
+)"));
+  const std::string code = file_approval(approval::ApprovalState::kPending);
+  json document = approvals_.all.back().document;
+  for (const json& stages : {json::array({0, 1}), json::array({0})}) {
+    const std::string account = "t/officer" + std::to_string(document["history"].size());
+    const json by = {
+        {"accounts", json::array({account})}, {"name", account}, {"names", json::array()}};
+    document["history"].push_back({{"name", "approve"},
+                                   {"at", "2026-10-05T09:00:00.000000Z"},
+                                   {"content", {{"by", by}, {"stage", 0}, {"stages", stages}}}});
+  }
+  approvals_.all.back() = *approval::read_approval(document);
+  const json shown = json::parse(send("GET", "/holdfast/approvals/" + code).content);
+  EXPECT_EQ(shown["stages"][0]["approved"], 1);
+  EXPECT_EQ(shown["stages"][1]["approved"], 1);
+}
+
 TEST_F(PipelineTest, RequestersCancelWhatIsPending) {
   const std::string code = file_approval(approval::ApprovalState::kPending);
   EXPECT_EQ(send("DELETE", "/holdfast/approvals/" + code).status, 200);

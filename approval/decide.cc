@@ -69,9 +69,19 @@ void settle_limits(Decision& decision) {
                     [](const TakenLimit& taken) -> const std::string& { return taken.rule.id; });
 }
 
-// Nothing opens what is denied.
+// Whether some rule opens the call for sure, with an approval or without.
+bool is_plainly_open(const std::vector<RuleMatch>& matched) {
+  return std::ranges::any_of(matched, [](const RuleMatch& match) {
+    return (match.effect == Effect::kAllow || match.effect == Effect::kRequireApproval) &&
+           match.unknown_facts.empty();
+  });
+}
+
+// Nothing opens what is denied, and nobody goes past people who are asked because of a doubt.
 void settle_break_glass(Decision& decision) {
-  if (decision.effect == Effect::kDeny) decision.break_glass.clear();
+  if (decision.effect == Effect::kDeny || !is_plainly_open(decision.matched)) {
+    decision.break_glass.clear();
+  }
   std::ranges::sort(decision.break_glass, {},
                     [](const BreakGlass& way) -> const std::string& { return way.rule.id; });
 }
@@ -99,15 +109,13 @@ bool is_item_fact(std::string_view fact) {
 Effect strictest_effect(const std::vector<RuleMatch>& matched) {
   // Effects are declared from the loosest to the strictest.
   Effect strictest = Effect::kAllow;
-  bool opened = false;
+  bool spoken = false;
   for (const RuleMatch& match : matched) {
     if (match.effect == Effect::kBreakGlass) continue;
     strictest = std::max(strictest, match.effect);
-    opened = opened || match.unknown_facts.empty();
+    spoken = true;
   }
-  // An approval rule that may not even be about the call tightens what others allow; it does not
-  // open what nobody does.
-  return opened ? strictest : Effect::kDeny;
+  return spoken ? strictest : Effect::kDeny;
 }
 
 std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& facts) {

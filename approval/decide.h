@@ -2,10 +2,13 @@
 //
 // Deny-overrides and free of order: deny > require_approval > allow > default deny. Unknown facts
 // restrict: they make deny and require_approval rules match, allow and break_glass rules not match,
-// and `unless` not exempt. A rule in monitor mode is evaluated and reported but changes nothing.
+// and `unless` not exempt. So where only an approval rule in doubt speaks for a call, people are
+// asked, who are told what is not known. A rule in monitor mode is evaluated and reported but
+// changes nothing.
 //
 // A break_glass rule that matches changes no effect. It is a way past an approval for who asks for
-// it and says why; each such rule by itself is enough.
+// it and says why; each such rule by itself is enough. It is none where rules in doubt are all that
+// opens the call: what is not known then is for others to judge.
 #pragma once
 
 #include <string>
@@ -51,7 +54,8 @@ struct Decision {
   // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an
   // approval, only those beyond which calls are denied.
   std::vector<TakenLimit> limits;
-  std::vector<BreakGlass> break_glass;  // By id; none where the effect is to deny.
+  // By id; none where the effect is to deny, or no rule opens the call for sure.
+  std::vector<BreakGlass> break_glass;
 };
 
 // The decision once `spent`, one of its limits, beyond which calls need approval, is found spent.

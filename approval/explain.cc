@@ -117,16 +117,16 @@ RuleMatch match_of(const RuleOutcome& rule) {
 }
 
 // The answer if, of the enforced rules, exactly those matched that do now and `accepts` accepts,
-// and `plain` beyond doubt.
+// and `also`.
 template <class Accepts>
-Effect effect_where(const std::vector<RuleOutcome>& rules, const RuleOutcome* plain,
+Effect effect_where(const std::vector<RuleOutcome>& rules, const RuleOutcome* also,
                     const Accepts& accepts) {
   std::vector<RuleMatch> matched;
   for (const RuleOutcome& rule : rules) {
-    if (rule.mode == Mode::kMonitor || &rule == plain) continue;
+    if (rule.mode == Mode::kMonitor || &rule == also) continue;
     if (rule.result.matched && accepts(rule)) matched.push_back(match_of(rule));
   }
-  if (plain != nullptr) matched.push_back({plain->id, plain->title, plain->effect, {}});
+  if (also != nullptr) matched.push_back(match_of(*also));
   return strictest_effect(matched);
 }
 
@@ -138,7 +138,8 @@ std::string need(const ConditionOutcome& outcome, bool holds) {
 // Makes the rule match: every condition in the way has to hold, and the exemption must not.
 std::vector<std::string> needs_to_match(const RuleOutcome& rule) {
   std::vector<std::string> needs;
-  const bool unknown_is_enough = rule.effect == Effect::kDeny;
+  const bool unknown_is_enough =
+      rule.effect == Effect::kDeny || rule.effect == Effect::kRequireApproval;
   for (const ConditionOutcome& outcome : rule.when) {
     const bool in_the_way =
         outcome.truth == Truth::kFalse || (outcome.truth == Truth::kUnknown && !unknown_is_enough);

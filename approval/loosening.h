@@ -3,7 +3,8 @@
 // Looked at rule by rule (matched by id), list by list: what is not plainly as strict as before
 // counts as looser, so a "no" can be relied on and a "yes" may be too cautious. One example: a rule
 // that asks for approval both opens what is denied by default and restricts what others allow, so
-// any change of what it is about counts.
+// any change of what it is about counts. What other rules make of facts that are not known is not
+// compared: a shorter max_age, say, may have people asked about more calls, and lets none pass.
 #pragma once
 
 #include <string>

@@ -88,7 +88,8 @@ std::optional<PastCall> past_call(const json& record) {
                          .effect = *effect,
                          .unknown_facts = match.value("unknown_facts", Texts())});
     }
-    call.effect = strictest_effect(matched);
+    // Where the record names no rule that decided, the default did, whatever matched in doubt.
+    if (!decision->at("rules").empty()) call.effect = strictest_effect(matched);
     for (const RuleMatch& match : matched) {
       if (match.effect == call.effect) call.by.push_back(match.id);
     }

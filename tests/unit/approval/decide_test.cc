@@ -370,17 +370,20 @@ TEST(Decide, DenyBeatsApprovalBeatsAllow) {
   EXPECT_THAT(ids(decision.matched), testing::ElementsAre("a", "a2", "b", "c"));
 }
 
-TEST(Decide, AnApprovalRuleInDoubtTightensButOpensNothing) {
+TEST(Decide, AnApprovalRuleInDoubtAsksWhetherOthersAllowOrNot) {
   const std::string doubtful =
       "  - { id: b, effect: require_approval, when: {mailbox: {in: hold}} }\n";
   Facts facts = plain_facts();
   facts.mailbox.reset();
   const Decision alone = decide(load(doubtful), facts);
-  EXPECT_EQ(alone.effect, Effect::kDeny);
-  EXPECT_TRUE(alone.by.empty());
-  EXPECT_THAT(ids(alone.matched), testing::ElementsAre("b"));
+  EXPECT_EQ(alone.effect, Effect::kRequireApproval);
+  ASSERT_THAT(ids(alone.by), testing::ElementsAre("b"));
+  EXPECT_THAT(alone.by[0].unknown_facts, testing::ElementsAre("mailbox"));
+  EXPECT_EQ(alone.approve.stages.size(), 1U) << "somebody";
   EXPECT_EQ(decide(load(doubtful + "  - { id: c, effect: allow }\n"), facts).effect,
             Effect::kRequireApproval);
+  EXPECT_EQ(decide(load(doubtful + "  - { id: d, effect: deny }\n"), facts).effect, Effect::kDeny);
+  EXPECT_EQ(decide(load(doubtful), plain_facts()).effect, Effect::kDeny) << "no doubt";
 }
 
 TEST(Decide, MonitorIsReportedAndChangesNothing) {
@@ -472,7 +475,7 @@ TEST(Decide, BreakingTheGlassOpensOnlyWhatNeedsApproval) {
   const std::vector<std::tuple<std::string, Effect, std::vector<std::string>>> cases = {
       {"", Effect::kDeny, {}},  // By default: nothing allows it, with an approval or without.
       {approval, Effect::kRequireApproval, {"a", "b"}},
-      {doubtful, Effect::kDeny, {}},
+      {doubtful, Effect::kRequireApproval, {}},  // For people to judge, and for nobody else.
       {allow, Effect::kAllow, {"a", "b"}},
       {allow + approval, Effect::kRequireApproval, {"a", "b"}},
       {allow + doubtful, Effect::kRequireApproval, {"a", "b"}},

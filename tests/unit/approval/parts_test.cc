@@ -147,6 +147,49 @@ TEST_F(FullExample, ExplainsEachOfItsRules) {
   EXPECT_FALSE(explanation.rules[3].result.matched);
 }
 
+// Not knowing how old the message is exempts from nothing, and is for people to judge.
+TEST_F(FullExample, ARecallOfUnknownAgeNeedsAnApproval) {
+  const RuleSet rules = *files_.load(kFullExample);
+  Facts facts;
+  facts.action = "recall";
+  facts.resource = "message";
+  facts.mailbox = MailboxNames{{"adele@contoso.com"}};
+  facts.affected = {.known = {*facts.mailbox}, .complete = true};
+  facts.now = at("2026-10-05T08:00:00Z");
+  const Explanation explanation = explain(rules, facts);
+  const Decision& decision = explanation.decision;
+  EXPECT_EQ(decision.effect, Effect::kRequireApproval);
+  ASSERT_EQ(decision.by.size(), 1U);
+  EXPECT_EQ(decision.by[0].id, "late-recall");
+  EXPECT_EQ(decision.by[0].unknown_facts, std::vector<std::string>{"message_age"});
+  EXPECT_EQ(decision.approve.use_within, std::chrono::minutes(30));
+  const nlohmann::json told = to_json(explanation);
+  EXPECT_EQ(told["by"], nlohmann::json({"late-recall"}));
+  const auto& without = told["changes"].back();
+  EXPECT_EQ(without["effect"], "deny");
+  EXPECT_EQ(without["needs"][0],
+            "action is not recall (now recall), or message_age is at most 2h (now unknown)");
+}
+
+TEST(Explain, WhatIsNotKnownIsNoReasonWhyAnApprovalRuleDoesNotMatch) {
+  const RuleFiles files;
+  const RuleSet rules = files
+                            .load(
+                                "schema: 1\nrevision: r\nrules:\n"
+                                "  - { id: a, effect: require_approval, when: { action: recall,\n"
+                                "      folder: inbox }, unless: { mailbox: a@x.com } }\n")
+                            .value();
+  Facts facts;
+  facts.action = "permanentDelete";
+  facts.resource = "message";
+  const nlohmann::json told = to_json(explain(rules, facts));
+  EXPECT_EQ(told["effect"], "deny");
+  ASSERT_EQ(told["changes"].size(), 1U);
+  EXPECT_EQ(told["changes"][0]["effect"], "require_approval");
+  EXPECT_EQ(told["changes"][0]["needs"],
+            nlohmann::json({"action is recall (now permanentDelete)"}));
+}
+
 TEST(Examples, TheStarterLoads) {
   const Result<RuleSet> rules =
       load_rules(HOLDFAST_SOURCE_DIR "/config/rules.example.yaml", system_clock().now());

@@ -60,9 +60,18 @@ TEST_F(ReplayTest, what_the_rules_said_counts_and_not_what_came_of_it) {
   denied["decision"]["matched"] = json::array();
   EXPECT_EQ(past_call(denied)->effect, Effect::kDeny);
   EXPECT_THAT(past_call(denied)->by, IsEmpty());
-  denied["decision"]["matched"] = json::parse(
+}
+
+TEST_F(ReplayTest, an_approval_rule_in_doubt_asked_where_the_record_says_that_it_decided) {
+  json asked = record();
+  asked["decision"]["rules"] = json::array({"maybe"});
+  asked["decision"]["matched"] = json::parse(
       R"([{"id": "maybe", "effect": "require_approval", "unknown_facts": ["sender"]}])");
-  EXPECT_EQ(past_call(denied)->effect, Effect::kDeny);
+  EXPECT_EQ(past_call(asked)->effect, Effect::kRequireApproval);
+  EXPECT_THAT(past_call(asked)->by, ElementsAre("maybe"));
+  asked["decision"]["rules"] = json::array();
+  EXPECT_EQ(past_call(asked)->effect, Effect::kDeny);
+  EXPECT_THAT(past_call(asked)->by, IsEmpty());
 }
 
 TEST_F(ReplayTest, a_draft_decides_by_the_facts_of_then) {

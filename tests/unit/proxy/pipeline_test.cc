@@ -691,6 +691,28 @@ TEST_F(PipelineTest, ApprovalNeededFilesAPendingRequest) {
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 
+// Nobody goes past people who are asked because of what is not known.
+TEST_F(PipelineTest, AnApprovalRuleInDoubtIsPutToPeopleWithWhatIsNotKnown) {
+  enforce(rules_from(std::string(R"(
+schema: 1
+revision: r2
+rules:
+  - id: executives
+    effect: require_approval
+    when: { mailbox: ceo@contoso.com }
+)") + kBreakGlassRule));
+  const http::Response response =
+      send("POST", "/v1.0/users/nobody/messages/m1/permanentDelete",
+           {{"x-msft-approval-justification", kLeak}, {"Holdfast-Break-Glass", "true"}});
+  EXPECT_EQ(response.status, 412);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastApprovalRequired");
+  EXPECT_FALSE(error_of(response)["innerError"]["holdfast"].contains("break_glass"));
+  EXPECT_EQ(content(0)["approval"]["why"][0]["rule"], "executives");
+  EXPECT_EQ(content(0)["approval"]["why"][0]["unknown_facts"], json::array({"mailbox"}));
+  EXPECT_EQ(content(0)["decision"]["default"], false);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
 // Approvals. The database's part is played by the test: what is filed is added to what is found.
 
 TEST_F(PipelineTest, PlainlyAllowedCallsAskForNoApproval) {

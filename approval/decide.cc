@@ -28,15 +28,27 @@ void add_stages(std::vector<ApprovalStage>& all, const std::vector<ApprovalStage
   }
 }
 
-void add_requirements(Decision& decision, const Requirements& require,
+void add_terms(ApprovalTerms& all, const ApprovalTerms& more) {
+  add_stages(all.stages, more.stages);
+  shorten(all.decide_within, more.decide_within);
+  shorten(all.use_within, more.use_within);
+}
+
+// What the rule asks for of the call.
+void add_requirements(Decision& decision, const RuleMatch& rule, const Requirements& require,
                       const ApprovalTerms& approve) {
   std::vector<std::string>& patterns = decision.require.ticket_patterns;
   decision.require.justification_min =
       std::max(decision.require.justification_min, require.justification_min);
   patterns.insert(patterns.end(), require.ticket_patterns.begin(), require.ticket_patterns.end());
-  add_stages(decision.approve.stages, approve.stages);
-  shorten(decision.approve.decide_within, approve.decide_within);
-  shorten(decision.approve.use_within, approve.use_within);
+  add_terms(decision.approve, approve);
+  if (rule.unknown_facts.empty()) add_terms(decision.plain_approve, approve);
+}
+
+void sort_each_once(std::vector<std::string>& texts) {
+  std::ranges::sort(texts);
+  const auto repeats = std::ranges::unique(texts);
+  texts.erase(repeats.begin(), repeats.end());
 }
 
 void sort_by_id(std::vector<RuleMatch>& matches) {
@@ -49,14 +61,16 @@ bool may_be_about(const RuleResult& result) {
 }
 
 // One spelling for what several rules asked for.
-void settle_requirements(Decision& decision) {
-  std::vector<std::string>& patterns = decision.require.ticket_patterns;
-  std::sort(patterns.begin(), patterns.end());
-  patterns.erase(std::unique(patterns.begin(), patterns.end()), patterns.end());
+void settle_stages(std::vector<ApprovalStage>& stages) {
   // One approval by anybody is among those that named people give.
-  std::vector<ApprovalStage>& stages = decision.approve.stages;
   if (stages.size() > 1) std::erase_if(stages, [](const auto& s) { return s.group.empty(); });
   std::ranges::sort(stages, {}, &ApprovalStage::from);
+}
+
+void settle_requirements(Decision& decision) {
+  sort_each_once(decision.require.ticket_patterns);
+  settle_stages(decision.approve.stages);
+  settle_stages(decision.plain_approve.stages);
 }
 
 // An approval opens what is beyond limits that ask for one, and nothing that is denied takes any.
@@ -126,9 +140,7 @@ std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& 
       if (is_item_fact(fact)) in_doubt.push_back(std::move(fact));
     }
   });
-  std::ranges::sort(in_doubt);
-  const auto repeats = std::ranges::unique(in_doubt);
-  in_doubt.erase(repeats.begin(), repeats.end());
+  sort_each_once(in_doubt);
   return in_doubt;
 }
 
@@ -137,6 +149,11 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   visit_rules(rules.data(), facts, [&](const Rule& rule) {
     RuleResult result = evaluate(rule, rules.data(), facts);
     const bool takes_limit = rule.limit && rule.mode == Mode::kEnforce && may_be_about(result);
+    // A way past approvals decides nothing.
+    if (rule.mode == Mode::kEnforce && rule.effect != Effect::kBreakGlass) {
+      decision.in_doubt.insert(decision.in_doubt.end(), result.unknown_facts.begin(),
+                               result.unknown_facts.end());
+    }
     if (!result.matched && !takes_limit) return;
     RuleMatch match{rule.id, rule.title, rule.effect, std::move(result.unknown_facts)};
     // Not knowing whether a rule is about a call frees the call from no limit.
@@ -149,7 +166,7 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
       return;
     }
     if (rule.effect == Effect::kRequireApproval) {
-      add_requirements(decision, rule.require, rule.approve);
+      add_requirements(decision, match, rule.require, rule.approve);
     }
     if (rule.effect == Effect::kBreakGlass) {
       decision.break_glass.push_back({match, rule.require, rule.review_within});
@@ -158,6 +175,7 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
   });
   sort_by_id(decision.matched);
   sort_by_id(decision.monitored);
+  sort_each_once(decision.in_doubt);
 
   decision.effect = strictest_effect(decision.matched);
   std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
@@ -173,7 +191,7 @@ Decision over_limit(Decision decision, const TakenLimit& spent) {
   const TakenLimit limit = spent;  // It may be one of those that go.
   decision.effect = Effect::kRequireApproval;
   decision.by = {limit.rule};
-  add_requirements(decision, limit.require, limit.approve);
+  add_requirements(decision, limit.rule, limit.require, limit.approve);
   settle_limits(decision);
   settle_requirements(decision);
   return decision;

@@ -49,8 +49,13 @@ struct Decision {
   std::vector<RuleMatch> by;
   std::vector<RuleMatch> matched;  // Every enforced rule that matched, whatever its effect, by id.
   std::vector<RuleMatch> monitored;  // Every monitor rule that would have matched, by id.
-  Requirements require;              // Of all matching approval rules together: the strictest.
-  ApprovalTerms approve;             // Likewise: everybody, and the shortest.
+  // The unknown facts that some enforced rule hangs on, whether it matched or not, sorted. Without
+  // any, all else here is plain.
+  std::vector<std::string> in_doubt;
+  Requirements require;   // Of all matching approval rules together: the strictest.
+  ApprovalTerms approve;  // Likewise: everybody, and the shortest.
+  // The same of those alone that matched beyond doubt; no stages: none did.
+  ApprovalTerms plain_approve;
   // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an
   // approval, only those beyond which calls are denied.
   std::vector<TakenLimit> limits;

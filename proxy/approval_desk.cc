@@ -66,19 +66,35 @@ Permit filed(const approval::Binding& asked, const Subject& subject, const Decis
   return refused(std::move(refusal));
 }
 
+// How what was approved, or asked for, compares with what the rules ask for now.
+enum class Standing {
+  kEnough,
+  kInDoubt,   // It may be, but for facts that are not known.
+  kOutgrown,  // It is not, whatever is not known.
+};
+
+Standing standing_of(const Approval& approval, const approval::Decision& decision) {
+  if (approval::covers(approval.stages, decision.approve.stages)) return Standing::kEnough;
+  const bool plainly = approval::covers(approval.stages, decision.plain_approve.stages);
+  return plainly ? Standing::kInDoubt : Standing::kOutgrown;
+}
+
 // What an approval that answers calls of its binding says to one.
 Permit answered(Approval approval, const approval::Binding& asked, const Subject& subject,
                 const DecisionBasis& basis) {
   switch (approval.state) {
     case ApprovalState::kPending:
-    case ApprovalState::kApproved:
-      if (!approval::covers(approval.stages, basis.decision.approve.stages)) {
-        return filed(asked, subject, basis, &approval);
+    case ApprovalState::kApproved: {
+      const Standing standing = standing_of(approval, basis.decision);
+      if (standing == Standing::kOutgrown) return filed(asked, subject, basis, &approval);
+      if (approval.state == ApprovalState::kPending) {
+        return refused(approval_pending(basis.decision, approval));
       }
-      if (approval.state == ApprovalState::kApproved) {
-        return {.refusal = std::nullopt, .claim = std::move(approval)};
+      if (standing == Standing::kInDoubt) {
+        return refused(approval_in_doubt(basis.decision, approval));
       }
-      return refused(approval_pending(basis.decision, approval));
+      return {.refusal = std::nullopt, .claim = std::move(approval)};
+    }
     case ApprovalState::kRejected:
       return refused(approval_rejected(basis.decision, approval));
     case ApprovalState::kClaimed:
@@ -95,12 +111,12 @@ Permit answered(Approval approval, const approval::Binding& asked, const Subject
   return filed(asked, subject, basis, nullptr);
 }
 
-// Whether people have to act before the approval can be used: nobody has approved it, or the rules
-// ask for more than they did.
+// Whether the approval cannot be used now: too few people have approved it, or the rules ask, or may
+// ask, for more than it has.
 bool still_waits(const Approval& approval, const approval::Decision& decision) {
   return approval.state == ApprovalState::kPending ||
          (approval.state == ApprovalState::kApproved &&
-          !approval::covers(approval.stages, decision.approve.stages));
+          standing_of(approval, decision) != Standing::kEnough);
 }
 
 // Any one rule whose papers the call has is enough. `waiting`: the approval that the call goes past
@@ -125,11 +141,11 @@ Permit glass_broken(const approval::Binding& asked, const Subject& subject,
   return {.refusal = std::nullopt, .claim = std::nullopt, .review = std::move(opening)};
 }
 
-bool is_plain(const approval::Decision& decision) {
-  return decision.by.empty() ||
-         std::ranges::any_of(decision.by, [](const approval::RuleMatch& match) {
-           return match.unknown_facts.empty();
-         });
+// Whether the answer would be the same whatever the facts are that are not known.
+bool is_plain(const approval::Decision& denial) {
+  if (denial.by.empty()) return denial.in_doubt.empty();
+  return std::ranges::any_of(
+      denial.by, [](const approval::RuleMatch& match) { return match.unknown_facts.empty(); });
 }
 
 bool is_open(const Approval& approval) {

@@ -26,6 +26,13 @@ json rules_detail(const approval::Decision& decision) {
   return detail;
 }
 
+// " mailbox, folder"
+std::string listed(const std::vector<std::string>& facts) {
+  std::string text;
+  for (const std::string& fact : facts) text += (text.empty() ? " " : ", ") + fact;
+  return text;
+}
+
 Refusal requirement_missing(const approval::Decision& decision, const std::string& what) {
   return {.answer = {.status = 400,
                      .code = "HoldfastJustificationRequired",
@@ -179,20 +186,25 @@ ErrorAnswer audit_unavailable() {
 }
 
 Refusal denied_by_rule(const approval::Decision& decision) {
+  json detail = rules_detail(decision);
   std::string message = "Denied: no rule allows this call.";
   if (!decision.by.empty()) {
     const approval::RuleMatch& rule = decision.by.front();
     message = "Denied by rule " + rule.id + ": " + rule.title + ".";
     if (!rule.unknown_facts.empty()) {
-      message += " It applies because these facts could not be established:";
-      for (const std::string& fact : rule.unknown_facts) message += " " + fact;
-      message += ".";
+      message +=
+          " It applies because these facts could not be established:" + listed(rule.unknown_facts) +
+          ".";
     }
+  } else if (!decision.in_doubt.empty()) {
+    message +=
+        " One might, but these facts could not be established:" + listed(decision.in_doubt) + ".";
+    detail["unknown_facts"] = decision.in_doubt;
   }
   return {.answer = {.status = 403,
                      .code = "HoldfastDenied",
                      .message = std::move(message),
-                     .holdfast = rules_detail(decision)},
+                     .holdfast = std::move(detail)},
           .effect = "deny"};
 }
 
@@ -219,6 +231,23 @@ Refusal approval_pending(const approval::Decision& decision, const approval::App
   return waiting(decision, code, approval.state,
                  "This call needs approval. It has been requested with the code " + code +
                      " and is not approved yet; send the call again once it is.");
+}
+
+Refusal approval_in_doubt(const approval::Decision& decision, const approval::Approval& approval) {
+  const std::string code = to_string(approval.code);
+  json detail = rules_detail(decision);
+  add_approval(detail, code, approval.state);
+  detail["unknown_facts"] = decision.in_doubt;
+  return {.answer = {.status = 403,
+                     .code = "HoldfastDenied",
+                     .message = "This call is approved with the code " + code +
+                                ". It may take more than that, because these facts could not be "
+                                "established:" +
+                                listed(decision.in_doubt) +
+                                ". The approval stands; send the call again later.",
+                     .holdfast = std::move(detail)},
+          .effect = "deny",
+          .approval = seen(code, approval.state)};
 }
 
 Refusal approval_rejected(const approval::Decision& decision, const approval::Approval& approval) {

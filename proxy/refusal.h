@@ -59,6 +59,8 @@ std::optional<Refusal> missing_papers(const approval::Decision& decision,
 Refusal approval_required(const approval::Decision& decision, const std::string& code);
 // It has been asked for, and is not to be claimed yet.
 Refusal approval_pending(const approval::Decision& decision, const approval::Approval& approval);
+// It is approved; facts that are not known may make it one that takes more. The approval stands.
+Refusal approval_in_doubt(const approval::Decision& decision, const approval::Approval& approval);
 Refusal approval_rejected(const approval::Decision& decision, const approval::Approval& approval);
 // The code that the call names is good for another call; `field` says in what they differ.
 Refusal approval_mismatch(const approval::Decision& decision, std::string_view field);

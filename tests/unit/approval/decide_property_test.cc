@@ -236,6 +236,7 @@ RC_GTEST_PROP(DecideProperty, TheIndexChangesNothing, ()) {
   RC_ASSERT(before.effect == after.effect);
   RC_ASSERT(std::ranges::equal(before.matched, after.matched, same));
   RC_ASSERT(std::ranges::equal(before.monitored, after.monitored, same));
+  RC_ASSERT(before.in_doubt == after.in_doubt);
   RC_ASSERT(ways(before) == ways(after));
 }
 

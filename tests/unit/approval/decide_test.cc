@@ -386,6 +386,52 @@ TEST(Decide, AnApprovalRuleInDoubtAsksWhetherOthersAllowOrNot) {
   EXPECT_EQ(decide(load(doubtful), plain_facts()).effect, Effect::kDeny) << "no doubt";
 }
 
+TEST(Decide, WhatTheAnswerHangsOnIsNamedWhetherTheRuleMatchedOrNot) {
+  using testing::ElementsAre;
+  using testing::IsEmpty;
+  const std::string in_hold = "when: { mailbox: { in: hold } } }\n";
+  Facts facts = plain_facts();
+  facts.mailbox.reset();
+  const Decision denied = decide(
+      load("  - { id: a, effect: allow, " + in_hold + "  - { id: b, effect: allow, when: { " +
+           "folder: drafts, mailbox: { own: true } } }\n"),
+      facts);
+  EXPECT_EQ(denied.effect, Effect::kDeny);
+  EXPECT_THAT(denied.by, IsEmpty());
+  EXPECT_THAT(denied.in_doubt, ElementsAre("mailbox"));
+  const std::string open = "  - { id: c, effect: allow }\n";
+  const Decision allowed = decide(load(open + "  - { id: d, effect: allow, " + in_hold), facts);
+  EXPECT_EQ(allowed.effect, Effect::kAllow);
+  EXPECT_THAT(allowed.in_doubt, ElementsAre("mailbox"));
+  // Neither decides anything.
+  EXPECT_THAT(decide(load(open + "  - { id: g, effect: break_glass, " + in_hold +
+                          "  - { id: m, effect: deny, mode: monitor, " + in_hold),
+                     facts)
+                  .in_doubt,
+              IsEmpty());
+}
+
+TEST(Decide, WhatIsAskedForBeyondDoubtIsToldApart) {
+  const RuleSet rules = load(
+      "  - { id: a, effect: require_approval, approve: { decide_within: 24h } }\n"
+      "  - { id: b, effect: require_approval, when: { mailbox: { in: hold } },\n"
+      "      approve: { decide_within: 1h } }\n");
+  Facts facts = plain_facts();
+  facts.mailbox.reset();
+  const Decision decision = decide(rules, facts);
+  EXPECT_EQ(decision.approve.decide_within, std::chrono::hours(1));
+  EXPECT_EQ(decision.plain_approve.decide_within, std::chrono::hours(24));
+  EXPECT_EQ(decision.plain_approve.stages.size(), 1U);
+  facts.mailbox = MailboxNames{{"held@contoso.com"}};
+  EXPECT_EQ(decide(rules, facts).plain_approve.decide_within, std::chrono::hours(1));
+
+  const Decision allowed = decide(
+      load("  - { id: c, effect: allow, limit: { count: 1, per: 1h, over: require_approval } }\n"),
+      facts);
+  EXPECT_TRUE(allowed.plain_approve.stages.empty());
+  EXPECT_EQ(over_limit(allowed, allowed.limits[0]).plain_approve.stages.size(), 1U);
+}
+
 TEST(Decide, MonitorIsReportedAndChangesNothing) {
   const Decision decision = decide(load("  - { id: m, effect: deny, mode: monitor }\n"
                                         "  - { id: c, effect: allow }\n"),

@@ -258,12 +258,26 @@ class PipelineTest : public ::testing::Test {
   http::Response purge_contact(http::Headers headers = {}) {
     return send("POST", "/v1.0/me/contacts/c1/permanentDelete", std::move(headers));
   }
+  // What was filed last has come to that state since.
+  void keep_filed(approval::ApprovalState state) {
+    approvals_.add(log_.entries().back().record.content["approval"], state);
+  }
   // An approval of purge_contact() that has come to that state since; its code.
   std::string file_approval(approval::ApprovalState state) {
     const http::Response response = purge_contact(papers());
     EXPECT_EQ(response.status, 412);
-    approvals_.add(log_.entries().back().record.content["approval"], state);
+    keep_filed(state);
     return std::string(response.headers.get("x-msft-approval-code"));
+  }
+
+  // From now on Graph does not say whose mailbox /me is, or does again; nothing is remembered.
+  void lose_mailbox() {
+    clock_.advance(identity::kNamesAgeMax + 1min);
+    graph_->answer("/v1.0/me?$select=id,userPrincipalName,mail,proxyAddresses", 503, "{}");
+  }
+  void find_mailbox() {
+    clock_.advance(identity::kNamesAgeMax + 1min);
+    know_mailbox("/v1.0/me", kAlex, "alex@contoso.com");
   }
 
   // Contacts need approval; a rule names who may go past it.
@@ -889,6 +903,36 @@ TEST_F(PipelineTest, PlainDenialInvalidatesWhatWasApproved) {
   EXPECT_EQ(content(1)["approval"]["state"], "INVALIDATED");
 }
 
+TEST_F(PipelineTest, PlainDenialByDefaultInvalidatesWhatIsPending) {
+  const std::string code = file_approval(approval::ApprovalState::kPending);
+  enforce(rules_from(kAffectedRules));
+  EXPECT_EQ(purge_contact().status, 403);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kInvalidate);
+  EXPECT_EQ(content(1)["approval"]["code"], code);
+}
+
+// The rule that lets the call pass, on an approval or without, hangs on whose mailbox it is.
+TEST_F(PipelineTest, WhatIsNotKnownStopsTheCallAndLeavesItsApproval) {
+  enforce(rules_from(kLimitRules));
+  log_.fail_nth(1, {ErrorCode::kLimit, "fewer"});
+  EXPECT_EQ(purge().status, 412);
+  keep_filed(approval::ApprovalState::kApproved);
+  lose_mailbox();
+  const http::Response stopped = purge();
+  EXPECT_EQ(stopped.status, 403);
+  const json error = error_of(stopped);
+  EXPECT_EQ(error["code"], "HoldfastDenied");
+  EXPECT_NE(error["message"].get<std::string>().find("established: own_mailbox."),
+            std::string::npos);
+  EXPECT_EQ(error["innerError"]["holdfast"]["unknown_facts"], json::array({"own_mailbox"}));
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kNone);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  find_mailbox();
+  log_.fail_nth(1, {ErrorCode::kLimit, "fewer"});
+  EXPECT_EQ(purge().status, 204);
+  EXPECT_EQ(content(2)["approval"]["state"], "CLAIMED");
+}
+
 TEST_F(PipelineTest, DenialLeavesWhatWasUsed) {
   file_approval(approval::ApprovalState::kExecuted);
   enforce(rules_from("schema: 1\nrevision: r2\nrules:\n  - { id: freeze, effect: deny }\n"));
@@ -934,6 +978,54 @@ rules:
   EXPECT_EQ(response.status, 412);
   EXPECT_NE(response.headers.get("x-msft-approval-code"), code);
   EXPECT_EQ(content(1)["approval"]["replaces"], code);
+}
+
+// Contacts need anybody's approval, and a lawyer's where the mailbox is the CEO's.
+constexpr const char* kLawyerRules = R"(
+schema: 1
+revision: r2
+approvers: { legal: { group: 91ab77de-0000-4000-8000-000000000002 } }
+rules:
+  - id: contacts
+    effect: require_approval
+    when: { resource: contact }
+  - id: lawyers
+    effect: require_approval
+    when: { mailbox: ceo@contoso.com }
+    approve: { stages: [ { from: legal } ] }
+)";
+
+TEST_F(PipelineTest, ApprovalThatFallsShortOnlyByWhatIsNotKnownStands) {
+  enforce(rules_from(kLawyerRules));
+  const std::string code = file_approval(approval::ApprovalState::kPending);
+  lose_mailbox();
+  const http::Response pending = purge_contact();
+  EXPECT_EQ(pending.status, 412);
+  EXPECT_EQ(pending.headers.get("x-msft-approval-code"), code);
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kNone);
+
+  approvals_.all.back().state = approval::ApprovalState::kApproved;
+  const http::Response stopped = purge_contact();
+  EXPECT_EQ(stopped.status, 403);
+  EXPECT_EQ(error_of(stopped)["code"], "HoldfastDenied");
+  const json detail = error_of(stopped)["innerError"]["holdfast"];
+  EXPECT_EQ(detail["approval"], json({{"code", code}, {"state", "APPROVED"}}));
+  EXPECT_EQ(detail["unknown_facts"], json::array({"mailbox"}));
+  EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kNone);
+  EXPECT_EQ(content(2)["approval"], json({{"code", code}, {"state", "APPROVED"}}));
+  EXPECT_TRUE(upstream_->forwarded.empty());
+
+  find_mailbox();
+  EXPECT_EQ(purge_contact().status, 204);
+  EXPECT_EQ(content(3)["approval"]["state"], "CLAIMED");
+}
+
+TEST_F(PipelineTest, AnApprovalInDoubtIsNoAnswerToAnEmergency) {
+  enforce(rules_from(std::string(kLawyerRules) + kBreakGlassRule));
+  file_approval(approval::ApprovalState::kApproved);
+  lose_mailbox();
+  EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 204);
+  EXPECT_TRUE(content(1).contains("review"));
 }
 
 TEST_F(PipelineTest, RequestersSeeTheirOwnApprovalsAndNobodyElses) {

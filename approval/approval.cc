@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "approval/requirements.h"
 #include "base/encoding.h"
 
 namespace holdfast::approval {
@@ -28,6 +29,22 @@ std::vector<ApprovalStage> stages_from(const json& array) {
                       .count = item.at("count").get<int>()});
   }
   return stages;
+}
+
+std::optional<std::string> paper_in(const json& filed, const char* name) {
+  const auto request = filed.find("request");
+  if (request == filed.end() || !request->contains(name)) return std::nullopt;
+  return request->at(name).get<std::string>();
+}
+
+// Whether a time that is shorter than the one that was filed has passed.
+bool is_over_already(const std::optional<std::chrono::seconds>& wanted,
+                     std::chrono::seconds none_wanted, std::chrono::seconds filed,
+                     const std::string& since, WallTime now) {
+  const std::chrono::seconds within = wanted.value_or(none_wanted);
+  if (within >= filed) return false;
+  const Result<WallTime> begun = parse_rfc3339(since);
+  return !begun.ok() || now >= *begun + within;
 }
 
 // What the state is called in a sentence about why nothing more can be done.
@@ -233,6 +250,10 @@ Result<Approval> read_approval(json document) {
     approval.binding = *binding;
     approval.requester = identity_from(filed.at("requested_by"));
     approval.stages = stages_from(filed.at("stages"));
+    approval.decide_within = std::chrono::seconds(filed.at("decide_within_s").get<std::int64_t>());
+    approval.use_within = std::chrono::seconds(filed.at("use_within_s").get<std::int64_t>());
+    approval.justification = paper_in(filed, "justification");
+    approval.ticket = paper_in(filed, "ticket");
     for (const json& taken : document.at("history")) {
       approval.closing_reason = taken.at("content").value("reason", approval.closing_reason);
     }
@@ -252,6 +273,21 @@ bool covers(const std::vector<ApprovalStage>& approved, const std::vector<Approv
       return have.group == want.group && have.count >= want.count;
     });
   });
+}
+
+bool meets(const Approval& approval, const Requirements& require, const ApprovalTerms& terms,
+           WallTime now) {
+  if (!covers(approval.stages, terms.stages)) return false;
+  // An empty ticket is recorded as none.
+  const std::string ticket = approval.ticket.value_or("");
+  if (!check_requirements(require, approval.justification, ticket).ok()) return false;
+  if (approval.state == kPending) {
+    return !is_over_already(terms.decide_within, kDecideWithin, approval.decide_within,
+                            approval.filed_at, now);
+  }
+  const std::string& approved_at =
+      approval.consents.empty() ? approval.filed_at : approval.consents.back().at;
+  return !is_over_already(terms.use_within, kUseWithin, approval.use_within, approved_at, now);
 }
 
 std::size_t consents_of(const Approval& approval, std::size_t stage) {

@@ -5,6 +5,7 @@
 // it may not be taken.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "approval/stage_places.h"
 #include "audit/approval_state.h"
 #include "audit/record.h"
+#include "base/clock.h"
 #include "base/result.h"
 #include "base/uuid.h"
 
@@ -85,6 +87,10 @@ struct Approval {
   Binding binding;
   Identity requester;
   std::vector<ApprovalStage> stages;
+  std::chrono::seconds decide_within{0};  // As it was filed with.
+  std::chrono::seconds use_within{0};
+  std::optional<std::string> justification;  // Of the call that filed it, as its record has them.
+  std::optional<std::string> ticket;
   std::vector<Consent> consents;
   std::string closing_reason;  // Why it was rejected, revoked or invalidated.
   nlohmann::json document;     // As the database has it, for showing.
@@ -96,6 +102,12 @@ Result<Approval> read_approval(nlohmann::json document);
 // Whether what was approved is at least what the rules ask for now: who fills all its places fills
 // those.
 bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted);
+
+// The same of a pending or approved one and of everything: the people, the papers that it was filed
+// with, and its time so far, where that is shorter now. The times it was filed with are the
+// database's to keep.
+bool meets(const Approval& approval, const Requirements& require, const ApprovalTerms& terms,
+           WallTime now);
 
 // How many have approved who count for that stage.
 std::size_t consents_of(const Approval& approval, std::size_t stage);

@@ -34,15 +34,20 @@ void add_terms(ApprovalTerms& all, const ApprovalTerms& more) {
   shorten(all.use_within, more.use_within);
 }
 
+void add_papers(Requirements& all, const Requirements& more) {
+  all.justification_min = std::max(all.justification_min, more.justification_min);
+  all.ticket_patterns.insert(all.ticket_patterns.end(), more.ticket_patterns.begin(),
+                             more.ticket_patterns.end());
+}
+
 // What the rule asks for of the call.
 void add_requirements(Decision& decision, const RuleMatch& rule, const Requirements& require,
                       const ApprovalTerms& approve) {
-  std::vector<std::string>& patterns = decision.require.ticket_patterns;
-  decision.require.justification_min =
-      std::max(decision.require.justification_min, require.justification_min);
-  patterns.insert(patterns.end(), require.ticket_patterns.begin(), require.ticket_patterns.end());
+  add_papers(decision.require, require);
   add_terms(decision.approve, approve);
-  if (rule.unknown_facts.empty()) add_terms(decision.plain_approve, approve);
+  if (!rule.unknown_facts.empty()) return;
+  add_papers(decision.plain_require, require);
+  add_terms(decision.plain_approve, approve);
 }
 
 void sort_each_once(std::vector<std::string>& texts) {
@@ -69,6 +74,7 @@ void settle_stages(std::vector<ApprovalStage>& stages) {
 
 void settle_requirements(Decision& decision) {
   sort_each_once(decision.require.ticket_patterns);
+  sort_each_once(decision.plain_require.ticket_patterns);
   settle_stages(decision.approve.stages);
   settle_stages(decision.plain_approve.stages);
 }

@@ -55,6 +55,7 @@ struct Decision {
   Requirements require;   // Of all matching approval rules together: the strictest.
   ApprovalTerms approve;  // Likewise: everybody, and the shortest.
   // The same of those alone that matched beyond doubt; no stages: none did.
+  Requirements plain_require;
   ApprovalTerms plain_approve;
   // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an
   // approval, only those beyond which calls are denied.

@@ -73,19 +73,21 @@ enum class Standing {
   kOutgrown,  // It is not, whatever is not known.
 };
 
-Standing standing_of(const Approval& approval, const approval::Decision& decision) {
-  if (approval::covers(approval.stages, decision.approve.stages)) return Standing::kEnough;
-  const bool plainly = approval::covers(approval.stages, decision.plain_approve.stages);
+Standing standing_of(const Approval& approval, const approval::Decision& decision, WallTime now) {
+  if (approval::meets(approval, decision.require, decision.approve, now)) return Standing::kEnough;
+  const bool plainly =
+      decision.plain_approve.stages.empty() ||
+      approval::meets(approval, decision.plain_require, decision.plain_approve, now);
   return plainly ? Standing::kInDoubt : Standing::kOutgrown;
 }
 
 // What an approval that answers calls of its binding says to one.
 Permit answered(Approval approval, const approval::Binding& asked, const Subject& subject,
-                const DecisionBasis& basis) {
+                const DecisionBasis& basis, WallTime now) {
   switch (approval.state) {
     case ApprovalState::kPending:
     case ApprovalState::kApproved: {
-      const Standing standing = standing_of(approval, basis.decision);
+      const Standing standing = standing_of(approval, basis.decision, now);
       if (standing == Standing::kOutgrown) return filed(asked, subject, basis, &approval);
       if (approval.state == ApprovalState::kPending) {
         return refused(approval_pending(basis.decision, approval));
@@ -113,10 +115,10 @@ Permit answered(Approval approval, const approval::Binding& asked, const Subject
 
 // Whether the approval cannot be used now: too few people have approved it, or the rules ask, or may
 // ask, for more than it has.
-bool still_waits(const Approval& approval, const approval::Decision& decision) {
+bool still_waits(const Approval& approval, const approval::Decision& decision, WallTime now) {
   return approval.state == ApprovalState::kPending ||
          (approval.state == ApprovalState::kApproved &&
-          standing_of(approval, decision) != Standing::kEnough);
+          standing_of(approval, decision, now) != Standing::kEnough);
 }
 
 // Any one rule whose papers the call has is enough. `waiting`: the approval that the call goes past
@@ -208,7 +210,7 @@ Task<Permit> ApprovalDesk::with_code(std::string_view header, const approval::Bi
   const bool used = approval.state == ApprovalState::kFailed;
   // One that is over is asked for anew, unless that has been done already.
   if (!approval.answers && !used) co_return co_await without_code(asked, subject, basis);
-  co_return answered(std::move(approval), asked, subject, basis);
+  co_return answered(std::move(approval), asked, subject, basis, clock_.now());
 }
 
 Task<Permit> ApprovalDesk::without_code(const approval::Binding& asked, const Subject& subject,
@@ -218,7 +220,7 @@ Task<Permit> ApprovalDesk::without_code(const approval::Binding& asked, const Su
   if (!newest->has_value() || !(*newest)->answers) {
     co_return filed(asked, subject, basis, nullptr);
   }
-  co_return answered(std::move(**newest), asked, subject, basis);
+  co_return answered(std::move(**newest), asked, subject, basis, clock_.now());
 }
 
 // Who has an approval needs no other way; a rejection stands, and so does a use of the approval.
@@ -233,8 +235,9 @@ Task<Permit> ApprovalDesk::past_approval(const approval::Binding& asked, const S
     co_return glass_broken(asked, subject, basis.decision, nullptr);
   }
   Approval& approval = **newest;
-  if (!still_waits(approval, basis.decision)) {
-    co_return answered(std::move(approval), asked, subject, basis);
+  const WallTime now = clock_.now();
+  if (!still_waits(approval, basis.decision, now)) {
+    co_return answered(std::move(approval), asked, subject, basis, now);
   }
   co_return glass_broken(asked, subject, basis.decision, &approval);
 }

@@ -413,15 +413,19 @@ TEST(Decide, WhatTheAnswerHangsOnIsNamedWhetherTheRuleMatchedOrNot) {
 
 TEST(Decide, WhatIsAskedForBeyondDoubtIsToldApart) {
   const RuleSet rules = load(
-      "  - { id: a, effect: require_approval, approve: { decide_within: 24h } }\n"
+      "  - { id: a, effect: require_approval, approve: { decide_within: 24h },\n"
+      "      require: { justification: 3 } }\n"
       "  - { id: b, effect: require_approval, when: { mailbox: { in: hold } },\n"
-      "      approve: { decide_within: 1h } }\n");
+      "      approve: { decide_within: 1h }, require: { justification: 9, ticket: T } }\n");
   Facts facts = plain_facts();
   facts.mailbox.reset();
   const Decision decision = decide(rules, facts);
   EXPECT_EQ(decision.approve.decide_within, std::chrono::hours(1));
   EXPECT_EQ(decision.plain_approve.decide_within, std::chrono::hours(24));
   EXPECT_EQ(decision.plain_approve.stages.size(), 1U);
+  EXPECT_EQ(decision.require.justification_min, 9U);
+  EXPECT_EQ(decision.plain_require.justification_min, 3U);
+  EXPECT_THAT(decision.plain_require.ticket_patterns, testing::IsEmpty());
   facts.mailbox = MailboxNames{{"held@contoso.com"}};
   EXPECT_EQ(decide(rules, facts).plain_approve.decide_within, std::chrono::hours(1));
 

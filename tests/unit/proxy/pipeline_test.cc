@@ -258,9 +258,13 @@ class PipelineTest : public ::testing::Test {
   http::Response purge_contact(http::Headers headers = {}) {
     return send("POST", "/v1.0/me/contacts/c1/permanentDelete", std::move(headers));
   }
-  // What was filed last has come to that state since.
+  json last_content() const { return content(log_.entries().size() - 1); }
+  // What was filed last, as the database keeps it, has come to that state since.
   void keep_filed(approval::ApprovalState state) {
-    approvals_.add(log_.entries().back().record.content["approval"], state);
+    const json record = last_content();
+    json filing = record["approval"];
+    filing["request"] = record["request"];
+    approvals_.add(std::move(filing), state);
   }
   // An approval of purge_contact() that has come to that state since; its code.
   std::string file_approval(approval::ApprovalState state) {
@@ -980,6 +984,69 @@ rules:
   EXPECT_EQ(content(1)["approval"]["replaces"], code);
 }
 
+approval::RuleSet contacts_need_approval(const std::string& terms) {
+  return rules_from(
+      "schema: 1\nrevision: r2\nrules:\n"
+      "  - { id: contacts, effect: require_approval, when: { resource: contact }, " +
+      terms + " }\n");
+}
+
+TEST_F(PipelineTest, ApprovalFiledWithFewerPapersThanTheRulesAskForByNowIsReplaced) {
+  for (const char* terms :
+       {"require: { justification: 9 }", "require: { ticket: '^INC-[0-9]+$' }"}) {
+    for (const auto state :
+         {approval::ApprovalState::kPending, approval::ApprovalState::kApproved}) {
+      SCOPED_TRACE(terms);
+      clock_.advance(1min);
+      approvals_.all.clear();
+      enforce(rules_from(kRules));
+      const std::string code = file_approval(state);
+      enforce(contacts_need_approval(terms));
+      EXPECT_EQ(purge_contact().status, 400);
+      clock_.advance(1min);
+      const http::Response response =
+          purge_contact({{"x-msft-approval-justification", to_base64("clean up more")},
+                         {"Holdfast-Ticket", "INC-7"}});
+      EXPECT_EQ(response.status, 412);
+      EXPECT_NE(response.headers.get("x-msft-approval-code"), code);
+      EXPECT_EQ(last_content()["approval"]["replaces"], code);
+    }
+  }
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+// What it was filed with counts, not what the call is sent again with.
+TEST_F(PipelineTest, ApprovalFiledWithAllThatTighterRulesAskForIsClaimed) {
+  file_approval(approval::ApprovalState::kApproved);
+  enforce(
+      contacts_need_approval("require: { justification: 8, ticket: '^CASE-7$' }, "
+                             "approve: { decide_within: 1h, use_within: 30m }"));
+  EXPECT_EQ(purge_contact().status, 204);
+}
+
+TEST_F(PipelineTest, ApprovalWhoseTimeByTheRulesOfNowIsOverIsReplaced) {
+  const std::string pending = file_approval(approval::ApprovalState::kPending);
+  enforce(contacts_need_approval("approve: { decide_within: 10m }"));
+  clock_.advance(10min - 1s);
+  EXPECT_EQ(purge_contact().headers.get("x-msft-approval-code"), pending);
+  clock_.advance(1s);
+  EXPECT_EQ(purge_contact().status, 412);
+  EXPECT_EQ(last_content()["approval"]["replaces"], pending);
+
+  clock_.advance(1min);
+  approvals_.all.clear();
+  enforce(rules_from(kRules));
+  const std::string approved = file_approval(approval::ApprovalState::kApproved);
+  approvals_.all.back().consents.push_back(
+      {.stage = 0, .person = {}, .at = to_rfc3339(clock_.now())});
+  enforce(contacts_need_approval("approve: { decide_within: 1s, use_within: 5m }"));
+  clock_.advance(5min - 1s);
+  EXPECT_EQ(purge_contact().status, 204);
+  clock_.advance(1s);
+  EXPECT_EQ(purge_contact().status, 412);
+  EXPECT_EQ(last_content()["approval"]["replaces"], approved);
+}
+
 // Contacts need anybody's approval, and a lawyer's where the mailbox is the CEO's.
 constexpr const char* kLawyerRules = R"(
 schema: 1
@@ -992,6 +1059,7 @@ rules:
   - id: lawyers
     effect: require_approval
     when: { mailbox: ceo@contoso.com }
+    require: { justification: 20 }
     approve: { stages: [ { from: legal } ] }
 )";
 

@@ -197,6 +197,7 @@ Decision over_limit(Decision decision, const TakenLimit& spent) {
   const TakenLimit limit = spent;  // It may be one of those that go.
   decision.effect = Effect::kRequireApproval;
   decision.by = {limit.rule};
+  decision.spent.push_back(limit);
   add_requirements(decision, limit.rule, limit.require, limit.approve);
   settle_limits(decision);
   settle_requirements(decision);

@@ -60,6 +60,7 @@ struct Decision {
   // Of all enforced rules that matched or might, by id; none where the effect is to deny. With an
   // approval, only those beyond which calls are denied.
   std::vector<TakenLimit> limits;
+  std::vector<TakenLimit> spent;  // Why the call needs approval; nothing is taken from these.
   // By id; none where the effect is to deny, or no rule opens the call for sure.
   std::vector<BreakGlass> break_glass;
 };

@@ -32,8 +32,8 @@ Permit refused(Refusal refusal) {
   return {.refusal = std::move(refusal), .claim = std::nullopt};
 }
 
-// What an officer is told of the decision: the rules, as their titles say it, and what the call
-// would take of limits.
+// What an officer is told of the decision: the rules, as their titles say it, and the limits that
+// are spent and that the call would take from.
 void add_reasons(const Subject& subject, const approval::Decision& decision, json& content) {
   json why = json::array();
   for (const approval::RuleMatch& match : decision.by) {
@@ -43,7 +43,9 @@ void add_reasons(const Subject& subject, const approval::Decision& decision, jso
     why.push_back(std::move(reason));
   }
   content["why"] = std::move(why);
-  for (const std::string& limit : limits_content(subject, decision.limits)) {
+  std::vector<approval::TakenLimit> limits = decision.spent;
+  limits.insert(limits.end(), decision.limits.begin(), decision.limits.end());
+  for (const std::string& limit : limits_content(subject, limits)) {
     Result<json> read = parse_json(limit);
     if (read.ok()) content["limits"].push_back(*std::move(read));
   }

@@ -499,6 +499,9 @@ TEST(Decide, LimitsOfAllMatchingRulesAreTaken) {
   EXPECT_EQ(over.effect, Effect::kRequireApproval);
   EXPECT_EQ(ids(over.by), std::vector<std::string>{"a"});
   EXPECT_THAT(limits(over), ElementsAre("b"));
+  ASSERT_EQ(over.spent.size(), 1U);
+  EXPECT_EQ(over.spent[0].rule.id, "a");
+  EXPECT_TRUE(allowed.spent.empty());
   EXPECT_EQ(over.approve.use_within, std::chrono::minutes(5));
   EXPECT_EQ(over.approve.stages.size(), 1U);
 

@@ -614,10 +614,30 @@ TEST_F(PipelineTest, BeyondALimitThatSaysSoCallsNeedApproval) {
   EXPECT_EQ(response.status, 412);
   EXPECT_EQ(content(0)["decision"]["effect"], "require_approval");
   EXPECT_EQ(content(0)["decision"]["rules"], json{"fewer"});
-  // For whoever decides: why, and what else the call would take. It takes it only once approved.
+  // For whoever decides: why, what is spent, and what else the call would take.
   EXPECT_EQ(content(0)["approval"]["why"][0]["rule"], "fewer");
-  EXPECT_EQ(content(0)["approval"]["limits"][0]["rule"], "few");
+  const json limits = content(0)["approval"]["limits"];
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_EQ(limits[0], (json{{"rule", "fewer"},
+                             {"key", std::string("fewer|mailbox|") + kAlex},
+                             {"count", 1},
+                             {"per_s", 3600},
+                             {"mailbox", kAlex}}));
+  EXPECT_EQ(limits[1]["rule"], "few");
   EXPECT_FALSE(content(0)["decision"].contains("limits"));
+}
+
+// What it is beyond is shown to whoever decides, and is not taken.
+TEST_F(PipelineTest, ACallApprovedBeyondALimitTakesTheOthersOnly) {
+  enforce(rules_from(kLimitRules));
+  log_.fail_nth(1, {ErrorCode::kLimit, "fewer"});
+  EXPECT_EQ(purge().status, 412);
+  keep_filed(approval::ApprovalState::kApproved);
+  log_.fail_nth(1, {ErrorCode::kLimit, "fewer"});
+  EXPECT_EQ(purge().status, 204);
+  const json taken = content(1)["decision"]["limits"];
+  ASSERT_EQ(taken.size(), 1U);
+  EXPECT_EQ(taken[0]["rule"], "few");
 }
 
 TEST_F(PipelineTest, ALimitNobodyTookIsNoReason) {

@@ -8,7 +8,7 @@
 
 #include "approval/condition_builder.h"
 #include "base/encoding.h"
-#include "base/uuid.h"
+#include "graph/mailbox_key.h"
 
 namespace holdfast::approval {
 namespace {
@@ -217,10 +217,16 @@ std::chrono::seconds parse_duration(const std::string& text) {
 }
 
 bool looks_like_mailbox(const std::string& name) {
-  const std::size_t at = name.find('@');
-  const bool address = at != std::string::npos && at > 0 && at + 1 < name.size() &&
-                       name.find_first_of(" \t<>") == std::string::npos;
-  return address || parse_uuid(name).has_value();
+  const graph::MailboxKey key = graph::parse_mailbox_key(graph::smtp_address(name));
+  if (key.kind != graph::MailboxKeyKind::kName) return true;
+  const std::size_t at = key.id.find('@');
+  return at != std::string::npos && at > 0 && at + 1 < key.id.size() &&
+         key.id.find_first_of(" \t<>") == std::string::npos;
+}
+
+std::string normal_mailbox(const std::string& name) {
+  const std::string address = graph::smtp_address(name);
+  return graph::parse_mailbox_key(address.empty() ? name : address).id;
 }
 
 }  // namespace holdfast::approval

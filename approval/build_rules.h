@@ -47,7 +47,11 @@ BuiltRules build_rules(const config::YamlDocument& document, const ListReader& r
 unsigned weekday_index(const std::string& name);
 // Text that fits the schema's duration.
 std::chrono::seconds parse_duration(const std::string& text);
-// A mailbox is told by an address or an object id, never by an alias.
+// A mailbox is told by an address, an object id or {object id}@{tenant id}; never by the part of
+// an address before its @, by `me`, or by an address of another kind than smtp.
 bool looks_like_mailbox(const std::string& name);
+// That name as identity resolves mailboxes to names: lower case, without the prefix of a proxy
+// address; of {object id}@{tenant id}, which no mailbox has among its names, the object id.
+std::string normal_mailbox(const std::string& name);
 
 }  // namespace holdfast::approval

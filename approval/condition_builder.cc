@@ -39,11 +39,6 @@ std::string join(const std::vector<std::string>& parts) {
 
 }  // namespace
 
-std::string normal_mailbox(const std::string& name) {
-  const std::string lower = ascii_lower(name);
-  return lower.starts_with("smtp:") ? lower.substr(5) : lower;
-}
-
 void sort_unique(std::vector<std::string>& values) {
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
@@ -276,6 +271,9 @@ std::optional<std::string> ConditionBuilder::complaint(const std::string& text, 
       return quoted + "is not an id such as 6a1e55aa-0000-4000-8000-000000000004";
     case Use::kMailbox:
       if (looks_like_mailbox(text)) return std::nullopt;
+      if (ascii_iequals(text, "me")) {
+        return quoted + "is whoever calls: name a mailbox, or write mailbox: { own: true }";
+      }
       return quoted + "is neither a mail address nor an object id";
     case Use::kNetwork: {
       const Result<Network> network = parse_network(text);
@@ -284,6 +282,11 @@ std::optional<std::string> ConditionBuilder::complaint(const std::string& text, 
     }
   }
   return std::nullopt;
+}
+
+std::string ConditionBuilder::normal(const std::string& text, Use use) {
+  if (use == Use::kFolder) return text;
+  return use == Use::kMailbox ? normal_mailbox(text) : ascii_lower(text);
 }
 
 void ConditionBuilder::check_values(const Named& named, Use use) {
@@ -310,7 +313,7 @@ void ConditionBuilder::use_list(SourceList& source, Use use) {
     } else if (use == Use::kFolder) {
       source.content.exact.push_back(entry.text);
     } else {
-      source.content.names.push_back(normal_mailbox(entry.text));
+      source.content.names.push_back(normal(entry.text, use));
     }
   }
 }
@@ -320,11 +323,7 @@ Condition ConditionBuilder::name_condition(std::string key, NamedFact fact, Use 
   const Named values = named(value, pointer);
   check_values(values, use);
   NameTest test{.fact = fact, .values = {}, .lists = values.lists};
-  for (const auto& [text, place] : values.values) {
-    test.values.push_back(use == Use::kFolder    ? text
-                          : use == Use::kMailbox ? normal_mailbox(text)
-                                                 : ascii_lower(text));
-  }
+  for (const auto& [text, place] : values.values) test.values.push_back(normal(text, use));
   sort_unique(test.values);
   return {std::move(key), values.wants, std::move(test)};
 }

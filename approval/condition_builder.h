@@ -85,6 +85,8 @@ class ConditionBuilder {
                                      const std::string& pointer);
 
   static std::optional<std::string> complaint(const std::string& text, Use use);
+  // What is compared with the fact.
+  static std::string normal(const std::string& text, Use use);
 
   const config::YamlDocument& document_;
   Problems& problems_;
@@ -96,9 +98,6 @@ class ConditionBuilder {
   SourceFiles sources_;
   bool any_about_items_ = false;
 };
-
-// As identity resolves names: lower case, without the prefix of a proxy address.
-std::string normal_mailbox(const std::string& name);
 
 void sort_unique(std::vector<std::string>& values);
 

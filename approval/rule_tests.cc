@@ -1,7 +1,7 @@
 #include "approval/rule_tests.h"
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "approval/decide.h"
 #include "base/encoding.h"
@@ -23,6 +23,12 @@ std::optional<std::vector<std::string>> given_names(const json& map, const char*
   if (!map.contains(key) || map[key] == kUnknownWord) return std::nullopt;
   if (map[key].is_string()) return std::vector{map[key].get<std::string>()};
   return map[key].get<std::vector<std::string>>();
+}
+
+// The names of a mailbox as they would be looked up.
+MailboxNames mailbox_named(std::vector<std::string> names) {
+  for (std::string& name : names) name = normal_mailbox(name);
+  return {std::move(names)};
 }
 
 // Said outright, or else plain from what else is given: a user makes a user's call, an app without
@@ -47,9 +53,9 @@ AffectedMailboxes given_affected(const json& given, const Facts& facts) {
     if (mailbox == kUnknownWord) {
       affected.complete = false;
     } else if (mailbox.is_array()) {
-      affected.known.push_back({mailbox.get<std::vector<std::string>>()});
+      affected.known.push_back(mailbox_named(mailbox.get<std::vector<std::string>>()));
     } else {
-      affected.known.push_back({{mailbox.get<std::string>()}});
+      affected.known.push_back(mailbox_named({mailbox.get<std::string>()}));
     }
   }
   return affected;
@@ -126,7 +132,7 @@ class RuleTest {
     facts.app = given_text(actor, "app");
     facts.groups = given_names(actor, "group");
     facts.roles = given_names(actor, "role");
-    if (const auto names = given_names(given, "mailbox")) facts.mailbox = MailboxNames{*names};
+    if (const auto names = given_names(given, "mailbox")) facts.mailbox = mailbox_named(*names);
     if (given.contains("own_mailbox") && given["own_mailbox"].is_boolean()) {
       facts.own_mailbox = given["own_mailbox"].get<bool>();
     }

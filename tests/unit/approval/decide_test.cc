@@ -625,6 +625,55 @@ TEST(Decide, UnlessExemptsOnlyWhenItPlainlyHolds) {
   EXPECT_THAT(decision.by.at(0).unknown_facts, testing::ElementsAre("folder"));
 }
 
+// Graph gives a mailbox's id, UPN, mail and proxy addresses, whichever of them it is asked by.
+TEST(Decide, EveryFormOfAMailboxThatMayBeWrittenDeniesIt) {
+  const std::string id = "ade1e000-0000-4000-8000-00000000000b";
+  const std::string tenant = "d3b07384-0000-4000-8000-000000000005";
+  const std::string both = id + "@" + tenant;
+  Facts facts = plain_facts();
+  facts.mailbox = MailboxNames{
+      {id, "adele@contoso.com", "a.vance@contoso.com", "adele_fabrikam.com#ext#@contoso.com"}};
+  facts.affected = affected_by_path(facts);
+  const RuleFiles files;
+  for (const std::string& form :
+       {id, both, "ADE1E000-0000-4000-8000-00000000000B@" + tenant, "smtp:" + both,
+        std::string("Adele@Contoso.com"), std::string("a.vance@contoso.com"),
+        std::string("SMTP:A.Vance@contoso.com"),
+        std::string("adele_fabrikam.com#EXT#@contoso.com")}) {
+    files.write("hold.csv", "mailbox,case\n\"" + form + "\",CASE-17\n");
+    const std::string quoted = "'" + form + "'";
+    const std::string lists = "lists: { f: { file: hold.csv }, v: { values: [" + quoted + "] } }\n";
+    for (const std::string& when :
+         {std::string("mailbox: { in: f }"), std::string("mailbox: { in: v }"),
+          "mailbox: " + quoted, "mailbox: { in: [" + quoted + "] }",
+          std::string("affected_mailboxes: { any_in: f }"),
+          "affected_mailboxes: { any_in: [" + quoted + "] }"}) {
+      const Result<RuleSet> rules = files.load("schema: 1\nrevision: a\n" + lists +
+                                               "rules:\n  - { id: d, effect: deny, when: { " +
+                                               when + " } }\n  - { id: a, effect: allow }\n");
+      ASSERT_TRUE(rules.ok()) << rules.error().message;
+      EXPECT_EQ(decide(*rules, facts).effect, Effect::kDeny) << when << " of " << form;
+    }
+  }
+}
+
+TEST(Decide, AListOfTextsKeepsThemAsTheyAre) {
+  const RuleFiles files;
+  const RuleSet rules =
+      files
+          .load(
+              "schema: 1\nrevision: a\nlists: { cases: { values: ['smtp:case', 'Case: 7'] } }\n"
+              "rules:\n  - { id: d, effect: deny, when: {categories: {any_in: cases}} }\n"
+              "  - { id: a, effect: allow }\n")
+          .value();
+  Facts facts = plain_facts();
+  EXPECT_EQ(decide(rules, facts).effect, Effect::kAllow);
+  for (const char* category : {"smtp:case", "case: 7"}) {
+    facts.item.categories = std::vector<std::string>{category};
+    EXPECT_EQ(decide(rules, facts).effect, Effect::kDeny) << category;
+  }
+}
+
 TEST(Decide, AListBeyondItsAgeIsUnknown) {
   const RuleFiles files;
   files.write("hold.csv", "held@contoso.com\n");

@@ -186,6 +186,17 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"mailbox_by_alias", rule("when: { mailbox: adele }"),
                 "rules.yaml:6: /rules/0/when/mailbox: \"adele\" is neither a mail address nor an "
                 "object id"},
+        Mistake{"mailbox_of_whoever_calls", rule("when: { mailbox: Me }"),
+                "rules.yaml:6: /rules/0/when/mailbox: \"Me\" is whoever calls: name a mailbox, or "
+                "write mailbox: { own: true }"},
+        Mistake{
+            "list_of_whoever_calls",
+            "lists: { l: { values: [a@b.c, me] } }\n" + rule("when: { mailbox: { in: l } }"),
+            "rules.yaml:3: /lists/l/values/1: \"me\" is whoever calls: name a mailbox, or write "
+            "mailbox: { own: true }"},
+        Mistake{"mailbox_by_another_kind_of_address", rule("when: { mailbox: sip:adele@b.c }"),
+                "rules.yaml:6: /rules/0/when/mailbox: \"sip:adele@b.c\" is neither a mail address "
+                "nor an object id"},
         Mistake{
             "bad_domain", rule("when: { mailbox: { domain: '@contoso.com' } }"),
             "rules.yaml:6: /rules/0/when/mailbox/domain: \"@contoso.com\" is not a domain such as "
@@ -336,6 +347,28 @@ tests:
   ASSERT_TRUE(rules.ok()) << rules.error().message;
   EXPECT_EQ(rules->revision(), "7");
   EXPECT_EQ(rules->data().tests, 5U);
+}
+
+TEST(LoadRules, GivenMailboxesAreNamedInAnyForm) {
+  const RuleFiles files;
+  const Result<RuleSet> rules = files.load(R"(schema: 1
+revision: "1"
+rules:
+  - { id: hold, effect: deny, when: { mailbox: ade1e000-0000-4000-8000-00000000000b } }
+  - { id: reach, effect: deny, when: { affected_mailboxes: { any_in: [held@contoso.com] } } }
+  - { id: rest, effect: allow }
+tests:
+  - name: the id with its tenant
+    given: { action: permanentDelete, resource: message, mailbox: ADE1E000-0000-4000-8000-00000000000B@d3b07384-0000-4000-8000-000000000005 }
+    expect: { effect: deny, by: [hold] }
+  - name: a proxy address among others
+    given: { action: recall, resource: message, mailbox: a@b.c, affected_mailboxes: [a@b.c, [x@b.c, SMTP:Held@contoso.com]] }
+    expect: { effect: deny, by: [reach] }
+  - name: a proxy address
+    given: { action: recall, resource: message, mailbox: a@b.c, affected_mailboxes: [SMTP:Held@contoso.com] }
+    expect: { effect: deny, by: [reach] }
+)");
+  EXPECT_TRUE(rules.ok()) << rules.error().message;
 }
 
 TEST(LoadRules, AffectedMailboxesAreTheMailboxButForARecall) {

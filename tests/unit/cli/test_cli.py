@@ -42,6 +42,21 @@ class CommandLine(unittest.TestCase):
         self.refuses("unknown: destroy (see holdfast --help)", "destroy")
         self.refuses("unknown: --rulez (see holdfast --help)", "check", "--rulez", "x")
 
+    def test_explain_knows_a_mailbox_by_its_id_with_the_tenant(self):
+        guid = "ade1e000-0000-4000-8000-00000000000b"
+        key = f"{guid.upper()}@d3b07384-0000-4000-8000-000000000005"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "rules.yaml"
+            path.write_text("schema: 1\nrevision: a\nrules:\n"
+                            f"  - {{ id: hold, effect: deny, when: {{ mailbox: {guid} }} }}\n"
+                            "  - { id: rest, effect: allow }\n", encoding="utf-8")
+            target = "/v1.0/users/{}/messages/m1/permanentDelete"
+            for options in ([target.format(key)], [target.format("a@b.c"), "--mailbox", key]):
+                status, output, error = holdfast("explain", "--rules", str(path), "--format",
+                                                 "json", "POST", *options)
+                self.assertEqual(status, 0, error)
+                self.assertEqual(json.loads(output)["by"], ["hold"], options)
+
     def test_wrong_configuration_starts_no_role(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "holdfast.yaml"

@@ -89,6 +89,7 @@ void ConditionBuilder::read_list_file(SourceList& source, const json& list,
                                       const std::string& pointer, const ListReader& reader,
                                       WallTime now) {
   const std::string file = list["file"].get<std::string>();
+  source.list.file = file;
   source.file = (std::filesystem::path(document_.file).parent_path() / file).string();
   Result<FileBytes> read = reader(file);
   if (!read.ok()) {

@@ -202,6 +202,24 @@ Sentences entries_of(const RuleList& list) {
   return entries;
 }
 
+// Where its entries stand, and how long they count.
+void compare_sources(const RuleList& before, const RuleList& after, Sentences& sentences) {
+  const auto place = [](const RuleList& list) {
+    return list.file.empty() ? "the rule file itself" : "the file " + list.file;
+  };
+  const auto time = [](const RuleList& list) {
+    return list.max_age ? in_words(*list.max_age) : "unlimited";
+  };
+  if (before.file != after.file) {
+    sentences.push_back("list " + after.name + ": its entries are in " + place(after) +
+                        " now; they were in " + place(before));
+  }
+  if (before.max_age != after.max_age) {
+    sentences.push_back("list " + after.name + ": the time that its file is believed is " +
+                        time(after) + "; it was " + time(before));
+  }
+}
+
 void compare_lists(const RuleSetData& before, const RuleSetData& after, Sentences& sentences) {
   const auto name = [](const RuleList& list) { return list.name; };
   const auto old_lists = by_name(before.lists, name);
@@ -212,6 +230,7 @@ void compare_lists(const RuleSetData& before, const RuleSetData& after, Sentence
     if (old == old_lists.end()) {
       sentences.push_back("list " + id + " is new: " + counted(entries));
     } else {
+      compare_sources(*old->second, *list, sentences);
       compare_entries(id, entries_of(*old->second), entries, sentences);
     }
   }

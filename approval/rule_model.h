@@ -31,6 +31,7 @@ struct RuleList {
   std::optional<std::chrono::seconds> max_age{};
   // From this instant on nothing is known from the list: its file is older than max_age.
   std::optional<WallTime> stale_from;
+  std::string file{};  // As the rule file names it; empty where the values are in there.
 };
 
 // Facts that are compared with names.

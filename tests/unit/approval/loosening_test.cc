@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "approval/rule_diff.h"
 #include "tests/unit/approval/rule_files.h"
 
 namespace holdfast::approval {
@@ -73,7 +74,10 @@ void PrintTo(const Edit& edit, std::ostream* out) {
 
 class Loosening : public ::testing::TestWithParam<Edit> {
  protected:
-  std::vector<std::string> found(const Edit& edit, const std::string& hold = "held@contoso.com\n") {
+  using Compare = std::vector<std::string> (*)(const RuleSet& before, const RuleSet& after);
+
+  std::vector<std::string> found(const Edit& edit, const std::string& hold = "held@contoso.com\n",
+                                 Compare compare = loosenings) {
     files_.write("hold.csv", "held@contoso.com\n");
     const Result<RuleSet> old = files_.load(kBefore);
     std::string text(kBefore);
@@ -84,7 +88,7 @@ class Loosening : public ::testing::TestWithParam<Edit> {
     const Result<RuleSet> now = files_.load(text);
     EXPECT_TRUE(now.ok()) << now.error().message;
     if (!old.ok() || !now.ok()) return {"does not load"};
-    return loosenings(*old, *now);
+    return compare(*old, *now);
   }
   RuleFiles files_;
 };
@@ -94,6 +98,12 @@ class NoLooser : public Loosening {};
 
 TEST_P(Looser, IsTold) {
   EXPECT_EQ(found(GetParam()).size(), 1U);
+}
+
+// Whoever is asked to approve it sees what it is.
+TEST_P(Looser, IsDescribed) {
+  EXPECT_THAT(found(GetParam(), "held@contoso.com\n", describe_changes),
+              ::testing::Not(::testing::IsEmpty()));
 }
 
 TEST_P(NoLooser, IsTold) {

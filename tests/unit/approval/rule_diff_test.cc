@@ -113,6 +113,33 @@ TEST(RuleDiff, ListsAreComparedEntryByEntry) {
                           "list networks: lost 1 entry (10.0.0.0/8)"));
 }
 
+TEST(RuleDiff, WhereTheEntriesOfAListStandAndHowLongTheyCountIsCompared) {
+  const std::string values = "hold: { values: [held@contoso.com, gone@contoso.com] }";
+  const RuleFiles files;
+  files.write("hold.csv", "held@contoso.com\ngone@contoso.com\n");
+  const auto with = [&](const std::string& list) {
+    std::string text(kOldRules);
+    text.replace(text.find(values), values.size(), list);
+    return files.load(text).value();
+  };
+  const RuleSet in_rules = with(values);
+  const RuleSet in_file = with("hold: { file: hold.csv }");
+  const RuleSet for_a_day = with("hold: { file: hold.csv, max_age: 24h }");
+  const RuleSet for_less = with("hold: { file: hold.csv, max_age: 90m }");
+  EXPECT_THAT(describe_changes(for_a_day, for_less),
+              ElementsAre("list hold: the time that its file is believed is 90m; it was 1d"));
+  EXPECT_THAT(describe_changes(for_a_day, in_file),
+              ElementsAre("list hold: the time that its file is believed is unlimited; it was 1d"));
+  EXPECT_THAT(describe_changes(in_rules, in_file),
+              ElementsAre("list hold: its entries are in the file hold.csv now; they were in the "
+                          "rule file itself"));
+  EXPECT_THAT(describe_changes(for_a_day, in_rules),
+              ElementsAre("list hold: its entries are in the rule file itself now; they were in "
+                          "the file hold.csv",
+                          "list hold: the time that its file is believed is unlimited; it was 1d"));
+  EXPECT_THAT(describe_changes(for_a_day, for_a_day), IsEmpty());
+}
+
 TEST(RuleDiff, AListThatARuleBeginsToNameIsTold) {
   const RuleFiles files;
   std::string without(kOldRules);

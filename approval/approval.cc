@@ -270,7 +270,8 @@ bool covers(const std::vector<ApprovalStage>& approved, const std::vector<Approv
   return std::ranges::all_of(wanted, [&](const ApprovalStage& want) {
     return std::ranges::any_of(approved, [&](const ApprovalStage& have) {
       if (want.group.empty()) return true;  // One approval by anybody.
-      return have.group == want.group && have.count >= want.count;
+      // By its name as well, since officers may be members by that (is_member).
+      return have.group == want.group && have.from == want.from && have.count >= want.count;
     });
   });
 }

@@ -16,10 +16,13 @@ void shorten(std::optional<std::chrono::seconds>& term,
   if (other && (!term || *other < *term)) term = other;
 }
 
-// All that either asks for; where both ask the same people, the more of them.
+// All that either asks for; where both ask the same people, the more of them. One group under two
+// names may be other people: officers may be members by either.
 void add_stages(std::vector<ApprovalStage>& all, const std::vector<ApprovalStage>& more) {
   for (const ApprovalStage& stage : more) {
-    const auto same = std::ranges::find(all, stage.group, &ApprovalStage::group);
+    const auto same = std::ranges::find_if(all, [&](const ApprovalStage& known) {
+      return known.group == stage.group && known.from == stage.from;
+    });
     if (same == all.end()) {
       all.push_back(stage);
     } else {

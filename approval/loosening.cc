@@ -207,6 +207,15 @@ bool asks_no_less(const Rule& before, const Rule& after) {
          is_no_longer(use, new_use, kUseWithin);
 }
 
+// Whether a group is asked under another name than before: officers may be members by it.
+bool renames_approvers(const Rule& before, const Rule& after) {
+  return std::ranges::any_of(before.approve.stages, [&](const ApprovalStage& old) {
+    return std::ranges::any_of(after.approve.stages, [&](const ApprovalStage& now) {
+      return now.group == old.group && now.from != old.from;
+    });
+  });
+}
+
 bool limits_no_less(const Rule& before, const Rule& after) {
   if (!before.limit) return true;
   if (!after.limit) return false;
@@ -239,8 +248,10 @@ std::string looser(const Comparison& comparison, const Rule& before, const Rule&
     return no_more ? "" : "it may allow more calls than before, or count fewer";
   }
   if (about != Relation::kSame) return "it asks for approval of other calls than before";
-  const bool as_many = before.effect == Effect::kAllow || asks_no_less(before, after);
-  return as_many ? "" : "an approval may take less, or last longer, than before";
+  if (before.effect == Effect::kAllow || asks_no_less(before, after)) return "";
+  return renames_approvers(before, after)
+             ? "its approvers go by another name, and others may go by it too"
+             : "an approval may take less, or last longer, than before";
 }
 
 bool opens_a_way(const Rule* rule) {

@@ -284,7 +284,7 @@ void add_audit(std::vector<Field>& table) {
        {Role::kAudit}},
       {"audit.sign_in.issuer", TextKind{[](Config& c) -> auto& { return c.audit.sign_in.issuer; }},
        "Officers may also sign in with OpenID Connect access tokens of this issuer (iss), with the "
-       "roles auditor, approver and admin.",
+       "roles auditor, approver and admin, and groups by their object ids.",
        "https://login.microsoftonline.com/d3b07384-0000-4000-8000-000000000005/v2.0"},
       {"audit.sign_in.audience",
        TextKind{[](Config& c) -> auto& { return c.audit.sign_in.audience; }},

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/uuid.h"
 #include "identity/claim_reader.h"
 
 namespace holdfast::identity {
@@ -71,6 +72,8 @@ Result<SignedIn> read_sign_in(std::string_view payload, const Issuer& issuer, Wa
   person.names = names_of(claims);
   person.roles = claims.texts("roles");
   person.groups = claims.texts("groups");
+  // Of a name nobody knows whose group it is: whoever may create groups may choose it.
+  std::erase_if(person.groups, [](const std::string& group) { return !parse_uuid(group); });
   person.expires = claims.time("exp").value_or(now) + kClocksDiffer;
   const std::string kind = claims.text("idtyp");
   if (claims.problem()) return *claims.problem();

@@ -26,7 +26,7 @@ struct SignedIn {
   std::string name;                 // For people to read: a name, or else the oid.
   std::vector<std::string> names;   // UPN and addresses.
   std::vector<std::string> roles;   // As the token has them.
-  std::vector<std::string> groups;  // Empty as well where there are too many for the token.
+  std::vector<std::string> groups;  // Object ids. Empty as well where there are too many of them.
   WallTime expires;  // When it is accepted no longer: exp, and what clocks may differ.
 };
 

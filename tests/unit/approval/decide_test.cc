@@ -613,6 +613,27 @@ TEST(Decide, RequirementsOfAllApprovalRulesTogether) {
   EXPECT_EQ(decision.approve.use_within, std::chrono::minutes(5));
 }
 
+TEST(Decide, OneGroupUnderTwoNamesIsAskedUnderBoth) {
+  const RuleFiles files;
+  const RuleSet rules = files
+                            .load(
+                                "schema: 1\nrevision: a\napprovers:\n"
+                                "  c: { group: 3f2c0a52-0000-4000-8000-000000000001 }\n"
+                                "  i: { group: 3f2c0a52-0000-4000-8000-000000000001 }\n"
+                                "rules:\n"
+                                "  - { id: a, effect: require_approval,"
+                                " approve: { stages: [ { from: c } ] } }\n"
+                                "  - { id: b, effect: require_approval,"
+                                " approve: { stages: [ { from: i, count: 2 } ] } }\n"
+                                "  - { id: d, effect: require_approval,"
+                                " approve: { stages: [ { from: c, count: 3 } ] } }\n")
+                            .value();
+  const std::string group = "3f2c0a52-0000-4000-8000-000000000001";
+  EXPECT_THAT(decide(rules, plain_facts()).approve.stages,
+              testing::ElementsAre(ApprovalStage{.from = "c", .group = group, .count = 3},
+                                   ApprovalStage{.from = "i", .group = group, .count = 2}));
+}
+
 TEST(Decide, UnlessExemptsOnlyWhenItPlainlyHolds) {
   const RuleSet rules = load(
       "  - { id: d, effect: deny, when: {action: permanentDelete}, unless: {folder: inbox} }\n"

@@ -21,6 +21,7 @@ calendars:
 approvers:
   compliance: { group: 3f2c0a52-0000-4000-8000-000000000001 }
   legal: { group: 91ab77de-0000-4000-8000-000000000002 }
+  interns: { group: 3f2c0a52-0000-4000-8000-000000000001 }
 rules:
   - { id: hold, effect: deny, when: { mailbox: { in: hold } } }
   - { id: home, effect: deny, unless: { source_ip: { in: networks } } }
@@ -154,6 +155,8 @@ const Edit kLooser[] = {
     {"approval_is_about_more", "action: recall, mailbox: { in: chiefs }", "action: recall"},
     {"approval_list_grows", "[ceo@contoso.com]", "[ceo@contoso.com, cfo@contoso.com]"},
     {"approval_by_others", "from: compliance", "from: legal"},
+    {"approval_by_the_group_under_another_name", "from: compliance", "from: interns"},
+    {"approval_beyond_a_limit_by_it", "from: compliance, count: 2", "from: interns, count: 2"},
     {"approval_lasts_longer", "decide_within: 4h", "decide_within: 5h"},
     {"approval_lasts_as_long_as_others_say", ", decide_within: 4h", ""},
     {"justification_shorter", "justification: 20", "justification: 19"},
@@ -237,6 +240,12 @@ const Edit kNoLooser[] = {
 const auto kNamed = [](const auto& edit) { return std::string(edit.param.name); };
 INSTANTIATE_TEST_SUITE_P(Edits, Looser, ::testing::ValuesIn(kLooser), kNamed);
 INSTANTIATE_TEST_SUITE_P(Edits, NoLooser, ::testing::ValuesIn(kNoLooser), kNamed);
+
+TEST_F(Loosening, ApproversThatGoByAnotherNameAreSaidToDoSo) {
+  EXPECT_THAT(found({"", "from: compliance", "from: interns"}),
+              ::testing::ElementsAre("rule recall: its approvers go by another name, and others "
+                                     "may go by it too"));
+}
 
 TEST_F(Loosening, AHoldListThatGrowsIsNoneAndOneThatShrinksIs) {
   const Edit none{"", "revision", "revision"};

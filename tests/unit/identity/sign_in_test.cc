@@ -65,6 +65,14 @@ TEST(SignIn, SaysWhoSignedIn) {
   EXPECT_EQ(person->groups, std::vector<std::string>{"3f2c0a52-0000-4000-8000-000000000001"});
 }
 
+TEST(SignIn, GroupsCountByTheirObjectIdsAlone) {
+  const std::string id = "3F2C0A52-0000-4000-8000-000000000001";
+  const auto groups = [](const json& claim) { return read(with("groups", claim)).value().groups; };
+  EXPECT_EQ(groups({"compliance", id, id + " ", "CONTOSO\\compliance", ""}),
+            std::vector<std::string>{id});
+  EXPECT_EQ(groups(json::array({"compliance"})), std::vector<std::string>());
+}
+
 TEST(SignIn, IsForTheConfiguredIssuerAudienceAndTenantOnly) {
   for (const char* claim : {"iss", "aud", "tid"}) {
     EXPECT_NE(problem(without(claim)), "") << claim;

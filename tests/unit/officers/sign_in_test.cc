@@ -10,6 +10,8 @@ namespace {
 using nlohmann::json;
 using testing::SigningKey;
 
+constexpr const char* kGroup = "3f2c0a52-0000-4000-8000-000000000001";
+
 const SigningKey& key() {
   static const SigningKey made = SigningKey::rsa("one");
   return made;
@@ -24,7 +26,8 @@ class SignInTest : public ApiTest {
         std::make_unique<testing::FakeKeySource>(fetches_, jwks_), clock_);
   }
 
-  static std::string token(const json& roles, const SigningKey& by = key()) {
+  static std::string token(const json& roles, const SigningKey& by = key(),
+                           const std::string& group = kGroup) {
     return by.sign(json({{"iss", "https://login.example"},
                          {"aud", "holdfast"},
                          {"tid", identity::kTenant},
@@ -32,7 +35,7 @@ class SignInTest : public ApiTest {
                          {"scp", "access"},
                          {"name", "Adele Vance"},
                          {"preferred_username", "Adele@contoso.com"},
-                         {"groups", {"g"}},
+                         {"groups", json::array({group})},
                          {"roles", roles},
                          {"exp", 1'791'190'800}})
                        .dump());
@@ -50,9 +53,9 @@ TEST_F(SignInTest, a_person_reads_under_their_name) {
 TEST_F(SignInTest, a_person_approves_without_any_setting_for_tokens) {
   token_approvals_ = approval::TokenApprovals::kRefused;
   const Uuid code = make_uuid_v4();
-  approvals_.add(approval::filing(code, approval::Binding(),
-                                  {.name = "app", .accounts = {"t/app"}, .names = {}},
-                                  {.stages = {{.from = "compliance", .group = "g", .count = 1}}}),
+  approvals_.add(approval::filing(
+                     code, approval::Binding(), {.name = "app", .accounts = {"t/app"}, .names = {}},
+                     {.stages = {{.from = "compliance", .group = kGroup, .count = 1}}}),
                  approval::ApprovalState::kPending);
   const std::string target = "/api/v1/approvals/" + to_string(code) + "/approve";
   const http::Response refused = get(target, token({"auditor"}), "POST");
@@ -67,13 +70,24 @@ TEST_F(SignInTest, a_person_approves_without_any_setting_for_tokens) {
   EXPECT_EQ(by["names"], json::array({"adele@contoso.com"}));
 }
 
+TEST_F(SignInTest, a_group_of_the_name_that_rules_give_approvers_lets_nobody_in) {
+  const Uuid code = make_uuid_v4();
+  approvals_.add(approval::filing(
+                     code, approval::Binding(), {.name = "app", .accounts = {"t/app"}, .names = {}},
+                     {.stages = {{.from = "compliance", .group = kGroup, .count = 1}}}),
+                 approval::ApprovalState::kPending);
+  const http::Response refused = get("/api/v1/approvals/" + to_string(code) + "/approve",
+                                     token({"approver"}, key(), "compliance"), "POST");
+  EXPECT_EQ(refused.status, 403) << refused.content;
+}
+
 TEST_F(SignInTest, who_asked_does_not_approve_by_signing_in) {
   const Uuid code = make_uuid_v4();
   approvals_.add(
       approval::filing(
           code, approval::Binding(),
           {.name = "Adele", .accounts = {identity::kTenant + "/" + identity::kAdele}, .names = {}},
-          {.stages = {{.from = "compliance", .group = "g", .count = 1}}}),
+          {.stages = {{.from = "compliance", .group = kGroup, .count = 1}}}),
       approval::ApprovalState::kPending);
   const http::Response refused =
       get("/api/v1/approvals/" + to_string(code) + "/approve", token({"approver"}), "POST");
@@ -89,9 +103,10 @@ TEST_F(SignInTest, who_asked_by_an_app_or_as_a_guest_does_not_approve_by_signing
   const auto approve = [this](const approval::Identity& requester) {
     approvals_.all.clear();
     const Uuid code = make_uuid_v4();
-    approvals_.add(approval::filing(code, approval::Binding(), requester,
-                                    {.stages = {{.from = "compliance", .group = "g", .count = 1}}}),
-                   approval::ApprovalState::kPending);
+    approvals_.add(
+        approval::filing(code, approval::Binding(), requester,
+                         {.stages = {{.from = "compliance", .group = kGroup, .count = 1}}}),
+        approval::ApprovalState::kPending);
     return get("/api/v1/approvals/" + to_string(code) + "/approve", token({"approver"}), "POST")
         .status;
   };

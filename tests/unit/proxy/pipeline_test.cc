@@ -1116,6 +1116,23 @@ TEST_F(PipelineTest, AnApprovalInDoubtIsNoAnswerToAnEmergency) {
   EXPECT_TRUE(content(1).contains("review"));
 }
 
+TEST_F(PipelineTest, ApprovalByAGroupUnderAnotherNameIsReplaced) {
+  const auto asking = [this](const std::string& name) {
+    enforce(rules_from("schema: 1\nrevision: r2\napprovers: { " + name +
+                       ": { group: 91ab77de-0000-4000-8000-000000000002 } }\n"
+                       "rules:\n  - id: lawyers\n    effect: require_approval\n"
+                       "    approve: { stages: [ { from: " +
+                       name + " } ] }\n"));
+  };
+  asking("legal");
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  asking("interns");
+  const http::Response response = purge_contact();
+  EXPECT_EQ(response.status, 412);
+  EXPECT_EQ(content(1)["approval"]["replaces"], code);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
 TEST_F(PipelineTest, RequestersSeeTheirOwnApprovalsAndNobodyElses) {
   const std::string code = file_approval(approval::ApprovalState::kPending);
   const std::string target = "/holdfast/approvals/" + code;

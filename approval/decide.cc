@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 
 #include "approval/evaluate.h"
@@ -109,6 +110,32 @@ void settle_break_glass(Decision& decision) {
                     [](const BreakGlass& way) -> const std::string& { return way.rule.id; });
 }
 
+// An enforced rule that matched.
+void add_match(Decision& decision, const Rule& rule, RuleMatch match) {
+  if (rule.effect == Effect::kRequireApproval) {
+    add_requirements(decision, match, rule.require, rule.approve);
+  }
+  if (rule.effect == Effect::kBreakGlass) {
+    decision.break_glass.push_back({match, rule.require, rule.review_within});
+  }
+  decision.matched.push_back(std::move(match));
+}
+
+// What all that was added comes to.
+void conclude(Decision& decision) {
+  sort_by_id(decision.matched);
+  sort_by_id(decision.monitored);
+  sort_each_once(decision.in_doubt);
+
+  decision.effect = strictest_effect(decision.matched);
+  std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
+               [&](const RuleMatch& match) { return match.effect == decision.effect; });
+
+  settle_break_glass(decision);
+  settle_limits(decision);
+  settle_requirements(decision);
+}
+
 // Every rule but those that plainly do not match.
 template <class Visit>
 void visit_rules(const RuleSetData& data, const Facts& facts, const Visit& visit) {
@@ -174,25 +201,30 @@ Decision decide(const RuleSet& rules, const Facts& facts) {
       decision.monitored.push_back(std::move(match));
       return;
     }
-    if (rule.effect == Effect::kRequireApproval) {
-      add_requirements(decision, match, rule.require, rule.approve);
-    }
-    if (rule.effect == Effect::kBreakGlass) {
-      decision.break_glass.push_back({match, rule.require, rule.review_within});
-    }
-    decision.matched.push_back(std::move(match));
+    add_match(decision, rule, std::move(match));
   });
-  sort_by_id(decision.matched);
-  sort_by_id(decision.monitored);
-  sort_each_once(decision.in_doubt);
+  conclude(decision);
+  return decision;
+}
 
-  decision.effect = strictest_effect(decision.matched);
-  std::copy_if(decision.matched.begin(), decision.matched.end(), std::back_inserter(decision.by),
-               [&](const RuleMatch& match) { return match.effect == decision.effect; });
-
-  settle_break_glass(decision);
-  settle_limits(decision);
-  settle_requirements(decision);
+Decision decision_by(const RuleSet& rules, std::vector<RuleMatch> matched,
+                     const std::vector<std::string>& limited_by) {
+  std::map<std::string_view, const Rule*> by_id;
+  for (const Rule& rule : rules.data().rules) by_id[rule.id] = &rule;
+  Decision decision;
+  for (RuleMatch& match : matched) {
+    if (const auto rule = by_id.find(match.id); rule != by_id.end()) {
+      add_match(decision, *rule->second, std::move(match));
+    }
+  }
+  for (const std::string& id : limited_by) {
+    const auto found = by_id.find(id);
+    if (found == by_id.end() || !found->second->limit) continue;
+    const Rule& rule = *found->second;
+    decision.limits.push_back(
+        {{rule.id, rule.title, rule.effect, {}}, *rule.limit, rule.require, rule.approve});
+  }
+  conclude(decision);
   return decision;
 }
 

@@ -79,4 +79,10 @@ std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& 
 
 Decision decide(const RuleSet& rules, const Facts& facts);
 
+// The decision where `matched` are the enforced rules that matched, and `limited_by` the ids of
+// those whose limits are taken: of a call that these rules have decided before. By their ids the
+// rules say what they ask for; no list is looked at.
+Decision decision_by(const RuleSet& rules, std::vector<RuleMatch> matched,
+                     const std::vector<std::string>& limited_by);
+
 }  // namespace holdfast::approval

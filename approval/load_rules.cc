@@ -29,8 +29,10 @@ std::string digest_of_all(const SourceFiles& files) {
   return to_hex(sha256(digests));
 }
 
-Result<RuleSet> load(FileBytes file, const std::string& label, const ListReader& read,
-                     WallTime now) {
+enum class Tests { kRun, kSkip };
+
+Result<RuleSet> load(FileBytes file, const std::string& label, const ListReader& read, WallTime now,
+                     Tests tests = Tests::kRun) {
   Result<config::YamlDocument> written = config::parse_yaml(file.bytes, label);
   if (!written.ok()) return written.error();
 
@@ -47,7 +49,7 @@ Result<RuleSet> load(FileBytes file, const std::string& label, const ListReader&
   built.data.sha256 = digest_of_all(*sources);
   built.data.sources = std::move(sources);
   built.data.index = std::make_shared<const RuleIndex>(built.data);
-  built.data.tests = run_rule_tests(document, built.data, problems);
+  if (tests == Tests::kRun) built.data.tests = run_rule_tests(document, built.data, problems);
   if (!problems.empty()) return invalid(problems);
   return RuleSet(std::make_shared<const RuleSetData>(std::move(built.data)));
 }
@@ -75,6 +77,13 @@ Result<RuleSet> load_rules(const SourceFiles& files, const std::string& label, W
   };
   const SourceFile& rules = files.front();
   return load({.bytes = rules.bytes, .modified = rules.modified}, label, among, now);
+}
+
+Result<RuleSet> load_rules_without_lists(const std::string& rule_file, const std::string& label) {
+  const auto nobody = [](const std::string&) -> Result<FileBytes> {
+    return FileBytes{.bytes = "# nobody\n", .modified = {}};
+  };
+  return load({.bytes = rule_file, .modified = {}}, label, nobody, WallTime(), Tests::kSkip);
 }
 
 std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now) {

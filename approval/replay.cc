@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "approval/rule_diff.h"
+
 namespace holdfast::approval {
 namespace {
 
@@ -72,36 +74,72 @@ Facts facts_of(const json& record) {
   return facts;
 }
 
+// Once a limit was spent, the record's effect is another than the rules', and the limits in it are
+// those that were left.
+std::optional<Texts> limited_by(const json& record, Effect effect) {
+  const json& decision = record.at("decision");
+  if (record.value("kind", "") != "intent" || decision.value("effect", "") != to_string(effect)) {
+    return std::nullopt;
+  }
+  Texts rules;
+  for (const json& limit : decision.value("limits", json::array())) {
+    rules.push_back(limit.at("rule").get<std::string>());
+  }
+  return rules;
+}
+
+// What was decided; where that is not known, what would be now, so that it is no change.
+Decision decided(const PastCall& call, const RuleSet* then, const Decision& now) {
+  Decision before =
+      then == nullptr ? now : decision_by(*then, call.matched, call.limited_by.value_or(Texts()));
+  // As it was recorded, also where the same matches would come to something else by now.
+  before.effect = call.effect;
+  before.by.clear();
+  for (const RuleMatch& match : call.matched) {
+    if (match.effect == call.effect) before.by.push_back(match);
+  }
+  if (then != nullptr && !call.limited_by) before.limits = now.limits;
+  return before;
+}
+
 }  // namespace
 
 std::optional<PastCall> past_call(const json& record) {
   try {
     const auto decision = record.find("decision");
     if (decision == record.end() || !decision->contains("facts")) return std::nullopt;
-    PastCall call{.facts = facts_of(record), .effect = Effect::kDeny, .by = {}};
-    std::vector<RuleMatch> matched;
+    PastCall call{.facts = facts_of(record),
+                  .effect = Effect::kDeny,
+                  .by = {},
+                  .matched = {},
+                  .limited_by = std::nullopt,
+                  .generation = decision->value("rules_generation", std::int64_t{0})};
     for (const json& match : decision->at("matched")) {
       const auto effect = parse_effect(match.at("effect").get<std::string>());
       if (!effect) return std::nullopt;
-      matched.push_back({.id = match.at("id").get<std::string>(),
-                         .title = {},
-                         .effect = *effect,
-                         .unknown_facts = match.value("unknown_facts", Texts())});
+      call.matched.push_back({.id = match.at("id").get<std::string>(),
+                              .title = {},
+                              .effect = *effect,
+                              .unknown_facts = match.value("unknown_facts", Texts())});
     }
     // Where the record names no rule that decided, the default did, whatever matched in doubt.
-    if (!decision->at("rules").empty()) call.effect = strictest_effect(matched);
-    for (const RuleMatch& match : matched) {
+    if (!decision->at("rules").empty()) call.effect = strictest_effect(call.matched);
+    for (const RuleMatch& match : call.matched) {
       if (match.effect == call.effect) call.by.push_back(match.id);
     }
+    call.limited_by = limited_by(record, call.effect);
     return call;
   } catch (const json::exception&) {
     return std::nullopt;
   }
 }
 
-Replayed replay(const RuleSet& rules, const PastCall& call) {
-  return {.decision = decide(rules, call.facts),
-          .not_recorded = item_facts_in_doubt(rules, call.facts)};
+Replayed replay(const RuleSet& rules, const PastCall& call, const RuleSet* then) {
+  Replayed replayed{.decision = decide(rules, call.facts),
+                    .not_recorded = item_facts_in_doubt(rules, call.facts),
+                    .changes = {}};
+  replayed.changes = describe_changes(decided(call, then, replayed.decision), replayed.decision);
+  return replayed;
 }
 
 }  // namespace holdfast::approval

@@ -1,6 +1,7 @@
 // Past calls as their records tell of them, decided again by other rules. Pure.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -13,9 +14,13 @@ namespace holdfast::approval {
 
 // A call that the rules were asked about.
 struct PastCall {
-  Facts facts;                    // What was not recorded is unknown.
-  Effect effect = Effect::kDeny;  // What the rules said, whatever limits and approvals did then.
-  std::vector<std::string> by;    // The rules of that effect; empty: none matched.
+  Facts facts;                     // What was not recorded is unknown.
+  Effect effect = Effect::kDeny;   // What the rules said, whatever limits and approvals did then.
+  std::vector<std::string> by;     // The rules of that effect; empty: none matched.
+  std::vector<RuleMatch> matched;  // All that matched, without their titles.
+  // The rules whose limits it took; nullopt: the record does not tell.
+  std::optional<std::vector<std::string>> limited_by;
+  std::int64_t generation = 0;  // Of the rules; 0: the record does not tell.
 };
 
 // The call in a `decision` or `intent` record; nullopt: the rules were not asked, or the record is
@@ -27,8 +32,12 @@ struct Replayed {
   // What the decision hangs on and the record does not have, as rule files name it: the rules then
   // did not ask for it.
   std::vector<std::string> not_recorded;
+  // In sentences, all that would be decided otherwise; none: the call would fare as it did.
+  std::vector<std::string> changes;
 };
 
-Replayed replay(const RuleSet& rules, const PastCall& call);
+// `then` are the rules of the call's generation, whose lists may be empty; nullptr: they are not
+// known, and only the effect and the rules it comes from are compared.
+Replayed replay(const RuleSet& rules, const PastCall& call, const RuleSet* then);
 
 }  // namespace holdfast::approval

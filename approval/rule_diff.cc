@@ -77,6 +77,38 @@ std::string in_words(const std::vector<ApprovalStage>& stages) {
   return all.empty() ? "nobody" : joined(all, " and ");
 }
 
+std::string in_words(const Requirements& require) {
+  std::string text = std::to_string(require.justification_min) + " characters of justification";
+  if (require.ticket_patterns.empty()) return text;
+  return text + " and a ticket of " + joined(require.ticket_patterns, " and ");
+}
+
+std::string in_words(const std::vector<BreakGlass>& ways) {
+  Sentences all;
+  for (const BreakGlass& way : ways) {
+    all.push_back(way.rule.id + " with " + in_words(way.require) + ", to be reviewed within " +
+                  in_words(way.review_within));
+  }
+  return joined(all, "; ");
+}
+
+std::string in_words(const std::vector<TakenLimit>& limits) {
+  Sentences all;
+  for (const TakenLimit& taken : limits) {
+    all.push_back(taken.rule.id + " with " + in_words(std::optional(taken.limit)));
+    if (taken.limit.over == Effect::kDeny) continue;
+    all.back() += " by " + in_words(taken.approve.stages) + " and " + in_words(taken.require);
+  }
+  return joined(all, "; ");
+}
+
+std::string in_words(const std::vector<RuleMatch>& matches) {
+  Sentences ids;
+  ids.reserve(matches.size());
+  for (const RuleMatch& match : matches) ids.push_back(match.id);
+  return joined(ids, ", ");
+}
+
 std::string in_words(const Rule& rule) {
   std::string text = in_words(rule.effect);
   text += rule.when.empty() ? " every call" : " calls where " + in_words(rule.when);
@@ -102,6 +134,12 @@ bool is_same(const Condition& a, const Condition& b) {
 
 bool holds(const std::vector<Condition>& all, const Condition& wanted) {
   return std::ranges::any_of(all, [&](const Condition& one) { return is_same(one, wanted); });
+}
+
+void differ(const std::string& what, const std::string& was, const std::string& is,
+            Sentences& sentences) {
+  const auto shown = [](const std::string& text) { return text.empty() ? "none" : text; };
+  if (was != is) sentences.push_back(what + " is " + shown(is) + "; it was " + shown(was));
 }
 
 class RuleChanges {
@@ -138,8 +176,7 @@ class RuleChanges {
   void add(const std::string& what) { sentences_.push_back("rule " + after_.id + ": " + what); }
 
   void differ(const std::string& what, const std::string& was, const std::string& is) {
-    const auto shown = [](const std::string& text) { return text.empty() ? "none" : text; };
-    if (was != is) add(what + " is " + shown(is) + "; it was " + shown(was));
+    approval::differ("rule " + after_.id + ": " + what, was, is, sentences_);
   }
 
   void compare(const std::vector<Condition>& before, const std::vector<Condition>& after,
@@ -261,6 +298,29 @@ std::vector<std::string> describe_changes(const RuleSet& before, const RuleSet& 
     }
   }
   compare_lists(before.data(), after.data(), sentences);
+  return sentences;
+}
+
+std::vector<std::string> describe_changes(const Decision& before, const Decision& after) {
+  Sentences sentences;
+  const auto compare = [&](const std::string& what, const std::string& was, const std::string& is) {
+    differ(what, was, is, sentences);
+  };
+  compare("the effect", std::string(to_string(before.effect)),
+          std::string(to_string(after.effect)));
+  compare("what decides", in_words(before.by), in_words(after.by));
+  if (before.effect != after.effect || after.effect == Effect::kDeny) return sentences;
+  compare("the limit", in_words(before.limits), in_words(after.limits));
+  if (after.effect != Effect::kRequireApproval) return sentences;
+  const ApprovalTerms& old_terms = before.approve;
+  const ApprovalTerms& terms = after.approve;
+  compare("who approves", in_words(old_terms.stages), in_words(terms.stages));
+  compare("the time to decide", in_words(old_terms.decide_within.value_or(kDecideWithin)),
+          in_words(terms.decide_within.value_or(kDecideWithin)));
+  compare("the time to use an approval", in_words(old_terms.use_within.value_or(kUseWithin)),
+          in_words(terms.use_within.value_or(kUseWithin)));
+  compare("what the caller brings", in_words(before.require), in_words(after.require));
+  compare("who may break the glass", in_words(before.break_glass), in_words(after.break_glass));
   return sentences;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "approval/decide.h"
 #include "approval/rules.h"
 
 namespace holdfast::approval {
@@ -11,5 +12,9 @@ namespace holdfast::approval {
 // One sentence for each rule and list that is new or gone, and for every part of one that is not as
 // it was. Empty: the two decide alike.
 std::vector<std::string> describe_changes(const RuleSet& before, const RuleSet& after);
+
+// The same of what is decided of one call: the effect, the rules it comes from, and as far as they
+// count, what the approval takes, ways past it, and limits.
+std::vector<std::string> describe_changes(const Decision& before, const Decision& after);
 
 }  // namespace holdfast::approval

@@ -90,6 +90,10 @@ Result<RuleSet> load_rules(const std::string& path, WallTime now);
 // The same of files that were read before. `label` names the rule file in problems.
 Result<RuleSet> load_rules(const SourceFiles& files, const std::string& label, WallTime now);
 
+// The rules of a file that was read before, without its lists, which are empty here, and with none
+// of its tests run: to look up what a rule asks for, never to decide.
+Result<RuleSet> load_rules_without_lists(const std::string& rule_file, const std::string& label);
+
 // One line for each list that is older than its max_age at `now`, by name. For check and alarms.
 std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now);
 

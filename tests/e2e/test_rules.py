@@ -13,6 +13,11 @@ revision: "allowed"
 rules:
   - { id: anything, title: Anything may be destroyed, effect: allow }
 """
+LIMITED = """schema: 1
+revision: "limited"
+rules:
+  - { id: anything, effect: allow, limit: { count: 5, per: 1h } }
+"""
 DENIED = """schema: 1
 revision: "denied"
 rules:
@@ -102,6 +107,19 @@ class RulesReload(WatchedRules):
                          [({"effect": "allow", "rules": ["anything"]},
                            {"effect": "deny", "rules": ["nothing"]})])
         self.assertIn("1 of ", error)
+        status, output, error = self.stack.run(*replay[:-2], check=False)
+        self.assertEqual(status, 1, error)
+        self.assertIn("the effect is deny; it was allow", output)
+        # Allowed as before, by a rule that now has a limit: told by the generation of then.
+        draft.write_text(LIMITED)
+        status, output, error = self.stack.run(*replay, check=False)
+        self.assertEqual(status, 1, error)
+        changed = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual([change["changes"] for change in changed
+                          if change["was"]["effect"] == change["would_be"]["effect"]],
+                         [["the limit is anything with 5 calls in 1h for each actor, none beyond; "
+                           "it was none"]])
+        self.assertNotIn("are not known", error)
         draft.write_text(ALLOWED)
         status, output, error = self.stack.run(*replay[:-2], "--to", "2020-01-02T00:00:00Z",
                                                check=False)

@@ -20,6 +20,7 @@ json record() {
     "decision": {
       "effect": "allow",
       "rules": ["own"],
+      "rules_generation": 7,
       "matched": [{"id": "own", "effect": "allow"}],
       "facts": {"actor_kind": "user", "at": "2026-10-05T08:00:00.000000Z", "folder": null,
                 "groups": null, "mailbox": ["alex@contoso.com"], "own_mailbox": true,
@@ -33,7 +34,25 @@ class ReplayTest : public ::testing::Test {
     EXPECT_TRUE(call);
     const auto draft = files_.load("schema: 1\nrevision: draft\nrules:\n" + rules);
     EXPECT_TRUE(draft.ok()) << draft.error().message;
-    return replay(*draft, *call);
+    return replay(*draft, *call, nullptr);
+  }
+  // What would change with `draft` where `then` decided.
+  std::vector<std::string> changes(const json& record, const std::string& then,
+                                   const std::string& draft) {
+    const std::string head =
+        "schema: 1\nrevision: r\n"
+        "approvers: { c: { group: 3f2c0a52-0000-4000-8000-000000000001 } }\n";
+    const auto call = past_call(record);
+    // Its lists are not at hand, and its tests would fail without them.
+    const auto old = load_rules_without_lists(
+        head + "lists: { gone: { file: gone.csv } }\nrules:\n" + then +
+            "  - { id: listed, effect: deny, when: { mailbox: { in: gone } } }\n"
+            "tests:\n  - { name: t, given: { action: recall, resource: message }, "
+            "expect: { effect: allow } }\n",
+        "then");
+    const auto now = files_.load(head + "rules:\n" + draft);
+    if (!call || !old.ok() || !now.ok()) return {"does not load"};
+    return replay(*now, *call, &*old).changes;
   }
   RuleFiles files_;
 };
@@ -43,6 +62,7 @@ TEST_F(ReplayTest, facts_and_decision_come_back_from_the_record) {
   ASSERT_TRUE(call);
   EXPECT_EQ(call->effect, Effect::kAllow);
   EXPECT_THAT(call->by, ElementsAre("own"));
+  EXPECT_EQ(call->generation, 7);
   EXPECT_EQ(call->facts.user, "u1");
   EXPECT_EQ(call->facts.roles, std::vector<std::string>{"r1"});
   EXPECT_EQ(call->facts.groups, std::nullopt);
@@ -85,6 +105,87 @@ TEST_F(ReplayTest, a_draft_decides_by_the_facts_of_then) {
   EXPECT_EQ(denied.decision.by.at(0).id, "net");
   EXPECT_EQ(again(record(), "  - { id: a, effect: allow, valid_to: 2026-10-04 }\n").decision.effect,
             Effect::kDeny);
+}
+
+TEST_F(ReplayTest, every_part_of_an_approval_is_compared) {
+  json asked = record();
+  asked["decision"]["effect"] = "approval_required";
+  asked["decision"]["matched"] = json::parse(
+      R"([{"id": "own", "effect": "require_approval"}, {"id": "way", "effect": "break_glass"}])");
+  const std::string then =
+      "  - id: own\n    effect: require_approval\n"
+      "    approve: { stages: [ { from: c, count: 2 } ], decide_within: 4h, use_within: 30m }\n"
+      "    require: { justification: 20, ticket: CASE }\n"
+      "  - { id: way, effect: break_glass, review_within: 4h }\n";
+  const std::string c = " of c (3f2c0a52-0000-4000-8000-000000000001)";
+  const std::string way = "way with 1 characters of justification, to be reviewed within ";
+  const struct {
+    std::string from;
+    std::string to;
+    std::string change;
+  } edits[] = {
+      {"count: 2", "count: 1", "who approves is 1" + c + "; it was 2" + c},
+      {"decide_within: 4h", "decide_within: 5h", "the time to decide is 5h; it was 4h"},
+      {"use_within: 30m", "use_within: 5m", "the time to use an approval is 5m; it was 30m"},
+      {", use_within: 30m", "", "the time to use an approval is 1h; it was 30m"},
+      {", ticket: CASE", "",
+       "what the caller brings is 20 characters of justification; it was 20 characters of "
+       "justification and a ticket of CASE"},
+      {"justification: 20", "justification: 5",
+       "what the caller brings is 5 characters of justification and a ticket of CASE; it was 20 "
+       "characters of justification and a ticket of CASE"},
+      {"review_within: 4h", "review_within: 5h",
+       "who may break the glass is " + way + "5h; it was " + way + "4h"},
+      {"  - { id: way, effect: break_glass, review_within: 4h }\n", "",
+       "who may break the glass is none; it was " + way + "4h"},
+      {"id: own", "id: mine", "what decides is mine; it was own"},
+  };
+  EXPECT_THAT(changes(asked, then, then), IsEmpty());
+  for (const auto& edit : edits) {
+    std::string draft = then;
+    draft.replace(draft.find(edit.from), edit.from.size(), edit.to);
+    EXPECT_THAT(changes(asked, then, draft), ElementsAre(edit.change));
+  }
+  // What other calls would have to bring changes nothing for this one.
+  EXPECT_THAT(changes(asked, then,
+                      then + "  - { id: x, effect: require_approval, when: { action: recall }, "
+                             "require: { justification: 99 } }\n"),
+              IsEmpty());
+}
+
+TEST_F(ReplayTest, limits_are_compared_where_the_record_tells_of_them) {
+  const std::string then = "  - { id: own, effect: allow, limit: { count: 9, per: 1h } }\n";
+  const std::string draft = "  - { id: own, effect: allow, limit: { count: 8, per: 1h } }\n";
+  json limited = record();
+  limited["decision"]["limits"] = json::parse(R"([{"rule": "own", "count": 9, "per_s": 3600}])");
+  EXPECT_THAT(changes(limited, then, then), IsEmpty());
+  EXPECT_THAT(changes(limited, then, draft),
+              ElementsAre("the limit is own with 8 calls in 1h for each actor, none beyond; it was "
+                          "own with 9 calls in 1h for each actor, none beyond"));
+  EXPECT_THAT(changes(record(), "  - { id: own, effect: allow }\n", draft),
+              ElementsAre("the limit is own with 8 calls in 1h for each actor, none beyond; it was "
+                          "none"));
+  // It was spent, or an approval was used beyond it.
+  limited["decision"].erase("limits");
+  limited["decision"]["effect"] = "require_approval";
+  EXPECT_THAT(changes(limited, then, draft), IsEmpty());
+  limited["kind"] = "decision";
+  limited["decision"]["effect"] = "limit";
+  EXPECT_THAT(changes(limited, then, draft), IsEmpty());
+}
+
+TEST_F(ReplayTest, without_the_rules_of_then_the_effect_and_its_rules_are_compared) {
+  const std::string strict =
+      "  - { id: own, effect: require_approval, require: { justification: 9 } }\n";
+  EXPECT_THAT(again(record(), strict).changes,
+              ElementsAre("the effect is require_approval; it was allow"));
+  EXPECT_THAT(again(record(), "  - { id: other, effect: allow }\n").changes,
+              ElementsAre("what decides is other; it was own"));
+  EXPECT_THAT(again(record(), "  - { id: no, effect: allow, mode: monitor }\n").changes,
+              ElementsAre("the effect is deny; it was allow", "what decides is none; it was own"));
+  json asked = record();
+  asked["decision"]["matched"][0]["effect"] = "require_approval";
+  EXPECT_THAT(again(asked, strict).changes, IsEmpty());
 }
 
 TEST_F(ReplayTest, what_was_not_recorded_is_unknown_and_named) {

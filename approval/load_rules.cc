@@ -86,6 +86,29 @@ Result<RuleSet> load_rules_without_lists(const std::string& rule_file, const std
   return load({.bytes = rule_file, .modified = {}}, label, nobody, WallTime(), Tests::kSkip);
 }
 
+std::vector<std::string> conditions_nobody_meets(const RuleSet& rules) {
+  const auto asks_for_groups = [](const Condition& condition) {
+    return condition.key == "actor.group";
+  };
+  std::vector<std::string> lines;
+  for (const Rule& rule : rules.data().rules) {
+    const auto add = [&](const std::string& what) {
+      lines.push_back("actor.group is unknown in calls: rule " + rule.id + " " + what);
+    };
+    const bool opens = rule.effect == Effect::kAllow || rule.effect == Effect::kBreakGlass;
+    const bool in_when = std::ranges::any_of(rule.when, asks_for_groups);
+    const bool in_unless = std::ranges::any_of(rule.unless, asks_for_groups);
+    if (opens && (in_when || (in_unless && rule.unless.size() == 1))) {
+      add("never opens anything");
+    } else if (opens && in_unless) {
+      add("never opens what the rest of its unless may hold for");
+    }
+    if (!opens && in_when) add("restricts whoever calls, in that group or not");
+    if (!opens && in_unless) add("exempts nobody");
+  }
+  return lines;
+}
+
 std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now) {
   std::vector<std::string> lines;
   for (const RuleList& list : rules.data().lists) {

@@ -94,6 +94,10 @@ Result<RuleSet> load_rules(const SourceFiles& files, const std::string& label, W
 // of its tests run: to look up what a rule asks for, never to decide.
 Result<RuleSet> load_rules_without_lists(const std::string& rule_file, const std::string& label);
 
+// One line for each condition on the caller's groups, which no call tells of, and what comes of it.
+// For check.
+std::vector<std::string> conditions_nobody_meets(const RuleSet& rules);
+
 // One line for each list that is older than its max_age at `now`, by name. For check and alarms.
 std::vector<std::string> stale_lists(const RuleSet& rules, WallTime now);
 

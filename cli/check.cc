@@ -28,6 +28,9 @@ int run_check(const Invocation& invocation, const CheckOptions& options) {
   const std::vector<std::string> stale = approval::stale_lists(*rules, now);
   for (const std::string& line : stale) std::cerr << path << ": " << line << "\n";
   if (!stale.empty()) return kFoundProblem;
+  for (const std::string& line : approval::conditions_nobody_meets(*rules)) {
+    std::cerr << path << ": warning: " << line << "\n";
+  }
   std::cout << "ok: " << rules->data().rules.size() << " rules, " << rules->data().tests
             << " tests\n"
             << "revision " << rules->revision() << ", sha256 " << rules->sha256() << "\n";
@@ -43,8 +46,9 @@ void add_check(CLI::App& app, Invocation& invocation) {
   command->add_option("--rules", options->rules, "Rule file, instead of the configuration's.")
       ->type_name("FILE");
   command->footer(
-      "Problems go to standard error, one a line. Exit status: 0 all in order; 1 the "
-      "rules or their tests are wrong, or a list is too old; 2 the configuration is.");
+      "Problems go to standard error, one a line; so do warnings, which change no exit status.\n"
+      "Exit status: 0 all in order; 1 the rules or their tests are wrong, or a list is too old; "
+      "2 the configuration is.");
   runs(command, invocation, options, run_check);
 }
 

@@ -321,7 +321,9 @@ void add_explain(CLI::App& app, Invocation& invocation) {
       ->add_option("--actor-kind", options->kind,
                    "Without it: user where a user is given, app where only an app is.")
       ->check(CLI::IsMember({"user", "app", "unknown"}));
-  command->add_option("--group", options->groups, "A group the user is in; may be repeated.")
+  command
+      ->add_option("--group", options->groups,
+                   "A group the user is in, which no call tells of; may be repeated.")
       ->allow_extra_args(false);
   command->add_option("--role", options->roles, "A role of the caller; may be repeated.")
       ->allow_extra_args(false);

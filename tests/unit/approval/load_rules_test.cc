@@ -398,6 +398,35 @@ tests:
   EXPECT_TRUE(rules.ok()) << rules.error().message;
 }
 
+// No token and no look-up tells of them, whatever a file's tests give.
+TEST(LoadRules, ConditionsOnGroupsAreToldWithWhatComesOfThem) {
+  const RuleFiles files;
+  const std::string group = "actor: { group: 3f2c0a52-0000-4000-8000-000000000001 }";
+  const auto lines = [&](const std::string& members) {
+    const Result<RuleSet> rules =
+        files.load(std::string(kRulesHead) + "rules:\n  - { id: r, " + members + " }\n");
+    return rules.ok() ? conditions_nobody_meets(*rules)
+                      : std::vector<std::string>{rules.error().message};
+  };
+  const std::string unknown = "actor.group is unknown in calls: rule r ";
+  using testing::ElementsAre;
+  for (const char* opening :
+       {"effect: allow", "effect: break_glass", "effect: allow, mode: monitor"}) {
+    EXPECT_THAT(lines(opening + (", when: { action: recall, " + group + " }")),
+                ElementsAre(unknown + "never opens anything"));
+    EXPECT_THAT(lines(opening + (", unless: { " + group + " }")),
+                ElementsAre(unknown + "never opens anything"));
+    EXPECT_THAT(lines(opening + (", unless: { action: recall, " + group + " }")),
+                ElementsAre(unknown + "never opens what the rest of its unless may hold for"));
+  }
+  for (const char* restricting : {"effect: deny", "effect: require_approval"}) {
+    EXPECT_THAT(lines(restricting + (", when: { " + group + " }, unless: { " + group + " }")),
+                ElementsAre(unknown + "restricts whoever calls, in that group or not",
+                            unknown + "exempts nobody"));
+  }
+  EXPECT_THAT(lines("effect: allow, when: { actor: { role: R, kind: user } }"), testing::IsEmpty());
+}
+
 TEST(LoadRules, TheHashCoversTheFileAndItsLists) {
   const RuleFiles files;
   const std::string plain = std::string(kRulesHead) + kNoRules;

@@ -193,7 +193,8 @@ TEST(Explain, WhatIsNotKnownIsNoReasonWhyAnApprovalRuleDoesNotMatch) {
 TEST(Examples, TheStarterLoads) {
   const Result<RuleSet> rules =
       load_rules(HOLDFAST_SOURCE_DIR "/config/rules.example.yaml", system_clock().now());
-  EXPECT_TRUE(rules.ok()) << rules.error().message;
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  EXPECT_THAT(conditions_nobody_meets(*rules), testing::IsEmpty());
 }
 
 // Every ```yaml block of the reference is a whole rule file or the rules of one.
@@ -210,7 +211,8 @@ TEST(Examples, TheReferenceLoads) {
     const RuleFiles files;
     files.write("hold.csv", "mailbox,case\nheld@contoso.com,CASE-17\n");
     const Result<RuleSet> rules = files.load(block);
-    EXPECT_TRUE(rules.ok()) << rules.error().message << "\n" << block;
+    ASSERT_TRUE(rules.ok()) << rules.error().message << "\n" << block;
+    EXPECT_THAT(conditions_nobody_meets(*rules), testing::IsEmpty()) << block;
   }
   EXPECT_GE(blocks, 3);
 }

@@ -57,6 +57,19 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(status, 0, error)
                 self.assertEqual(json.loads(output)["by"], ["hold"], options)
 
+    def test_check_warns_of_a_rule_that_never_opens_anything(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "rules.yaml"
+            path.write_text("schema: 1\nrevision: a\nrules:\n"
+                            "  - { id: on-call, effect: break_glass, when: { actor: "
+                            "{ group: 3f2c0a52-0000-4000-8000-000000000001 } } }\n",
+                            encoding="utf-8")
+            status, output, error = holdfast("check", "--rules", str(path))
+        self.assertEqual((status, error),
+                         (0, f"{path}: warning: actor.group is unknown in calls: rule on-call "
+                             "never opens anything\n"))
+        self.assertIn("ok: 1 rules", output)
+
     def test_wrong_configuration_starts_no_role(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "holdfast.yaml"

@@ -33,6 +33,13 @@ AnchoredCheckpoint anchored(const SignedCheckpoint& checkpoint) {
   return {.head = checkpoint.head, .note = checkpoint.note, .signed_at = checkpoint.signed_at};
 }
 
+// The media type may have parameters.
+bool is_tree_size(std::string_view content_type) {
+  std::string_view type = content_type.substr(0, content_type.find(';'));
+  while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
+  return ascii_iequals(type, kSizeType);
+}
+
 // Whether the database's tree at `to` only adds to the one at `from`, as far as its hashes say.
 bool only_adds(pqxx::transaction_base& transaction, const TreeHead& from, const TreeHead& to) {
   if (from.size > to.size) return false;
@@ -284,22 +291,23 @@ Result<bool> WitnessAnchor::ask(const Question& question) {
       {.path = "/add-checkpoint", .content_type = "text/plain; charset=utf-8", .body = body});
   if (!answer.ok()) return answer.error();
   if (answer->status == 200) return hear_cosignature(question, *answer);
-  if (answer->status == 422) {
-    return object("the witness " + key_.name + " has seen another tree of " +
-                  std::to_string(question.old_size) + " records than the database holds");
+  if (answer->status == 422) return object_to_tree(question.old_size);
+  if (answer->status != 409) return answered("the witness " + key_.name, *answer);
+  std::optional<std::uint64_t> size;
+  if (is_tree_size(answer->content_type)) {
+    if (const auto said = parse_tree_size(answer->body); said.ok()) size = *said;
   }
-  if (answer->status == 409 && answer->content_type == kSizeType && !told) {
-    return hear_size(question, *answer);
-  }
-  return answered("the witness " + key_.name, *answer);
+  // A 409 is about sizes, or about the root where the old size is the checkpoint's own.
+  const std::uint64_t asked = question.checkpoint.head.size;
+  if (question.old_size == asked && size.value_or(asked) == asked) return object_to_tree(asked);
+  if (!size || told) return answered("the witness " + key_.name, *answer);
+  return hear_size(question, *size);
 }
 
 // It has cosigned another size last than was thought; true: ask again with that.
-Result<bool> WitnessAnchor::hear_size(const Question& question, const Posted& answer) {
-  const Result<std::uint64_t> size = parse_tree_size(answer.body);
-  if (!size.ok()) return unavailable("the witness " + key_.name + ": " + size.error().message);
-  known_size_ = *size;
-  if (*size <= question.checkpoint.head.size) {
+Result<bool> WitnessAnchor::hear_size(const Question& question, std::uint64_t size) {
+  known_size_ = size;
+  if (size <= question.checkpoint.head.size) {
     told_size_ = true;
     return true;
   }
@@ -309,12 +317,12 @@ Result<bool> WitnessAnchor::hear_size(const Question& question, const Posted& an
     return Result<Found>(newest_checkpoint(transaction));
   });
   if (!newest.ok()) return newest.error();
-  if (*newest && (*newest)->head.size >= *size) {
+  if (*newest && (*newest)->head.size >= size) {
     told_size_ = true;
     return true;
   }
   return object("the log has gone back: the witness " + key_.name + " has cosigned a tree of " +
-                std::to_string(*size) + " records, the database's newest checkpoint is over " +
+                std::to_string(size) + " records, the database's newest checkpoint is over " +
                 std::to_string(question.checkpoint.head.size));
 }
 
@@ -342,6 +350,11 @@ Result<bool> WitnessAnchor::hear_cosignature(const Question& question, const Pos
   MutexLock lock(mutex_);
   objection_.clear();
   return false;
+}
+
+Error WitnessAnchor::object_to_tree(std::uint64_t size) {
+  return object("the witness " + key_.name + " has seen another tree of " + std::to_string(size) +
+                " records than the database holds");
 }
 
 Error WitnessAnchor::object(std::string why) {

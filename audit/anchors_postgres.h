@@ -137,8 +137,9 @@ class WitnessAnchor final : public Anchor {
   bool is_urgent() const override;
   Result<std::optional<Question>> question();
   Result<bool> ask(const Question& question);
-  Result<bool> hear_size(const Question& question, const Posted& answer);
+  Result<bool> hear_size(const Question& question, std::uint64_t size);
   Result<bool> hear_cosignature(const Question& question, const Posted& answer);
+  Error object_to_tree(std::uint64_t size);
   Error object(std::string why);
 
   const std::unique_ptr<Poster> poster_;

@@ -10,8 +10,9 @@ import unittest
 
 import tlog
 from anchors import AnchorService
+from forger import only_checkpoint, signed_note, tiles_of
 from service import fetch
-from stack import Stack
+from stack import LOG_ORIGIN, Stack
 from test_tree_service import fill
 
 # Back to the first 200 records and their first checkpoints, as a backup would have it.
@@ -205,9 +206,60 @@ class Restored(AnchorCase):
         self.assertEqual(self.file.read_bytes(), self.before)
 
     def test_fault_the_witness_stops_a_restored_database(self):
+        self.service.witness.size_type = "text/x.tlog.size; charset=utf-8"
         self.roll_back([self.stack.folder / "checkpoint", self.file])
         self.start()
         self.assert_frozen("has cosigned a tree of")
+
+
+class Rewritten(AnchorCase):
+    """The database and the signing key are somebody else's, who has written another history and
+    signed it; the files of this machine are gone. The witness is what is left."""
+
+    def rewrite(self, more):
+        """Another history of as many records as the witness has cosigned, and of `more`."""
+        self.start()
+        self.stack.audit.wait_ready()
+        fill(self.stack, 300)
+        self.wait_anchored(300)
+        self.service.faults = {"witness": "status"}
+        self.stack.audit.stop()
+        self.service.faults = {}
+        self.seen = self.service.witness.size
+        sql = self.stack.cluster.sql
+        sql(ROLL_BACK.format(self.seen) + """;
+            UPDATE holdfast.log l SET entry = e, leaf_hash = sha256('\\x00'::bytea || e)
+              FROM (SELECT index AS i, convert_to(replace(convert_from(entry, 'UTF8'), '"n":"',
+                                                          '"n":"0'), 'UTF8') AS e
+                    FROM holdfast.log) AS other
+              WHERE l.index = i;
+            DELETE FROM holdfast.anchor_evidence""")
+        if more:
+            fill(self.stack, more)
+        leaves = [bytes.fromhex(leaf) for leaf in
+                  sql("SELECT encode(leaf_hash, 'hex') FROM holdfast.log ORDER BY index").split()]
+        self.assertEqual(len(leaves), self.seen + more)
+        root = tlog.root_of(leaves)
+        note = signed_note(LOG_ORIGIN, self.stack.folder / "log.key", len(leaves), root)
+        sql(tiles_of(leaves) + only_checkpoint(len(leaves), root, note))
+        for path in (self.stack.folder / "checkpoint", self.file):
+            path.unlink()
+        self.start()
+
+    def assert_nothing_is_signed(self):
+        state = self.wait(lambda state: state["frozen"])
+        self.assertIn(f"has seen another tree of {self.seen} records", state["frozen"])
+        self.assertEqual(self.ask("/log/checkpoint")[0], 503)
+        self.assertEqual(self.stack.cluster.sql("SELECT count(*) FROM holdfast.tree_checkpoints"),
+                         "1")
+
+    def test_fault_the_witness_stops_another_tree_of_the_same_size(self):
+        self.rewrite(0)
+        self.assert_nothing_is_signed()
+
+    def test_fault_the_witness_stops_another_tree_that_is_larger(self):
+        self.rewrite(7)
+        self.assert_nothing_is_signed()
 
 
 if __name__ == "__main__":

@@ -3,17 +3,16 @@ that somebody kept outside, the leader that freezes, or PostgreSQL, which refuse
 
 Each case has a database of its own, a copy of one log that Holdfast wrote."""
 import base64
-import hashlib
 import json
 import pathlib
 import re
-import subprocess
 import tempfile
 import unittest
 import uuid
 
 import tlog
 from anchors import Witness
+from forger import literal, only_checkpoint, signed_note, tiles_of
 from service import Service, fetch
 from shared_log import Database, SharedLog, wait_until
 from stack import free_ports
@@ -38,10 +37,6 @@ LEAF = "sha256('\\x00'::bytea || {})"
 CHANGE = f"UPDATE holdfast.log SET entry = {CHANGED}, leaf_hash = {LEAF.format(CHANGED)} "
 SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "schema"
 DERIVE = "SELECT holdfast.rebuild_search(); SELECT holdfast.derive_search(1000000);"
-
-
-def literal(content):
-    return f"'\\x{content.hex()}'::bytea"
 
 
 def definition(migration, function):
@@ -89,52 +84,19 @@ class Attack(unittest.TestCase):
         rows = self.sql("SELECT encode(entry, 'hex') FROM holdfast.log ORDER BY index").split()
         return [bytes.fromhex(row) for row in rows]
 
-    def tiles_of(self, leaves):
-        """SQL that makes the stored tiles those of these leaves."""
-        rows = []
-        level, hashes = 0, leaves
-        while len(hashes) >= 256:
-            roots = []
-            for index in range(len(hashes) // 256):
-                tile = hashes[index * 256:(index + 1) * 256]
-                roots.append(tlog.root_of(tile))
-                rows.append(f"({level}, {index}, {literal(roots[-1])}, {literal(b''.join(tile))})")
-            level, hashes = level + 1, roots
-        text = "DELETE FROM holdfast.tree_tiles;"
-        if rows:
-            text += ("INSERT INTO holdfast.tree_tiles (level, index, root, hashes) VALUES "
-                     + ", ".join(rows) + ";")
-        return text
-
-    def note(self, size, root, key=None):
-        """A checkpoint as the log would sign it, with its own key or another."""
-        key = key or f"{self.log.folder}/log.key"
-        text = f"{self.log.origin}\n{size}\n{base64.b64encode(root).decode()}\n"
-        (self.folder / "text").write_text(text)
-        signature = subprocess.run(
-            ["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", self.folder / "text"],
-            stdout=subprocess.PIPE, check=True).stdout
-        public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"],
-                                stdout=subprocess.PIPE, check=True).stdout[-32:]
-        key_id = hashlib.sha256(self.log.origin.encode() + b"\n\1" + public).digest()[:4]
-        line = base64.b64encode(key_id + signature).decode()
-        return f"{text}\n\u2014 {self.log.origin} {line}\n"
-
     def rewrite(self, change, key=None):
         """All records anew, and everything that is computed from them, signed."""
         entries = [change(index, entry) for index, entry in enumerate(self.entries())]
         leaves = [tlog.leaf_hash(entry) for entry in entries]
         root = tlog.root_of(leaves)
-        note = self.note(len(entries), root, key)
+        note = signed_note(self.log.origin, key or f"{self.log.folder}/log.key", len(entries), root)
         rows = ", ".join(f"({index}, {literal(entry)})" for index, entry in enumerate(entries))
         self.tamper(f"""
             UPDATE holdfast.log l SET entry = made.entry,
                 leaf_hash = sha256('\\x00'::bytea || made.entry)
               FROM (VALUES {rows}) AS made (index, entry) WHERE made.index = l.index;
-            {self.tiles_of(leaves)}
-            DELETE FROM holdfast.tree_checkpoints;
-            INSERT INTO holdfast.tree_checkpoints (ordinal, size, root, note)
-              VALUES (0, {len(entries)}, {literal(root)}, $note${note}$note$);
+            {tiles_of(leaves)}
+            {only_checkpoint(len(entries), root, note)}
             {DERIVE}""")
         path = self.folder / "note"
         path.write_text(note)
@@ -214,7 +176,7 @@ class Control(Attack):
     def test_attack_control_the_tools_of_the_other_cases_leave_no_trace(self):
         self.tamper("SELECT 1")
         self.not_seen_by_verify()
-        self.tamper(self.tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
+        self.tamper(tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
         self.not_seen_by_verify()
 
 
@@ -231,7 +193,7 @@ class Entries(Attack):
 
     def test_attack_change_an_entry_its_leaf_hash_and_every_tile(self):
         self.tamper(CHANGE + "WHERE index = 300; " + DERIVE)
-        self.tamper(self.tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
+        self.tamper(tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
         self.seen_by_verify("one of these records is not as it was", r"\d+ to \d+")
 
     def test_attack_change_an_entry_that_is_in_no_full_tile(self):
@@ -475,7 +437,7 @@ class Tree(Attack):
     def test_attack_change_a_tile_and_the_hash_over_it(self):
         leaves = [tlog.leaf_hash(entry) for entry in self.entries()]
         leaves[257] = leaves[0]
-        self.tamper(self.tiles_of(leaves))
+        self.tamper(tiles_of(leaves))
         self.seen_by_verify("the entry is not the one that the tree holds", 257)
 
     def test_attack_change_the_hash_over_a_tile(self):

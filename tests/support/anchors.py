@@ -54,6 +54,7 @@ class Witness:
     def __init__(self, name, log_key):
         self.name, self.log_key = name, log_key
         self.size, self.root = 0, hashlib.sha256(b"").digest()
+        self.size_type = "text/x.tlog.size"
         self.lock = threading.Lock()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="holdfast-witness-"))
         self.key_file = self.folder / "witness.key"
@@ -86,7 +87,9 @@ class Witness:
             return 400, "text/plain", b"old size beyond the checkpoint"
         with self.lock:
             if old != self.size:
-                return 409, "text/x.tlog.size", f"{self.size}\n".encode()
+                return 409, self.size_type, f"{self.size}\n".encode()
+            if old == size and root != self.root:
+                return 409, "text/plain", b"another tree of that size was cosigned"
             proof = [base64.b64decode(line, validate=True) for line in lines]
             if not verify_consistency(old, self.root, size, root, proof):
                 return 422, "text/plain", b"the proof does not verify"

@@ -45,6 +45,18 @@ std::optional<NoteSignature> parse_signature(std::string_view line) {
                        .bytes = bytes->substr(kKeyIdBytes)};
 }
 
+// Of a note that no known key has signed: who has, under the name of one, as verifier keys begin. A
+// log whose key was followed by another has checkpoints of a key that nobody may have named.
+std::string unknown_keys(const Note& note, std::span<const VerifierKey> keys) {
+  std::string list;
+  for (const NoteSignature& signature : note.signatures) {
+    if (std::ranges::find(keys, signature.name, &VerifierKey::name) == keys.end()) continue;
+    list += (list.empty() ? ", but " : ", ") + signature.name + "+" +
+            to_hex(big_endian(signature.key_id));
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string signature_line(const NoteSignature& signature) {
@@ -119,7 +131,7 @@ Status verify_note(const Note& note, std::span<const VerifierKey> keys) {
     }
   }
   if (signed_by_known) return {};
-  return Error{ErrorCode::kRefused, "no known key has signed this"};
+  return Error{ErrorCode::kRefused, "no known key has signed this" + unknown_keys(note, keys)};
 }
 
 std::string checkpoint_text(const Checkpoint& checkpoint) {

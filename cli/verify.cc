@@ -391,7 +391,8 @@ void add_verify(CLI::App& app, Invocation& invocation) {
   command
       ->add_option("--key", options->keys,
                    "The key that verifies the log's checkpoints, or a file of such keys; without "
-                   "it, that of audit.log.key_files, or else the policy's.")
+                   "it, those of audit.log.key_files and audit.log.verifier_keys, or else the "
+                   "policy's.")
       ->type_name("KEY|FILE")
       ->allow_extra_args(false);
   command

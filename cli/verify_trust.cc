@@ -48,14 +48,27 @@ Status add_timestamps(const std::string& path, VerifyTrust& trust) {
   return {};
 }
 
+// What they signed stays in the log.
+Status add_retired_keys(const config::LogTree& log, std::vector<audit::VerifierKey>& keys) {
+  for (const std::string& text : log.verifier_keys) {
+    Result<audit::VerifierKey> key = audit::VerifierKey::parse(text);
+    if (!key.ok()) return invalid("audit.log.verifier_keys: " + text + ": " + key.error().message);
+    if (!log.origin.empty() && key->name != log.origin) {
+      return invalid("audit.log.verifier_keys: " + text + ": not a key of the log " + log.origin);
+    }
+    keys.push_back(*std::move(key));
+  }
+  return {};
+}
+
 Status find_keys(const config::LogTree& log, VerifyTrust& trust) {
   if (!log.key_files.empty()) {
     const auto signers = audit::load_log_keys(log.key_files, log.origin);
     if (!signers.ok()) return signers.error();
     for (const audit::NoteSigner& signer : *signers) trust.keys.push_back(signer.verifier());
-    return {};
   }
-  if (!trust.policy) return {};
+  if (Status added = add_retired_keys(log, trust.keys); !added.ok()) return added;
+  if (!trust.keys.empty() || !trust.policy) return {};
   trust.keys = trust.policy->logs();
   const auto is_other = [&](const audit::VerifierKey& key) {
     return key.name != trust.keys.front().name;

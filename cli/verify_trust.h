@@ -21,7 +21,8 @@ struct VerifyTrust {
 };
 
 // `named`: keys as text or files of them. Without any, the keys that this configuration's audit
-// service signs with; without those, the logs of the policy. kInvalid is a usage error in one line.
+// service signs with or signed with before; without those, the logs of the policy. kInvalid is a
+// usage error in one line.
 Result<VerifyTrust> load_trust(const std::vector<std::string>& named, const config::Audit& audit);
 
 }  // namespace holdfast::cli

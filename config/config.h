@@ -147,7 +147,8 @@ struct AuditLog {
 // The log's identity to the outside, and what vouches for it.
 struct LogTree {
   std::string origin;
-  std::vector<std::string> key_files;  // Empty: this process signs nothing.
+  std::vector<std::string> key_files;      // Empty: this process signs nothing.
+  std::vector<std::string> verifier_keys;  // Of keys that sign no more; in form only.
   std::string checkpoint_file;
   EntryReaders entries = EntryReaders::kOfficers;
 };

@@ -141,6 +141,21 @@ Status set(const HoldListKind& kind, Config& config, const json& value) {
   return {};
 }
 
+Status set(const VerifierKeyListKind& kind, Config& config, const json& value) {
+  const std::string wanted = "be a list of verifier keys, each NAME+ID+KEY as keygen prints it";
+  if (!value.is_array()) return must(wanted);
+  std::vector<std::string> keys;
+  for (const json& element : value) {
+    const std::string* text = text_of(element);
+    if (text == nullptr || !is_verifier_key(*text)) {
+      return must(wanted + "; not one: " + element.dump());
+    }
+    keys.push_back(*text);
+  }
+  kind.at(config) = std::move(keys);
+  return {};
+}
+
 Status set(const CertificateListKind& kind, Config& config, const json& value) {
   const std::string wanted =
       "be a list of names and apps such as [DNS:billing.contoso.com TENANT/APP]";
@@ -242,6 +257,7 @@ Status set_text(const Field& field, Config& config, const std::string& text) {
   } else if (std::holds_alternative<CidrListKind>(field.kind) ||
              std::holds_alternative<FileListKind>(field.kind) ||
              std::holds_alternative<HoldListKind>(field.kind) ||
+             std::holds_alternative<VerifierKeyListKind>(field.kind) ||
              std::holds_alternative<CertificateListKind>(field.kind)) {
     value = json::array();
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
@@ -290,6 +306,11 @@ ordered_json value_schema(const Field& field) {
           [](const HoldListKind&) {
             return ordered_json{{"type", "array"},
                                 {"items", text_schema("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?$")}};
+          },
+          [](const VerifierKeyListKind&) {
+            return ordered_json{
+                {"type", "array"},
+                {"items", text_schema("^[^ +]+[+][0-9a-f]{8}[+][A-Za-z0-9+/]+=*$")}};
           },
           [](const CertificateListKind&) {
             return ordered_json{{"type", "array"},

@@ -348,6 +348,10 @@ void add_log_tree(std::vector<Field>& table) {
        "Ed25519 keys that sign the log's checkpoints, made by `holdfast keygen`; each signs, so "
        "that "
        "one can follow another. Without any, this process signs nothing."},
+      {"audit.log.verifier_keys",
+       VerifierKeyListKind{[](Config& c) -> auto& { return c.audit.log.verifier_keys; }},
+       "Verifier keys, as `holdfast keygen` printed them, of keys that signed this log and do no "
+       "more: `holdfast verify` believes what they signed. Nothing is signed with them."},
       {"audit.log.checkpoint_file",
        StateFileKind{[](Config& c) -> auto& { return c.audit.log.checkpoint_file; }},
        "File of this process alone in which it remembers the newest checkpoint it has seen. It "

@@ -55,6 +55,10 @@ struct CidrListKind {
 struct HoldListKind {
   std::vector<std::string>& (*at)(Config&);
 };
+// Keys that verify a log, as `holdfast keygen` prints them: NAME+ID+KEY.
+struct VerifierKeyListKind {
+  std::vector<std::string>& (*at)(Config&);
+};
 // Client certificates' names and their apps: NAME TENANT/APP.
 struct CertificateListKind {
   std::vector<CertificateApp>& (*at)(Config&);
@@ -86,10 +90,10 @@ struct ChoiceKind {
   std::vector<std::string> not_built;  // Words of the design that are refused by name.
 };
 
-using Kind =
-    std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind, DatabaseUrlKind,
-                 UrlKind, OriginKind, HttpProxyKind, EndpointKind, CidrListKind, HoldListKind,
-                 CertificateListKind, CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
+using Kind = std::variant<TextKind, FileKind, FileListKind, DirectoryKind, StateFileKind,
+                          DatabaseUrlKind, UrlKind, OriginKind, HttpProxyKind, EndpointKind,
+                          CidrListKind, HoldListKind, VerifierKeyListKind, CertificateListKind,
+                          CountKind, BytesKind, DurationKind, FlagKind, ChoiceKind>;
 
 struct Field {
   std::string path;

@@ -163,6 +163,17 @@ bool is_hold(std::string_view text) {
   return is_id(text.substr(0, slash)) && (slash == text.size() || is_id(text.substr(slash + 1)));
 }
 
+bool is_verifier_key(std::string_view text) {
+  const std::size_t name = text.find('+');
+  const std::size_t id = name == std::string_view::npos ? name : text.find('+', name + 1);
+  if (id == std::string_view::npos || name == 0 || id != name + 9) return false;
+  const std::string_view digits = text.substr(name + 1, 8);
+  const std::string_view key = text.substr(id + 1);
+  return text.find_first_of(" \t\r\n") == std::string_view::npos && !key.empty() &&
+         digits.find_first_not_of("0123456789abcdef") == std::string_view::npos &&
+         from_base64(key).has_value();
+}
+
 std::optional<CertificateApp> parse_certificate_app(std::string_view text) {
   constexpr std::string_view kDns = "DNS:";
   constexpr std::string_view kUri = "URI:";

@@ -34,6 +34,10 @@ bool is_origin(std::string_view text);
 // An id, or two with a slash between; ids are letters, digits, hyphens and underscores.
 bool is_hold(std::string_view text);
 
+// The form of a C2SP verifier key, <name>+<8 hex digits>+<Base64>; whether its parts fit together
+// is for whoever uses it to say.
+bool is_verifier_key(std::string_view text);
+
 // A name as certificates have it and an app, with one space between: DNS:billing.contoso.com
 // TENANT/APP, URI:spiffe://contoso.com/billing TENANT/APP, of two GUIDs. No wildcards. In lower
 // case but for URIs.

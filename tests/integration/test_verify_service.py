@@ -13,6 +13,15 @@ CALLS = 40
 PATH = "/v1.0/me/messages/{}/permanentDelete"
 
 
+def wait_for_checkpoint(stack):
+    deadline = time.monotonic() + 60
+    while stack.cluster.sql(
+            "SELECT h.next_index = (SELECT max(size) FROM holdfast.tree_checkpoints) "
+            "FROM holdfast.log_head h") != "t":
+        assert time.monotonic() < deadline, "no checkpoint over all records"
+        time.sleep(0.02)
+
+
 class VerifyService(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -28,12 +37,7 @@ class VerifyService(unittest.TestCase):
 
     @classmethod
     def wait_for_checkpoint(cls):
-        deadline = time.monotonic() + 60
-        while cls.stack.cluster.sql(
-                "SELECT h.next_index = (SELECT max(size) FROM holdfast.tree_checkpoints) "
-                "FROM holdfast.log_head h") != "t":
-            assert time.monotonic() < deadline, "no checkpoint over all records"
-            time.sleep(0.02)
+        wait_for_checkpoint(cls.stack)
 
     def verify(self, *arguments, configured=True):
         """(exit status, standard output, error output); without the stack's configuration what an
@@ -167,6 +171,61 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(status, 0, output)
         self.assertTrue(re.search(rf"^open +{operation}, intent at index \d+$", output,
                                   re.MULTILINE), output)
+
+
+class KeyRotation(unittest.TestCase):
+    """One key follows another, and the log is verified when the first is gone."""
+
+    def setUp(self):
+        self.stack = Stack()
+        self.addCleanup(self.stack.stop)
+        self.stack.start()
+        self.anchors = self.stack.folder / "anchors.ndjson"
+        self.old, self.new = self.stack.folder / "log.key", self.stack.folder / "new.key"
+
+    def sign_with(self, *files):
+        """The audit service again, with these keys, until they have signed a further record."""
+        self.keys = ["--set", "audit.log.key_files=" + ",".join(str(file) for file in files),
+                     "--set", f"audit.anchors.file={self.anchors}"]
+        self.stack.audit.stop()
+        self.stack.audit.command = self.stack.command("audit", *self.keys)
+        self.stack.audit.start().wait_ready()
+        self.stack.request("POST", PATH.format("AAMk"), self.stack.requester)
+        wait_for_checkpoint(self.stack)
+        # Origin, size, root and an empty line stand before the signatures, nothing behind the last.
+        signatures = self.stack.cluster.sql(
+            "SELECT array_length(string_to_array(note, E'\\n'), 1) - 5 "
+            "FROM holdfast.tree_checkpoints ORDER BY ordinal DESC LIMIT 1")
+        self.assertEqual(signatures, str(len(files)))
+
+    def verify(self, *arguments):
+        return self.stack.run("verify", *self.keys, *arguments, check=False)
+
+    def test_what_a_retired_key_signed_is_in_order_where_its_verifier_key_is_known(self):
+        _, output, _ = self.stack.run("keygen", str(self.new))
+        old, new = self.stack.verifier_key, output.strip()
+        self.sign_with(self.old)
+        self.sign_with(self.old, self.new)
+        status, output, errors = self.verify()
+        self.assertEqual((status, errors), (0, ""), output)
+        self.old.unlink()
+        self.sign_with(self.new)
+        name, key_id, _ = old.split("+", 2)  # The key itself may hold a plus sign.
+        unknown = f"no known key has signed this, but {name}+{key_id}"
+        status, output, _ = self.verify()
+        self.assertEqual(status, 1, output)
+        for where in ("the database's checkpoint 0", f"the checkpoint in {self.anchors}"):
+            self.assertIn(f"{where}: {unknown}", output)
+        for arguments in (("--set", f"audit.log.verifier_keys={old}"),
+                          ("--key", old, "--key", new)):
+            status, output, errors = self.verify(*arguments)
+            self.assertEqual((status, errors), (0, ""), output)
+        # What belongs to another log, or is none.
+        stranger = "another.test/log" + old[old.index("+"):]
+        for key in (stranger, old.replace("+A", "+B", 1), "log.key"):
+            status, _, errors = self.verify("--set", f"audit.log.verifier_keys={key}")
+            self.assertEqual(status, 2, errors)
+            self.assertIn("audit.log.verifier_keys: ", errors)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,15 @@ TEST(Note, unknown_signatures_count_for_nothing_and_wrong_ones_refuse_all) {
   EXPECT_EQ(verify_note(note, {}).error().code, ErrorCode::kRefused);
   EXPECT_EQ(verify_note(note, std::vector{some_signers(1)[0].verifier()}).error().code,
             ErrorCode::kRefused);
+  // Who has signed is said where it goes by the name of a known key.
+  const auto begin = [](const VerifierKey& key) {
+    return key.text().substr(0, key.name.size() + 9);
+  };
+  EXPECT_EQ(verify_note(note, std::vector{some_signers(1)[0].verifier()}).error().message,
+            "no known key has signed this, but " + begin(keys[0]) + ", " + begin(keys[1]));
+  const NoteSigner other("other.example/log", SigningKey::generate());
+  EXPECT_EQ(verify_note(note, std::vector{other.verifier()}).error().message,
+            "no known key has signed this");
   note.signatures[1].bytes[0] = static_cast<char>(note.signatures[1].bytes[0] ^ 1);
   EXPECT_EQ(verify_note(note, keys).error().code, ErrorCode::kRefused);
   EXPECT_TRUE(verify_note(note, std::vector{keys[0]}).ok());

@@ -459,6 +459,17 @@ TEST_F(ConfigTest, ASignedLogNeedsANameAndAMemory) {
   EXPECT_EQ(config->audit.log.checkpoint_file, directory_ + "/state/checkpoint");
 }
 
+TEST_F(ConfigTest, RetiredKeysAreVerifierKeys) {
+  const auto given = [](const std::string& keys) {
+    return load_config({.settings = {"audit.log.verifier_keys=" + keys}});
+  };
+  const std::string key = "a.example/log+1a2b3c4d+AaRTXUg7Y8zV7m2rNmJqfQm9eXvQdPpJb0hOe0xq9kLc";
+  const auto two = given(key + "," + key);
+  ASSERT_TRUE(two.ok()) << two.error().message;
+  EXPECT_EQ(two->audit.log.verifier_keys, (std::vector<std::string>{key, key}));
+  EXPECT_THAT(given("/etc/old.key").error().message, HasSubstr("must be a list of verifier keys"));
+}
+
 TEST_F(ConfigTest, GraphIsAskedWithOneWholeCredentialOrNone) {
   const std::string file = write("secret", "x");
   const auto problem = [&](std::vector<std::string> settings) {

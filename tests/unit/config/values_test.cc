@@ -109,6 +109,19 @@ TEST(Cidr, NamesANetwork) {
   }
 }
 
+TEST(VerifierKey, IsNameIdAndKey) {
+  const std::string key = "+1a2b3c4d+AaRTXUg7Y8zV7m2rNmJqfQm9eXvQdPpJb0hOe0xq9kLc";
+  for (const std::string& text : {"audit.contoso.com/log" + key, "\xC3\xA4" + key}) {
+    EXPECT_TRUE(is_verifier_key(text)) << text;
+  }
+  for (const std::string& text :
+       {std::string(), std::string("log"), key, "a b" + key, "log" + key + "\n", "log" + key + "?",
+        "log" + key.substr(1), "log+1A2B3C4D" + key.substr(9), "log+1a2b3c" + key.substr(9),
+        "log" + key.substr(0, 10)}) {
+    EXPECT_FALSE(is_verifier_key(text)) << text;
+  }
+}
+
 TEST(Origin, IsSchemeHostAndPort) {
   for (const char* text :
        {"https://graph.microsoft.com", "https://127.0.0.1:9443", "https://[::1]:9443",

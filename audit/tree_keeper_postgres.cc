@@ -108,6 +108,7 @@ Result<bool> TreeKeeper::step() {
   if (signed_note_) {
     const Result<Note> note = parse_note(*signed_note_);
     note_published(file_->checkpoint()->head, *note);
+    note_shown(file_->checkpoint()->head);
     signed_note_.reset();
   }
   report("");
@@ -145,6 +146,7 @@ Result<bool> TreeKeeper::take_part(Transaction& transaction) {
   Result<TreeBuilder> builder = load_builder(transaction);
   if (!builder.ok()) return frozen("the tree's tiles: " + builder.error().message);
   builder_ = *std::move(builder);
+  scrub_at_ = {};  // A new leader looks before it signs.
   ++leadership_;
   log_info("keeping the log's tree", {{"leaves", builder_->size()}, {"log_size", log_size_}});
   return lead(transaction);
@@ -189,6 +191,7 @@ Status TreeKeeper::check_newest(Transaction& transaction) {
                   " records and a checkpoint over " + std::to_string(seen_size()) +
                   " has been seen");
   }
+  published_.reset();
   if (!newest) return {};
   const Result<Note> note = parse_note(newest->note);
   const Result<Checkpoint> checkpoint = read_checkpoint(newest->note);
@@ -208,13 +211,17 @@ Status TreeKeeper::check_newest(Transaction& transaction) {
   // What the file has and the database does not: signed here, and lost before it was published, or
   // the database has gone back. Who leads finds out.
   if (seen && newest->head.size < seen->size) return {};
-  if (checked_ && seen == newest->head) return {};
+  if (checked_ && seen == newest->head) {
+    note_shown(newest->head);
+    return {};
+  }
   Status same = check_head(transaction, newest->head);
   if (same.ok() && seen) same = check_head(transaction, *seen);
   if (!same.ok()) return same;
   if (seen != newest->head) {
     if (Status saved = file_->save(*checkpoint, newest->note); !saved.ok()) return saved;
   }
+  note_shown(newest->head);
   checked_ = true;
   return {};
 }
@@ -264,16 +271,41 @@ Status TreeKeeper::add_leaves(Transaction& transaction, std::uint64_t until) {
 }
 
 Status TreeKeeper::scrub_if_due(Transaction& transaction) {
+  if (!scrub_failed_ && clock_.steady_now() < scrub_at_) return {};
+  Status same = scrub(transaction);
+  scrub_failed_ = !same.ok();
+  if (same.ok()) scrub_at_ = clock_.steady_now() + options_.scrub_interval;
+  return same;
+}
+
+Status TreeKeeper::scrub(Transaction& transaction) {
+  if (Status same = check_published(transaction); !same.ok()) return same;
   const std::uint64_t tiles = builder_->size() / kTileWidth;
-  if (tiles == 0 || (!scrub_failed_ && clock_.steady_now() < scrub_at_)) return {};
+  Status same = scrub_open_tile(transaction, tiles, builder_->tail());
+  if (!same.ok() || tiles == 0) return same;
   if (scrub_next_ >= tiles) scrub_next_ = 0;
   const std::uint64_t end = std::min(tiles, scrub_next_ + options_.scrub_tiles);
-  Status same = scrub_tiles(transaction, scrub_next_, end);
-  scrub_failed_ = !same.ok();
-  if (!same.ok()) return same;
-  scrub_next_ = end;
-  scrub_at_ = clock_.steady_now() + options_.scrub_interval;
-  return {};
+  same = scrub_tiles(transaction, scrub_next_, end);
+  if (same.ok()) scrub_next_ = end;
+  return same;
+}
+
+// Whoever leads is the only one that adds checkpoints, and nobody takes any away.
+Status TreeKeeper::check_published(Transaction& transaction) {
+  const std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
+  const std::optional<TreeHead> head = newest ? std::optional(newest->head) : std::nullopt;
+  if (head != published_ || (shown_ && (!head || head->size < shown_->size))) {
+    const std::optional<TreeHead>& last = shown_ ? shown_ : published_;
+    return frozen("the newest checkpoint in the database is not " +
+                  (last ? "the one over " + std::to_string(last->size) + " records that was there"
+                        : std::string("one that was signed here")) +
+                  ", but " +
+                  (head ? "another, over " + std::to_string(head->size) + " records" : "none"));
+  }
+  if (!newest) return {};
+  const Result<Checkpoint> checkpoint = read_checkpoint(newest->note);
+  if (checkpoint.ok() && checkpoint->head == newest->head) return {};
+  return frozen("the newest checkpoint in the database is none");
 }
 
 Status TreeKeeper::sign_if_due(Transaction& transaction) {
@@ -313,6 +345,10 @@ void TreeKeeper::note_published(const TreeHead& head, const Note& note) {
              signature.key_id == signer.verifier().key_id();
     });
   });
+}
+
+void TreeKeeper::note_shown(const TreeHead& head) {
+  if (!shown_ || shown_->size <= head.size) shown_ = head;
 }
 
 void TreeKeeper::report(const std::string& frozen_why) {

@@ -9,8 +9,11 @@
 // others hold and say, an anchor file and witnesses, which a new leader asks before it signs. A
 // lost connection is lost leadership: the next one begins with checking everything again.
 //
-// The leader also looks at all records of full tiles again and again, some of them each second, and
-// freezes when one is not as it was.
+// The leader also looks again at what it has built on, each second and whether the log grows or
+// not: at the records of some full tiles, until all had their turn, at those of the open tile, and
+// at the newest checkpoint, which nobody else may add or take away. It freezes when one is not as
+// it was. A checkpoint that this process has seen in the database must stay there; only one that is
+// in the file alone may have been lost before it was published.
 //
 // After a crash at any point the next leader goes on from the full tiles in the database.
 #pragma once
@@ -59,7 +62,7 @@ struct TreeKeeperOptions {
   std::chrono::milliseconds silence_timeout{10'000};
   std::chrono::milliseconds retry_interval{1'000};  // After a step that failed.
   std::uint64_t leaves_max = 65'536;                // In one step.
-  // The leader looks again at old records all the time, so many tiles at once, so often.
+  // The leader looks again at what it has built on so often, at so many full tiles at once.
   std::chrono::milliseconds scrub_interval{1'000};
   std::uint64_t scrub_tiles = 16;
 };
@@ -94,11 +97,14 @@ class TreeKeeper {
   Status check_held_outside(Transaction& transaction);
   Status add_leaves(Transaction& transaction, std::uint64_t until);
   Status scrub_if_due(Transaction& transaction);
+  Status scrub(Transaction& transaction);
+  Status check_published(Transaction& transaction);
   Status sign_if_due(Transaction& transaction);
   Status sign(Transaction& transaction, const TreeHead& head);
 
   std::uint64_t seen_size() const;
   void note_published(const TreeHead& head, const Note& note);
+  void note_shown(const TreeHead& head);
   void abandon(const Error& error);
   void report(const std::string& frozen);
 
@@ -116,13 +122,14 @@ class TreeKeeper {
   std::optional<TreeBuilder> builder_;  // While leading.
   std::optional<TreeHead> published_;   // The newest checkpoint in the database.
   bool published_by_all_keys_ = false;
+  std::optional<TreeHead> shown_;           // The newest that was ever in it, and in order.
   std::optional<std::string> signed_note_;  // In this step.
   std::uint64_t log_size_ = 0;
   std::uint64_t durable_size_ = 0;  // What no crash of the database takes away.
   std::string frozen_;
   SteadyTime sign_at_{};          // Not before.
   std::uint64_t scrub_next_ = 0;  // The tile to look at next.
-  bool scrub_failed_ = false;     // At that one; nothing is signed before it is right again.
+  bool scrub_failed_ = false;     // Nothing is signed before all that it looks at is right again.
   SteadyTime scrub_at_{};
   SteadyTime retry_at_{};
   Error last_error_;

@@ -32,6 +32,21 @@ Status scrub_upper(pqxx::transaction_base& transaction, int level, std::uint64_t
 
 }  // namespace
 
+Status scrub_open_tile(pqxx::transaction_base& transaction, std::uint64_t index,
+                       std::span<const Sha256> leaves) {
+  if (leaves.empty()) return {};
+  const std::uint64_t begin = index * kTileWidth;
+  const pqxx::result rows = transaction.exec_params(
+      "SELECT string_agg(sha256('\\x00'::bytea || l.entry), ''::bytea ORDER BY l.index), "
+      "bool_and(l.leaf_hash = sha256('\\x00'::bytea || l.entry)) FROM holdfast.log l "
+      "WHERE l.index >= $1::bigint AND l.index < $2::bigint",
+      begin, begin + leaves.size());
+  const bool same =
+      rows.front()[1].as<bool>(false) && bytes_in(rows.front()[0]) == join_hashes(leaves);
+  if (!same) return changed("the log does not hold the records that", 0, index);
+  return {};
+}
+
 Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std::uint64_t end) {
   const pqxx::result rows = transaction.exec_params(
       "SELECT t.root, t.hashes, EXISTS (SELECT FROM holdfast.dropped_ranges d WHERE d.first <= "

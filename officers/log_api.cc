@@ -3,6 +3,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "audit/checkpoint.h"
 #include "base/encoding.h"
 #include "officers/access.h"
 #include "officers/problem.h"
@@ -41,10 +42,23 @@ http::Response answer(const char* type, const char* caching, std::string content
 }
 
 // Set while nothing that the database says of the tree may be passed on.
-std::optional<http::Response> frozen_answer(const ApiServices& services) {
-  const std::string why = services.tree_role().status.frozen;
+std::optional<http::Response> frozen_answer(const std::string& why) {
   if (why.empty()) return std::nullopt;
   return problem(503, "the log's tree is frozen: " + why);
+}
+
+// What is wrong with the database's newest checkpoint for a process that has seen this one before;
+// empty: nothing. Whether a larger one adds to it is for the tree's keeper to find out.
+std::string contradiction(const audit::TreeHead& seen,
+                          const std::optional<audit::SignedCheckpoint>& newest) {
+  const std::string before = "one over " + std::to_string(seen.size) + " records has been seen";
+  if (!newest) return "the database has no checkpoint, and " + before;
+  const Result<audit::Checkpoint> checkpoint = audit::read_checkpoint(newest->note);
+  if (!checkpoint.ok()) return "the newest checkpoint in the database is none, and " + before;
+  const audit::TreeHead& head = checkpoint->head;
+  if (head == seen || head.size > seen.size) return {};
+  return "the newest checkpoint in the database is over " + std::to_string(head.size) +
+         " records, and another " + before;
 }
 
 // Clocks of two machines may differ.
@@ -77,11 +91,18 @@ json dropped_json(const std::vector<audit::DroppedRange>& dropped) {
 }
 
 Task<http::Response> answer_checkpoint(const ApiServices& services) {
-  if (std::optional<http::Response> frozen = frozen_answer(services)) {
+  // Before the database is asked: this process may publish a newer one meanwhile.
+  const audit::TreeStatus known = services.tree_role().status;
+  if (std::optional<http::Response> frozen = frozen_answer(known.frozen)) {
     co_return *std::move(frozen);
   }
   Result<audit::TreeState> state = co_await services.tree.state();
   if (!state.ok()) co_return failure(state.error());
+  if (known.seen) {
+    std::optional<http::Response> frozen =
+        frozen_answer(contradiction(*known.seen, state->checkpoint));
+    if (frozen) co_return *std::move(frozen);
+  }
   if (!state->checkpoint) co_return problem(404, "this log has no signed checkpoint");
   co_return answer(kText, "no-cache", std::move(state->checkpoint->note));
 }
@@ -162,7 +183,7 @@ Task<http::Response> answer_log(const ApiServices& services, LogResource resourc
 }
 
 Task<http::Response> answer_proof(const ApiServices& services, RecordReference which) {
-  if (std::optional<http::Response> frozen = frozen_answer(services)) {
+  if (std::optional<http::Response> frozen = frozen_answer(services.tree_role().status.frozen)) {
     co_return *std::move(frozen);
   }
   Result<std::string> proof = co_await services.tree.proof(which);

@@ -152,17 +152,52 @@ class Attack(unittest.TestCase):
 
     def freezes_the_leader(self, why):
         url = self.audit_service()
-
-        def is_frozen():
-            try:
-                status, _, body = fetch(f"{url}/readyz", self.log.ca_file)
-            except OSError:
-                return False
-            return status == 503 and re.search(why, body.decode()) is not None
-
         signed = self.sql("SELECT count(*) FROM holdfast.tree_checkpoints")
-        wait_until(is_frozen, f"the leader freezes: {why}")
+        wait_until(lambda: self.is_frozen(url, why), f"the leader freezes: {why}")
         self.assertEqual(self.sql("SELECT count(*) FROM holdfast.tree_checkpoints"), signed)
+
+    def is_frozen(self, url, why):
+        try:
+            status, _, body = fetch(f"{url}/readyz", self.log.ca_file)
+        except OSError:
+            return False
+        return status == 503 and re.search(why, body.decode()) is not None
+
+    def freezes_an_idle_leader(self, change, why):
+        """What is done behind a leader that has nothing to add. The checkpoint that it serves does
+        not go back meanwhile."""
+        url = self.audit_service()
+
+        def checkpoint():
+            """Its size; None: it serves none, or nothing yet."""
+            try:
+                status, _, body = fetch(f"{url}/log/checkpoint", self.log.ca_file)
+            except OSError:
+                return None
+            if status != 200:
+                return None
+            return tlog.open_checkpoint(body.decode(), self.log.verifier_key)[0]
+
+        wait_until(lambda: self.sql("SELECT holdfast.tree_leader()") and checkpoint() is not None,
+                   "a leader")
+        state = ("SELECT next_index, (SELECT count(*) FROM holdfast.tree_checkpoints) "
+                 "FROM holdfast.log_head")
+        wait_until(lambda: self.sql("SELECT next_index = (SELECT max(size) FROM "
+                                    "holdfast.tree_checkpoints) FROM holdfast.log_head") == "t",
+                   "everything is signed")
+        last = checkpoint()
+        self.assertIsNotNone(last)
+        self.tamper(change)
+        before = self.sql(state)
+
+        def frozen():
+            served = checkpoint()
+            self.assertGreaterEqual(last if served is None else served, last)
+            return self.is_frozen(url, why)
+
+        wait_until(frozen, f"the leader freezes: {why}")
+        self.assertIsNone(checkpoint())
+        self.assertEqual(self.sql(state), before)
 
 
 class Control(Attack):
@@ -206,6 +241,13 @@ class Entries(Attack):
         self.tamper(CHANGE + "WHERE index = 300")
         self.freezes_the_leader("does not hold the records that tile 0/001 stands for")
 
+    def test_attack_change_an_entry_in_no_full_tile_under_an_idle_leader(self):
+        last = int(self.sql("SELECT max(index) FROM holdfast.log WHERE kind = 'intent'"))
+        self.assertGreaterEqual(last, self.log.size // 256 * 256)
+        self.freezes_an_idle_leader(CHANGE + f"WHERE index = {last}",
+                                    "does not hold the records that tile|"
+                                    "not those that a checkpoint was signed over")
+
     def test_attack_change_the_kind_beside_an_entry(self):
         self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_kind; "
                     "UPDATE holdfast.log SET kind = 'access' WHERE index = 7")
@@ -244,6 +286,11 @@ class Rows(Attack):
         self.tamper(f"DELETE FROM holdfast.log WHERE index >= {end}; "
                     f"UPDATE holdfast.log_head SET next_index = {end}")
         self.freezes_the_leader("gone back")
+
+    def test_attack_delete_a_record_in_no_full_tile_under_an_idle_leader(self):
+        self.assertNotEqual(self.log.size % 256, 0)
+        self.freezes_an_idle_leader(f"DELETE FROM holdfast.log WHERE index = {self.log.size - 1}",
+                                    "does not hold the records that tile|lacks records")
 
     def test_attack_move_the_end_of_the_log_back(self):
         end = self.log.size - 1
@@ -457,6 +504,10 @@ class Tree(Attack):
     def test_attack_delete_a_checkpoint(self):
         self.tamper("DELETE FROM holdfast.tree_checkpoints WHERE ordinal = 1")
         self.seen_by_verify("the database lacks the checkpoint 1 ")
+
+    def test_attack_delete_the_last_checkpoints_under_an_idle_leader(self):
+        self.freezes_an_idle_leader("DELETE FROM holdfast.tree_checkpoints WHERE size > "
+                                    f"{self.old_size()}", "not the one over .* that was there")
 
 
 class Grammar(Attack):

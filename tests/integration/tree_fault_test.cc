@@ -172,6 +172,70 @@ TEST_F(TreeTest, fault_old_records_and_hashes_are_looked_at_again) {
   EXPECT_FALSE(run_over_all_tiles().ok());
 }
 
+// Nothing is appended, so only by looking again can the leader find out.
+TEST_F(TreeTest, fault_a_leader_over_a_quiet_log_notices_what_is_changed_behind_it) {
+  TreeKeeperOptions options = keeper_options("a");
+  options.scrub_interval = std::chrono::milliseconds(0);
+  auto a = keeper(std::move(options));
+  for (const std::uint64_t size : {299, 300}) {
+    fill(size);
+    ASSERT_TRUE(run(*a).ok());
+  }
+  sql("postgres",
+      "CREATE TABLE kept_log AS SELECT * FROM holdfast.log WHERE index = 280; "
+      "CREATE TABLE kept_checkpoints AS SELECT * FROM holdfast.tree_checkpoints; "
+      "ALTER TABLE holdfast.log DROP CONSTRAINT log_leaf_hash");
+  const std::string record_back =
+      "DELETE FROM holdfast.log WHERE index = 280; "
+      "INSERT INTO holdfast.log SELECT * FROM kept_log";
+  const std::string checkpoints_back =
+      "DELETE FROM holdfast.tree_checkpoints; "
+      "INSERT INTO holdfast.tree_checkpoints SELECT * FROM kept_checkpoints";
+  const std::string other =
+      "convert_to(replace(convert_from(entry, 'UTF8'), '280', '281'), 'UTF8')";
+  const std::string checkpoint = "UPDATE holdfast.tree_checkpoints SET ";
+  const std::vector<Damage> damages = {
+      {"UPDATE holdfast.log SET entry = " + other + ", leaf_hash = sha256('\\x00'::bytea || " +
+           other + ") WHERE index = 280",
+       record_back, "records that tile 0/001 stands for"},
+      {"UPDATE holdfast.log SET entry = " + other + " WHERE index = 280", record_back,
+       "records that tile 0/001 stands for"},
+      {"DELETE FROM holdfast.log WHERE index = 280", record_back,
+       "records that tile 0/001 stands for"},
+      {"DELETE FROM holdfast.tree_checkpoints WHERE size = 300", checkpoints_back,
+       "not the one over 300 records that was there, but another, over 299 records"},
+      {"DELETE FROM holdfast.tree_checkpoints", checkpoints_back,
+       "not the one over 300 records that was there, but none"},
+      {checkpoint + "root = sha256('') WHERE size = 300", checkpoints_back,
+       "not the one over 300 records that was there, but another, over 300 records"},
+      {checkpoint + "note = (SELECT note FROM kept_checkpoints WHERE size = 299) WHERE size = 300",
+       checkpoints_back, "the newest checkpoint in the database is none"}};
+  for (const Damage& damage : damages) {
+    SCOPED_TRACE(damage.done);
+    tamper(damage.done);
+    const std::string before = checkpoints();
+    expect_frozen(*a, damage.why);
+    // Until it is as it was, and not only until the next look.
+    for (int i = 0; i < 3; ++i) expect_frozen(*a, "");
+    EXPECT_EQ(checkpoints(), before);
+    tamper(damage.undone);
+    ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
+    EXPECT_EQ(checkpoints(), "299,300");
+  }
+}
+
+TEST_F(TreeTest, fault_who_only_watched_does_not_lead_over_checkpoints_that_were_taken_away) {
+  fill(300);
+  auto a = keeper("a");
+  auto b = keeper("b");
+  ASSERT_TRUE(run(*a).ok());
+  ASSERT_TRUE(run(*b).ok());
+  a.reset();
+  tamper("DELETE FROM holdfast.tree_checkpoints");
+  expect_frozen(*b, "not the one over 300 records that was there, but none");
+  EXPECT_EQ(checkpoints(), "");
+}
+
 TEST_F(TreeTest, fault_missing_records_freeze) {
   fill(300);
   auto a = keeper("a");

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "audit/queries.h"
 #include "audit/tree_source.h"
+#include "base/encoding.h"
 
 namespace holdfast::audit {
 
@@ -37,6 +39,12 @@ class FakeRecordSource final : public RecordSource {
 };
 
 // A tree of one checkpoint, whatever is asked.
+// A checkpoint's note in form, over so many records and with a root of zeros.
+inline std::string fake_note(std::uint64_t size) {
+  return "origin\n" + std::to_string(size) + "\n" + to_base64(std::string(sizeof(Sha256), '\0')) +
+         "\n\n\xE2\x80\x94 origin AAAAAAA=\n";
+}
+
 class FakeTreeSource final : public TreeSource {
  public:
   Task<Result<TreeState>> state() override {
@@ -65,7 +73,7 @@ class FakeTreeSource final : public TreeSource {
   }
 
   TreeState tree{
-      .checkpoint = SignedCheckpoint{.note = "origin\n5\n", .head = {.size = 5}, .signed_at = {}},
+      .checkpoint = SignedCheckpoint{.note = fake_note(5), .head = {.size = 5}, .signed_at = {}},
       .log_size = 7,
       .leader = "1@host"};
   std::optional<Error> error;

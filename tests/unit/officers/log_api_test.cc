@@ -29,7 +29,7 @@ TEST_F(LogApiTest, paths_name_what_the_specification_says) {
 TEST_F(LogApiTest, checkpoints_and_hashes_are_for_everybody) {
   const auto checkpoint = get("/log/checkpoint", "");
   EXPECT_EQ(checkpoint.status, 200);
-  EXPECT_EQ(checkpoint.content, "origin\n5\n");
+  EXPECT_EQ(checkpoint.content, audit::fake_note(5));
   EXPECT_EQ(checkpoint.headers.get("Content-Type"), "text/plain; charset=utf-8");
   EXPECT_EQ(checkpoint.headers.get("Cache-Control"), "no-cache");
   const auto tile = get("/log/tile/1/x001/002.p/3", "");
@@ -127,7 +127,7 @@ TEST_F(LogApiTest, integrity_tells_how_the_tree_stands) {
   EXPECT_EQ(state["leading_here"], true);
   EXPECT_EQ(state["keys"], json::array({"key"}));
   EXPECT_EQ(state["origin"], "audit.example/log");
-  EXPECT_EQ(state["checkpoint"], "origin\n5\n");
+  EXPECT_EQ(state["checkpoint"], audit::fake_note(5));
   EXPECT_TRUE(state["frozen"].is_null());
   tree_.tree.log_size = 3;
   EXPECT_EQ(body(get("/api/v1/integrity"))["behind"], 0);
@@ -171,6 +171,29 @@ TEST_F(LogApiTest, fault_a_frozen_tree_is_not_served) {
   }
   EXPECT_TRUE(tree_.proofs_asked.empty());
   EXPECT_EQ(body(get("/api/v1/integrity"))["frozen"], "the log has gone back");
+}
+
+TEST_F(LogApiTest, fault_a_checkpoint_that_contradicts_one_seen_before_is_not_served) {
+  const auto served = [&](const audit::TreeHead& seen) {
+    tree_role_.status.seen = seen;
+    return get("/log/checkpoint", "");
+  };
+  const auto refused = [&](const audit::TreeHead& seen) {
+    const auto answer = served(seen);
+    EXPECT_THAT(answer.content, HasSubstr("the log's tree is frozen: "));
+    return answer.status;
+  };
+  EXPECT_EQ(served({.size = 4, .root = sha256("4")}).status, 200);
+  EXPECT_EQ(served({.size = 5}).status, 200);
+  EXPECT_EQ(refused({.size = 5, .root = sha256("other")}), 503);
+  EXPECT_EQ(refused({.size = 6}), 503);
+  // What is served is the note, whatever stands beside it.
+  tree_.tree.checkpoint->note = audit::fake_note(4);
+  EXPECT_EQ(refused({.size = 5}), 503);
+  tree_.tree.checkpoint->note = "none";
+  EXPECT_EQ(refused({.size = 5}), 503);
+  tree_.tree.checkpoint.reset();
+  EXPECT_EQ(refused({.size = 5}), 503);
 }
 
 TEST_F(LogApiTest, fault_failures_have_their_status) {

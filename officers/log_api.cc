@@ -41,7 +41,13 @@ http::Response answer(const char* type, const char* caching, std::string content
   return response;
 }
 
-// Set while nothing that the database says of the tree may be passed on.
+// How long others may keep what never changes. While the tree is frozen the database does not hold
+// what it held, or may not: who looks into that may read it, and nobody is to have it for a year.
+const char* caching_now(const ApiServices& services, const char* caching) {
+  return services.tree_role().status.frozen.empty() ? caching : "no-store";
+}
+
+// Set while nothing that the database says of the tree may be passed on as true.
 std::optional<http::Response> frozen_answer(const std::string& why) {
   if (why.empty()) return std::nullopt;
   return problem(503, "the log's tree is frozen: " + why);
@@ -114,7 +120,8 @@ Task<http::Response> answer_evidence(const ApiServices& services, std::uint64_t 
   std::string lines;
   for (const audit::Evidence& piece : *found) lines += evidence_line(piece);
   const bool full = found->size() == audit::kEvidenceInFile;
-  co_return answer(kLines, full ? kForever : "no-cache", std::move(lines));
+  const char* caching = full ? kForever : "no-cache";
+  co_return answer(kLines, caching_now(services, caching), std::move(lines));
 }
 
 json anchors_json(const std::vector<audit::AnchorStatus>& anchors, const Clock& clock) {
@@ -170,7 +177,7 @@ Task<http::Response> answer_log(const ApiServices& services, LogResource resourc
   if (const auto* id = std::get_if<audit::TileId>(&resource)) {
     Result<std::string> tile = co_await services.tree.tile(*id);
     if (!tile.ok()) co_return failure(tile.error());
-    co_return answer(kBytes, kForever, *std::move(tile));
+    co_return answer(kBytes, caching_now(services, kForever), *std::move(tile));
   }
   const audit::TilePosition position = std::get<audit::TilePosition>(resource);
   Result<std::string> bundle = co_await services.tree.bundle(position);
@@ -179,7 +186,8 @@ Task<http::Response> answer_log(const ApiServices& services, LogResource resourc
     co_return co_await answer_missing(services, first, bundle.error());
   }
   const bool open = services.entry_readers == EntryReaders::kAnyone;
-  co_return answer(kBytes, open ? kForever : kForeverPrivate, *std::move(bundle));
+  const char* caching = open ? kForever : kForeverPrivate;
+  co_return answer(kBytes, caching_now(services, caching), *std::move(bundle));
 }
 
 Task<http::Response> answer_proof(const ApiServices& services, RecordReference which) {

@@ -231,6 +231,9 @@ class TreeLife(TreeCase):
         self.assertIn("the log has gone back", said)
         status, _, body = self.ask("/log/checkpoint", None)
         self.assertEqual(status, 503)
+        # To be looked into, and not to be kept.
+        status, headers, _ = self.ask("/log/tile/0/000", None)
+        self.assertEqual((status, headers["Cache-Control"]), (200, "no-store"))
         self.assertIn("gone back", json.loads(self.ask("/api/v1/integrity")[2])["frozen"])
         self.assertIn("nothing is signed", self.stack.audit.log_path.read_text())
         self.assertEqual(self.stack.cluster.sql("SELECT max(size) FROM holdfast.tree_checkpoints"),

@@ -173,6 +173,26 @@ TEST_F(LogApiTest, fault_a_frozen_tree_is_not_served) {
   EXPECT_EQ(body(get("/api/v1/integrity"))["frozen"], "the log has gone back");
 }
 
+TEST_F(LogApiTest, fault_what_is_read_of_a_frozen_tree_is_kept_by_nobody) {
+  const audit::Evidence piece{.kind = audit::EvidenceKind::kReceipt,
+                              .anchor = "sink",
+                              .head = {.size = 5, .root = {}},
+                              .content = {},
+                              .received = {}};
+  tree_.evidence_files = {std::vector(256, piece), {piece}};
+  tree_role_.status.frozen = "the log has gone back";
+  for (const EntryReaders readers : {EntryReaders::kAnyone, EntryReaders::kOfficers}) {
+    entry_readers_ = readers;
+    for (const std::string target :
+         {"/log/tile/0/000", "/log/tile/1/000.p/3", "/log/tile/entries/000", "/log/evidence/000",
+          "/log/evidence/001"}) {
+      const auto answer = get(target);
+      EXPECT_EQ(answer.status, 200) << target;
+      EXPECT_EQ(answer.headers.get("Cache-Control"), "no-store") << target;
+    }
+  }
+}
+
 TEST_F(LogApiTest, fault_a_checkpoint_that_contradicts_one_seen_before_is_not_served) {
   const auto served = [&](const audit::TreeHead& seen) {
     tree_role_.status.seen = seen;

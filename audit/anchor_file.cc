@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/files.h"
 #include "base/log.h"
 
 namespace holdfast::audit {
@@ -47,6 +48,8 @@ Status AnchorFile::load() {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   struct stat about{};
   if (file_ < 0 || ::fstat(file_, &about) != 0) return error("open");
+  // Appending syncs the file, not its name.
+  if (Status synced = sync_directory_of(path_); !synced.ok()) return synced;
   const off_t begin = std::max<off_t>(0, about.st_size - kTailBytes);
   std::string tail(static_cast<std::size_t>(about.st_size - begin), '\0');
   for (std::size_t at = 0; at < tail.size();) {

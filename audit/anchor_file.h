@@ -1,10 +1,10 @@
 // The anchor file: every checkpoint of the log, one on a line (audit/evidence.h), on a disk that
 // whoever can change the database should not be able to change.
 //
-// Only ever appended to, each append synced. What a crash leaves of a line that was not finished
-// was never reported as anchored: it is cut off when the file is opened. Nothing else is changed; a
-// file that is no anchor file is refused. `<path>.lock` is flocked while the process lives. For one
-// thread.
+// Only ever appended to, each append synced; so is its directory when it is opened. What a crash
+// leaves of a line that was not finished was never reported as anchored: it is cut off when the
+// file is opened. Nothing else is changed; a file that is no anchor file is refused. `<path>.lock`
+// is flocked while the process lives. For one thread.
 #pragma once
 
 #include <memory>

@@ -13,6 +13,7 @@
 
 #include "audit/entry.h"
 #include "base/crypto.h"
+#include "base/files.h"
 #include "base/log.h"
 
 namespace holdfast::audit {
@@ -29,16 +30,6 @@ Error system_error(const std::string& path, const char* action, int code = errno
 
 int open_file(const std::string& path, int flags) {
   return ::open(path.c_str(), flags | O_CLOEXEC, kFileMode);
-}
-
-Status sync_directory(const std::string& directory) {
-  const int file = open_file(directory, O_RDONLY | O_DIRECTORY);
-  if (file < 0) return system_error(directory, "open");
-  const bool synced = ::fsync(file) == 0;
-  const int code = errno;
-  ::close(file);
-  if (!synced) return system_error(directory, "sync", code);
-  return {};
 }
 
 Status write_all(int file, std::string_view bytes, const std::string& path) {
@@ -98,7 +89,7 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& directory) {
   }
   if (Status loaded = spool->load_writer(); !loaded.ok()) return loaded.error();
   if (Status loaded = spool->load_entries(); !loaded.ok()) return loaded.error();
-  if (Status synced = sync_directory(directory); !synced.ok()) return synced.error();
+  if (Status synced = sync_directory_of(directory + "/lock"); !synced.ok()) return synced.error();
   return spool;
 }
 

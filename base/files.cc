@@ -58,6 +58,8 @@ Status write_and_sync(const File& file, std::string_view bytes, const std::strin
   return {};
 }
 
+}  // namespace
+
 Status sync_directory_of(const std::string& path) {
   std::string directory = std::filesystem::path(path).parent_path().string();
   if (directory.empty()) directory = ".";
@@ -66,8 +68,6 @@ Status sync_directory_of(const std::string& path) {
   if (::fsync(file.get()) != 0) return system_error(directory, "sync");
   return {};
 }
-
-}  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Readers readers) {
   const File file(path, O_RDONLY);

@@ -37,6 +37,10 @@ Status write_file(const std::string& path, std::string_view bytes);
 // is left alone.
 Status create_private_file(const std::string& path, std::string_view bytes);
 
+// Syncs the directory that the file is in: a file that was made there is then there after a crash
+// too.
+Status sync_directory_of(const std::string& path);
+
 // Keeps other processes, and other locks of this one, from what the lock file stands for. It ends
 // with its owner, however that ends; the file, mode 0600, stays.
 class FileLock {

@@ -18,6 +18,7 @@ constexpr const char* kAppendStepsGenerations = "append_steps_generations";
 constexpr const char* kAppendLimits = "append_limits";
 constexpr const char* kAppendSealed = "append_sealed";
 constexpr const char* kRenew = "renew";
+constexpr const char* kTimeReached = "time_reached";
 constexpr const char* kOpenOperations = "open_operations";
 
 constexpr std::string_view kLimitRefusal = "limit ";  // Then the rule's id.
@@ -180,7 +181,10 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
       connection.prepare(kAppendLimits, append + ", $8, $9, $10)");
     }
     connection.prepare(kAppendSealed, append + (proxy ? ", $8, $9, $10, $11)" : ", $8, $9)"));
-    connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3)");
+    connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3, $4)");
+    connection.prepare(kTimeReached,
+                       "SELECT (extract(epoch FROM holdfast.time_reached($1, $2, $3)) * "
+                       "1000000)::bigint");
     connection.prepare(kOpenOperations,
                        "SELECT operation_id, intent FROM holdfast.own_open_operations($1, $2)");
     session.epoch = transaction
@@ -244,14 +248,29 @@ Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* cons
   }
 }
 
-Result<AppendConnection::Room> AppendConnection::renew_lease() {
+Result<AppendConnection::Room> AppendConnection::renew_lease(WallTime given) {
   const SocketWatchdog::Guard guard =
       watchdog_.watch(session_->log.connection().sock(), options_.deadline);
   try {
     pqxx::nontransaction transaction(session_->log.connection());
-    const pqxx::row row = transaction.exec_prepared1(kRenew, to_string(options_.writer.id),
-                                                     session_->epoch, interval(options_.lease));
+    const pqxx::row row =
+        transaction.exec_prepared1(kRenew, to_string(options_.writer.id), session_->epoch,
+                                   interval(options_.lease), to_rfc3339(given));
     return Room{.entries = row[0].as<std::int64_t>(), .spare = row[1].as<bool>()};
+  } catch (const std::exception& failure) {
+    return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options_.database)};
+  }
+}
+
+Result<std::optional<WallTime>> AppendConnection::time_reached() {
+  const SocketWatchdog::Guard guard =
+      watchdog_.watch(session_->log.connection().sock(), options_.deadline);
+  try {
+    pqxx::nontransaction transaction(session_->log.connection());
+    const pqxx::row row = transaction.exec_prepared1(kTimeReached, to_string(options_.writer.id),
+                                                     session_->epoch, interval(options_.lease));
+    if (row[0].is_null()) return std::optional<WallTime>();
+    return std::optional(WallTime(std::chrono::microseconds(row[0].as<std::int64_t>())));
   } catch (const std::exception& failure) {
     return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options_.database)};
   }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "audit/entry.h"
 #include "audit/log_session_postgres.h"
 #include "audit/socket_watchdog.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace holdfast::audit {
@@ -80,7 +82,12 @@ class AppendConnection {
     std::int64_t entries = 0;  // How many entries the log has partitions for.
     bool spare = false;        // A whole partition follows the one in use.
   };
-  Result<Room> renew_lease();
+  // `given`: no entry of this writer has a later time so far.
+  Result<Room> renew_lease(WallTime given);
+
+  // The latest time that an entry of this writer can have, as far as it was told to the database
+  // when its lease was renewed; nullopt: it never was.
+  Result<std::optional<WallTime>> time_reached();
 
   // The server's process behind this connection.
   const Backend& backend() const;

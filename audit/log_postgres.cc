@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "audit/wal_flush_postgres.h"
+#include "base/json.h"
 #include "base/log.h"
 
 namespace holdfast::audit {
@@ -193,6 +194,9 @@ void LogPostgres::run() {
       append_batch(std::move(batch));
     }
   }
+  // The next process of this writer is to begin where this one ends.
+  renew_at_ = SteadyTime::min();
+  renew_if_due();
   close_connection();
 }
 
@@ -220,6 +224,9 @@ bool LogPostgres::connect_and_recover() {
 // The epoch is raised: nothing that an earlier connection sent can be committed any more. So what
 // is refused as closed from here on was committed before.
 Status LogPostgres::recover() {
+  if (!times_reached_) {
+    if (Status reached = reach_earlier_times(); !reached.ok()) return reached;
+  }
   if (Status renewed = renew_lease(); !renewed.ok()) return renewed;
   if (Status drained = drain_backlog(); !drained.ok()) return drained;
   if (!leftovers_settled_) {
@@ -229,6 +236,21 @@ Status LogPostgres::recover() {
       WalFlush::open(options_.database, options_.append_timeout, connection_->backend());
   if (!flush.ok()) return flush.error();
   flush_queue_.open(*std::move(flush));
+  return {};
+}
+
+// One writer's times never go back, although the clock of its next process may have been set back.
+Status LogPostgres::reach_earlier_times() {
+  const Result<std::optional<WallTime>> reached = connection_->time_reached();
+  if (!reached.ok()) return reached.error();
+  times_reached_ = true;
+  if (!*reached) return {};
+  times_.reach(**reached);
+  const auto ahead = std::chrono::duration_cast<std::chrono::seconds>(**reached - clock_.now());
+  if (ahead > options_.lease) {
+    log_warning("the clock was set back: records have the time of the last one until it catches up",
+                {{"behind_s", ahead.count()}});
+  }
   return {};
 }
 
@@ -274,6 +296,11 @@ Status LogPostgres::settle_leftovers() {
   if (!open.ok()) return open.error();
   std::vector<Entry> entries;
   for (const OpenOperation& left : *open) {
+    // Not by Entry::time(): with its sealed values back in it, it is other JSON of the same.
+    if (const Result<nlohmann::json> said = parse_json(left.intent); said.ok()) {
+      if (const Result<WallTime> time = parse_rfc3339(text_at(*said, "/time")); time.ok())
+        times_.reach(*time);
+    }
     const Entry intent{.operation_id = left.operation_id, .bytes = left.intent};
     Result<Entry> entry = make_settled(intent, CallResult::kUnknown, kLeftoverReason,
                                        make_uuid_v7(clock_.now()), writer_);
@@ -509,7 +536,7 @@ void LogPostgres::renew_if_due() {
 
 Status LogPostgres::renew_lease() {
   const SteadyTime asked = clock_.steady_now();
-  const Result<AppendConnection::Room> room = connection_->renew_lease();
+  const Result<AppendConnection::Room> room = connection_->renew_lease(times_.next());
   if (!room.ok()) return room.error();
   renew_at_ = asked + options_.lease / 3;
   MutexLock lock(mutex_);

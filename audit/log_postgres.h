@@ -11,7 +11,9 @@
 // While anything is in the spool nothing but outcomes is taken: health() says why.
 //
 // After a crash, the next LogPostgres with the same spool directory first brings the spool into the
-// database and then ends what was left open as unknown.
+// database and then ends what was left open as unknown. Its records do not have earlier times than
+// those of the process before, whatever the clock says: where that was set back, they have the last
+// one until it catches up; where a crash hid which that was, one of up to a lease later.
 #pragma once
 
 #include <chrono>
@@ -83,6 +85,7 @@ class LogPostgres final : public AuditLog {
   void run();
   bool connect_and_recover();
   Status recover();
+  Status reach_earlier_times();
   Status drain_backlog();
   Status settle_leftovers();
   Status append_own(std::vector<Entry> entries);
@@ -115,6 +118,7 @@ class LogPostgres final : public AuditLog {
   std::size_t last_batch_ = 0;          // How many entries it had.
   SteadyTime::duration append_took_{};  // The last batch's statement.
   std::vector<Entry> backlog_;          // What the database still lacks; also in the spool.
+  bool times_reached_ = false;          // Those that an earlier process gave.
   bool leftovers_settled_ = false;
   SteadyTime renew_at_;
   RisingTimes times_;

@@ -46,7 +46,7 @@ Settler::~Settler() = default;
 Status Settler::connect() {
   if (reader_ == nullptr) reader_ = std::make_unique<Reader>(conninfo(options_.database));
   if (connection_ != nullptr) {
-    if (connection_->renew_lease().ok()) return {};
+    if (connection_->renew_lease(times_.next()).ok()) return {};
     connection_.reset();
   }
   Result<std::unique_ptr<AppendConnection>> opened = AppendConnection::open(options_, watchdog_);

@@ -8,6 +8,7 @@
 #include "audit/sealing.h"
 #include "tests/integration/held_lock.h"
 #include "tests/integration/log_fixture.h"
+#include "tests/support/fake_clock.h"
 
 namespace holdfast::audit {
 namespace {
@@ -380,6 +381,19 @@ TEST_F(ErasureTest, what_others_end_is_sealed_as_well) {
   derive();
   EXPECT_EQ(found_by("mailboxes", kCarol), "4");
   EXPECT_EQ(faults(), "");
+}
+
+TEST_F(ErasureTest, what_was_left_open_ends_after_it_began_whatever_the_clock_says) {
+  testing::FakeClock clock;
+  auto log = open_log(sealed_options(), clock);
+  begin_call(*log, kCarol);
+  log.reset();
+  // Only the intent itself tells what time it was.
+  sql("postgres", "UPDATE holdfast.writers SET last_time = NULL, last_time_at = NULL");
+  clock.advance(std::chrono::seconds(-60));
+  log = open_log(sealed_options(), clock);
+  EXPECT_EQ(kinds(), "intent,outcome");
+  EXPECT_EQ(steps_back_in_time(), "0");
 }
 
 TEST_F(ErasureTest, limits_count_what_is_sealed_and_documents_go_with_their_own_entries) {

@@ -15,8 +15,9 @@ class LogTest : public DatabaseTest {
   }
 
   std::unique_ptr<audit::LogPostgres> open_log() { return open_log(log_options()); }
-  std::unique_ptr<audit::LogPostgres> open_log(const audit::LogOptions& options) {
-    auto log = audit::LogPostgres::open(options);
+  std::unique_ptr<audit::LogPostgres> open_log(const audit::LogOptions& options,
+                                               const Clock& clock = system_clock()) {
+    auto log = audit::LogPostgres::open(options, clock);
     EXPECT_TRUE(log.ok()) << log.error().message;
     EXPECT_TRUE(eventually([&log] { return (*log)->health().ready; })) << (*log)->health().reason;
     return *std::move(log);
@@ -31,6 +32,13 @@ class LogTest : public DatabaseTest {
         runner_.run(log.append_intent(record(audit::Kind::kIntent, operation), request("")));
     EXPECT_TRUE(receipt.ok()) << receipt.error().message;
     return operation;
+  }
+
+  // The same, and its outcome.
+  void begin_and_end(audit::LogPostgres& log) {
+    const Uuid operation = begin(log);
+    const auto ended = runner_.run(log.append_outcome(record(audit::Kind::kOutcome, operation)));
+    EXPECT_TRUE(ended.ok()) << ended.error().message;
   }
 
   // The kinds in the log, in order.

@@ -136,6 +136,86 @@ TEST_F(LogTest, a_settlers_times_do_not_follow_a_clock_backwards) {
   EXPECT_EQ(steps_back_in_time(), "0");
 }
 
+class WriterTimesTest : public LogTest {
+ protected:
+  std::unique_ptr<LogPostgres> open_at_this_time() { return open_log(log_options(), clock_); }
+  // The time of the newest record.
+  std::string last_time() const {
+    return value(
+        "SELECT convert_from(entry, 'UTF8')::json ->> 'time' FROM holdfast.log "
+        "ORDER BY index DESC LIMIT 1");
+  }
+  // Ends without a word to the database.
+  void kill(std::unique_ptr<LogPostgres> log) {
+    sql("postgres", "REVOKE EXECUTE ON FUNCTION holdfast.renew_lease FROM holdfast_proxy");
+    log.reset();
+    sql("postgres", "GRANT EXECUTE ON FUNCTION holdfast.renew_lease TO holdfast_proxy");
+  }
+  // So much more time has passed on the database's clock since a lease was renewed.
+  void pass(const std::string& time) {
+    sql("postgres", "UPDATE holdfast.writers SET last_time_at = last_time_at - interval '" + time +
+                        "' WHERE last_time_at IS NOT NULL");
+  }
+  // As migrations leave what an earlier version wrote.
+  void forget_times() {
+    sql("postgres", "UPDATE holdfast.writers SET last_time = NULL, last_time_at = NULL");
+  }
+
+  testing::FakeClock clock_;
+};
+
+TEST_F(WriterTimesTest, do_not_follow_a_clock_backwards_over_a_restart) {
+  auto log = open_at_this_time();
+  clock_.advance(std::chrono::seconds(4));
+  begin_and_end(*log);
+  log.reset();
+  clock_.advance(std::chrono::seconds(-60));
+  log = open_at_this_time();
+  begin_and_end(*log);
+  EXPECT_EQ(kinds(), "intent,outcome,intent,outcome");
+  EXPECT_EQ(steps_back_in_time(), "0");
+}
+
+TEST_F(WriterTimesTest, do_not_follow_a_clock_backwards_over_a_crash) {
+  auto log = open_at_this_time();
+  clock_.advance(std::chrono::seconds(4));
+  begin_and_end(*log);
+  kill(std::move(log));
+  pass("4 seconds");
+  clock_.advance(std::chrono::seconds(-60));
+  log = open_at_this_time();
+  begin_and_end(*log);
+  EXPECT_EQ(kinds(), "intent,outcome,intent,outcome");
+  EXPECT_EQ(steps_back_in_time(), "0");
+}
+
+TEST_F(WriterTimesTest, are_at_most_a_lease_ahead_of_the_last_that_was_told) {
+  kill(open_at_this_time());
+  pass("1 hour");
+  clock_.advance(std::chrono::seconds(-60));
+  begin_and_end(*open_at_this_time());
+  EXPECT_EQ(last_time(), to_rfc3339(testing::FakeClock::kStart + log_options().lease));
+}
+
+TEST_F(WriterTimesTest, are_the_clocks_where_that_is_right) {
+  kill(open_at_this_time());
+  pass("1 second");
+  clock_.advance(std::chrono::seconds(12));  // Of a lease of 15.
+  begin_and_end(*open_at_this_time());
+  EXPECT_EQ(last_time(), to_rfc3339(clock_.now()));
+}
+
+TEST_F(WriterTimesTest, go_on_after_the_intents_that_were_left_open) {
+  auto log = open_at_this_time();
+  begin(*log);
+  log.reset();
+  forget_times();
+  clock_.advance(std::chrono::seconds(-60));
+  log = open_at_this_time();
+  EXPECT_EQ(kinds(), "intent,outcome");
+  EXPECT_EQ(steps_back_in_time(), "0");
+}
+
 TEST_F(LogTest, expired_operations_of_a_dead_process_are_settled_as_unknown) {
   auto log = open_log();
   const Uuid operation = begin(*log);

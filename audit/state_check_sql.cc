@@ -387,6 +387,50 @@ SELECT o.intent_index, format('the operation %s is open for another writer than 
   FROM holdfast.open_operations o JOIN holdfast.log l ON l.index = o.intent_index
   WHERE position(convert_to('"writer":{"id":"' || o.writer || '"', 'UTF8') IN l.entry) = 0)";
 
+// Derived in one step with the search table, so nothing is looked at that this lacks.
+constexpr const char* kUnsettled = R"(
+WITH unknown AS MATERIALIZED (
+  SELECT r.operation_id, r.index, r.time FROM holdfast.record_search r
+    WHERE r.kind = 'outcome' AND r.result = 'unknown' AND r.operation_id IS NOT NULL),
+settled AS MATERIALIZED (
+  SELECT r.operation_id, max(r.index) AS index FROM holdfast.record_search r
+    WHERE r.kind = 'reconciliation' AND r.result IN ('executed', 'not_executed')
+    GROUP BY r.operation_id)
+SELECT f.index, format('the operation %s is %s', f.operation_id, f.what) FROM (
+    SELECT o.index, coalesce(u.operation_id, o.operation_id) AS operation_id, CASE
+        WHEN o.index IS NULL THEN 'to be settled, but no record says that its outcome is unknown'
+        WHEN u.operation_id IS NOT NULL AND s.index > o.index
+          THEN 'to be settled, although a record settles it'
+        WHEN u.since <> o.time THEN 'to be settled since another time than its record says'
+        -- The record that settled it may be gone.
+        WHEN u.operation_id IS NULL AND (s.index > o.index) IS NOT TRUE AND NOT EXISTS (
+            SELECT FROM holdfast.dropped_ranges d WHERE d.until > o.index)
+          THEN 'unknown, settled by no record, and not among those to be settled' END AS what
+      FROM holdfast.unsettled u
+      FULL JOIN unknown o ON o.operation_id = u.operation_id AND o.index = u.outcome_index
+      LEFT JOIN settled s ON s.operation_id = coalesce(u.operation_id, o.operation_id)) f
+  WHERE f.what IS NOT NULL)";
+
+// Whoever ends the operation of another process can only call it unknown.
+constexpr const char* kSettledOperations = R"(
+ended AS (
+  SELECT u.operation_id, min(u.index) AS index FROM (
+      SELECT r.operation_id, r.index FROM holdfast.record_search r
+        WHERE r.kind = 'outcome' AND r.result = 'unknown'
+      UNION ALL
+      SELECT t.operation_id, t.index FROM tail t
+        WHERE t.kind = 'outcome' AND t.result = 'unknown') u
+    JOIN holdfast.log l ON l.index = u.index WHERE l.role = 'audit' GROUP BY u.operation_id)
+SELECT e.index, format(CASE
+      WHEN k.operation_id IS NULL
+        THEN 'the operation %s was ended by another process, and the database does not say so'
+      ELSE 'the operation %s was ended by another process, and no record says so' END,
+      coalesce(k.operation_id, e.operation_id))
+  FROM holdfast.settled_operations k FULL JOIN ended e ON e.operation_id = k.operation_id
+  WHERE k.operation_id IS NULL
+    -- These rows stay when their records go.
+    OR (e.operation_id IS NULL AND NOT EXISTS (SELECT FROM holdfast.dropped_ranges)))";
+
 }  // namespace
 
 std::vector<std::string> state_checks() {
@@ -399,7 +443,9 @@ std::vector<std::string> state_checks() {
           std::string(kTold) + kGenerations + kAtMost,
           recursive + kHolds + kAtMost,
           std::string(kTold) + kRetention + kAtMost,
-          std::string(kOpenWriters) + kAtMost};
+          std::string(kOpenWriters) + kAtMost,
+          std::string(kUnsettled) + kAtMost,
+          std::string(kTold) + kSettledOperations + kAtMost};
 }
 
 std::string untaken_steps_sql() {

@@ -1,6 +1,6 @@
 // SQL that holds the tables which say where things stand (approvals, reviews, tokens, generations
-// of rules, legal holds, what retention may do) against the records that say how they came to stand
-// there. docs/audit_format.md lists what of each table is compared.
+// of rules, legal holds, operations, what retention may do) against the records that say how they
+// came to stand there. docs/audit_format.md lists what of each table is compared.
 //
 // The search table leads to the records: it is compared with the log itself, so what it hides is a
 // fault as well. Pure.

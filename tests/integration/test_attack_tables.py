@@ -95,6 +95,26 @@ class TablesCase(Attack):
         return ("outcome", step, {"operation_id": intent[2]["operation_id"],
                                   "outcome": {"result": result, **more}})
 
+    def orphan(self):
+        """SQL of a call whose process died, so that the audit service ended it; and its operation."""
+        intent = ("intent", None, self.call())
+        text = self.appending("proxy", intent)
+        text += (f"RESET SESSION AUTHORIZATION;\nUPDATE holdfast.writers SET lease_until = now() - "
+                 f"interval '1s' WHERE id = '{self.writer}';\n")
+        return (text + self.appending("audit", self.outcome(intent, "unknown", None)),
+                intent[2]["operation_id"])
+
+    def unknown(self):
+        """The same of a call that its own process ended as unknown."""
+        intent = ("intent", None, self.call())
+        return self.calling(intent, self.outcome(intent, "unknown", None)), intent[2]["operation_id"]
+
+    def evidence(self, operation, result="executed"):
+        return ("reconciliation", None, {"operation_id": operation, "outcome": {"result": result}})
+
+    def outcome_of(self, operation):
+        return self.index_of(f"kind = 'outcome' AND e ->> 'operation_id' = '{operation}'")
+
     def spending(self, code):
         """SQL: filed, approved, claimed, given back, claimed again and used."""
         text = self.appending("proxy", self.filing(code))
@@ -172,6 +192,11 @@ class TablesCase(Attack):
         self.open_call = self.call()
         text += self.appending("proxy", ("intent", None, self.open_call))
         self.assertEqual(self.sql(text).strip(), "")
+
+    def fill(self, size):
+        """Other records until there are so many."""
+        while (missing := size - int(self.sql("SELECT next_index FROM holdfast.log_head"))) > 0:
+            self.append("audit", *[("access", None, {"access": {"by": "x"}})] * min(missing, 500))
 
     def derive(self):
         self.sql("SELECT holdfast.derive_search(1000000)")
@@ -545,6 +570,71 @@ class Tables(TablesCase):
         self.seen_by_verify("the table dropped_ranges does not say of the records 5 to 8 what the")
 
 
+class Unknown(TablesCase):
+    def setUp(self):
+        super().setUp()
+        orphan, self.orphaned = self.orphan()
+        text, self.open = self.unknown()
+        settled, self.settled = self.unknown()
+        self.assertEqual(self.sql(orphan + text + settled).strip(), "")
+        self.append("audit", self.evidence(self.open, "indeterminate"),
+                    self.evidence(self.settled, "not_executed"))
+
+    def test_attack_control_what_is_not_derived_yet_is_no_fault(self):
+        self.not_seen_by_verify()
+        while self.sql("SELECT holdfast.derive_search(2)") != "0":
+            self.not_seen_by_verify()
+        self.sql("SELECT holdfast.index_search(1000000)")
+        self.not_seen_by_verify()
+        self.assertEqual(self.sql("SELECT operation_id FROM holdfast.unsettled ORDER BY outcome_index"),
+                         f"{self.orphaned}\n{self.open}")
+        self.sql("SELECT holdfast.rebuild_search(); SELECT holdfast.derive_search(1000000)")
+        self.not_seen_by_verify()
+
+    def test_attack_hide_an_unknown_outcome(self):
+        self.derive()
+        for operation in (self.open, self.orphaned):
+            self.sql(f"DELETE FROM holdfast.unsettled WHERE operation_id = '{operation}'")
+            self.seen_by_verify(f"the operation {operation} is unknown, settled by no record, and not "
+                                "among those to be settled")
+        self.seen_by_verify("to be settled", self.outcome_of(self.orphaned))
+
+    def test_attack_have_what_is_known_settled_again(self):
+        self.derive()
+        index, operation, _ = self.first("outcome")
+        self.sql(f"INSERT INTO holdfast.unsettled VALUES ('{operation}', {index}, now())")
+        self.seen_by_verify(f"the operation {operation} is to be settled, but no record says that its "
+                            "outcome is unknown")
+        self.sql(f"DELETE FROM holdfast.unsettled WHERE operation_id = '{operation}'")
+        index = self.outcome_of(self.settled)
+        self.sql("INSERT INTO holdfast.unsettled SELECT operation_id, index, time FROM "
+                 f"holdfast.record_search WHERE index = {index}")
+        self.seen_by_verify(f"the operation {self.settled} is to be settled, although a record settles it",
+                            index)
+
+    def test_attack_let_an_unknown_outcome_be_newer_or_of_another_record(self):
+        self.derive()
+        self.sql("UPDATE holdfast.unsettled SET since = since + interval '1 day' "
+                 f"WHERE operation_id = '{self.open}'")
+        self.seen_by_verify(f"the operation {self.open} is to be settled since another time than its",
+                            self.outcome_of(self.open))
+        self.sql("UPDATE holdfast.unsettled SET since = since - interval '1 day', outcome_index = -1 "
+                 f"WHERE operation_id = '{self.open}'")
+        self.seen_by_verify(f"the operation {self.open} is to be settled, but no record says that")
+
+    def test_attack_forget_who_ended_an_operation(self):
+        self.sql("DELETE FROM holdfast.settled_operations")
+        for _ in range(2):
+            self.seen_by_verify(f"the operation {self.orphaned} was ended by another process, and the "
+                                "database does not say so", self.outcome_of(self.orphaned))
+            self.derive()
+
+    def test_attack_say_that_another_process_ended_an_operation(self):
+        self.sql("INSERT INTO holdfast.settled_operations "
+                 f"VALUES ('{self.open}', gen_random_uuid())")
+        self.seen_by_verify(f"the operation {self.open} was ended by another process, and no record says")
+
+
 class Claimed(TablesCase):
     def claimed(self, result, kind="outcome"):
         """An approval whose call has ended so, in the log and in what is open, but not in its own
@@ -607,9 +697,9 @@ class Dropped(TablesCase, RetentionCase):
             text += self.appending("audit", self.hold(*step))
         text += self.appending("proxy", self.offer(1))
         text += self.appending("audit", self.rejection(1))
+        text += self.orphan()[0] + self.unknown()[0]
         self.sql(text)
-        while (missing := 1100 - int(self.sql("SELECT next_index FROM holdfast.log_head"))) > 0:
-            self.append("audit", *[("access", None, {"access": {"by": "x"}})] * min(missing, 500))
+        self.fill(1100)
         self.append("proxy", self.filing(PENDING))
         self.append("audit", self.hold("hold_lifted", "bob"))
         self.audit_service()
@@ -674,6 +764,28 @@ class Dropped(TablesCase, RetentionCase):
         self.tamper_tables("DELETE FROM holdfast.review_history WHERE name = 'close'; "
                            "UPDATE holdfast.reviews SET closed_at = NULL")
         self.seen_by_verify(f"the review {DONE_REVIEW} has a step that no record tells of")
+
+
+class DroppedLater(TablesCase, RetentionCase):
+    """A hold keeps an unknown outcome that was settled, while the record that did so is gone."""
+    ends = (1024, 1280)
+
+    def setUp(self):
+        super().setUp()
+        text, self.settled = self.unknown()
+        more, self.open = self.unknown()
+        self.sql(text + more + self.appending("audit", self.hold("hold_placed", "ada")))
+        self.fill(1100)
+        self.append("audit", self.evidence(self.settled))
+        self.fill(1290)
+        self.audit_service()
+        self.allow()
+        wait_until(lambda: self.obstacles()[1] is None, "a partition that may go")
+        self.assertEqual([item["first"] for item in self.drop()], [1024])
+
+    def test_attack_control_what_settled_an_outcome_may_be_gone(self):
+        self.assertEqual(self.sql("SELECT operation_id FROM holdfast.unsettled"), self.open)
+        self.not_seen_by_verify()
 
 
 class Live(TablesCase):

@@ -20,6 +20,7 @@ constexpr const char* kAppendSealed = "append_sealed";
 constexpr const char* kRenew = "renew";
 constexpr const char* kTimeReached = "time_reached";
 constexpr const char* kOpenOperations = "open_operations";
+constexpr const char* kOutcomesOf = "outcomes_of";
 
 constexpr std::string_view kLimitRefusal = "limit ";  // Then the rule's id.
 constexpr std::string_view kTrue{"\1", 1};
@@ -187,6 +188,10 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
                        "1000000)::bigint");
     connection.prepare(kOpenOperations,
                        "SELECT operation_id, intent FROM holdfast.own_open_operations($1, $2)");
+    if (proxy) {
+      connection.prepare(kOutcomesOf,
+                         "SELECT operation_id, leaf_hash FROM holdfast.outcomes_of($1::uuid[])");
+    }
     session.epoch = transaction
                         .exec_params1("SELECT holdfast.raise_epoch($1, $2)",
                                       to_string(options.writer.id), interval(options.lease))[0]
@@ -282,6 +287,27 @@ const Backend& AppendConnection::backend() const {
 
 bool AppendConnection::is_lost() const {
   return session_->log.is_lost();
+}
+
+Result<std::vector<LoggedOutcome>> AppendConnection::outcomes_of(
+    std::span<const Entry* const> entries) {
+  std::string operations;
+  for (const Entry* entry : entries) {
+    operations += (operations.empty() ? "" : ",") + to_string(entry->operation_id);
+  }
+  const SocketWatchdog::Guard guard =
+      watchdog_.watch(session_->log.connection().sock(), options_.deadline);
+  try {
+    pqxx::nontransaction transaction(session_->log.connection());
+    std::vector<LoggedOutcome> outcomes;
+    for (const pqxx::row& row : transaction.exec_prepared(kOutcomesOf, "{" + operations + "}")) {
+      outcomes.push_back({.operation_id = parse_uuid(row[0].c_str()).value_or(Uuid{}),
+                          .leaf_hash = bytes_in(row[1])});
+    }
+    return outcomes;
+  } catch (const std::exception& failure) {
+    return Error{ErrorCode::kUnavailable, safe_message(failure.what(), options_.database)};
+  }
 }
 
 Result<std::vector<OpenOperation>> AppendConnection::open_operations() {

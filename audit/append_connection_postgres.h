@@ -37,7 +37,7 @@ enum class Placement {
   kLeaseExpired,  // An intent; renew the lease.
   kAlreadyOpen,   // An intent of an operation that is open.
   kSettled,       // An outcome of an operation that another process has ended.
-  kClosed,        // An outcome of an operation that is not open: ended already, or never begun.
+  kClosed,        // An outcome of an operation that is not open, for whatever reason.
   kNotExpired,    // An outcome of another writer's operation, and that writer is alive.
   kOutdated,  // Not as the rules in force are: an intent of another generation, or their change.
   kLimit,     // An intent that would exceed a rule's limit.
@@ -55,6 +55,12 @@ struct Placed {
 struct OpenOperation {
   Uuid operation_id;
   std::string intent;  // The entry's bytes.
+};
+
+// An operation's terminal record.
+struct LoggedOutcome {
+  Uuid operation_id;
+  std::string leaf_hash;
 };
 
 class AppendConnection {
@@ -97,6 +103,10 @@ class AppendConnection {
 
   // Operations that this writer has begun and not ended, oldest first.
   Result<std::vector<OpenOperation>> open_operations();
+
+  // Terminal records that the log has of the operations of these entries. Where search is far
+  // behind the log, it may not find an old one. Only for a proxy.
+  Result<std::vector<LoggedOutcome>> outcomes_of(std::span<const Entry* const> entries);
 
  private:
   struct Session;

@@ -6,9 +6,11 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 #include <utility>
 
 #include "audit/wal_flush_postgres.h"
+#include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -28,6 +30,19 @@ Error log_unavailable(std::string why) {
 
 bool must_be_kept(Kind kind) {
   return kind == Kind::kOutcome || kind == Kind::kReconciliation;
+}
+
+// Whether `logged` leaves nothing to say of an outcome whose operation is not open.
+bool is_done(const Entry& outcome, const std::vector<LoggedOutcome>& logged) {
+  const Sha256 hash = leaf_hash(outcome.bytes);
+  bool was_ended = false;
+  for (const LoggedOutcome& other : logged) {
+    if (other.operation_id != outcome.operation_id) continue;
+    if (other.leaf_hash == bytes_of(hash)) return true;
+    was_ended = true;
+  }
+  // Of an intent whose commit was in doubt, and that the log does not have either.
+  return !was_ended && text_at(content_of(outcome), "/outcome/reason") == kInDoubtReason;
 }
 
 }  // namespace
@@ -222,7 +237,7 @@ bool LogPostgres::connect_and_recover() {
 }
 
 // The epoch is raised: nothing that an earlier connection sent can be committed any more. So what
-// is refused as closed from here on was committed before.
+// is refused as closed from here on and was sent before is in the log now or never will be.
 Status LogPostgres::recover() {
   if (!times_reached_) {
     if (Status reached = reach_earlier_times(); !reached.ok()) return reached;
@@ -255,7 +270,7 @@ Status LogPostgres::reach_earlier_times() {
 }
 
 // Brings into the database what it could not take before. Entries that are in it already are
-// refused as closed, so that doing this twice does no harm.
+// refused and found there, so that doing this twice does no harm.
 Status LogPostgres::drain_backlog() {
   if (backlog_.empty()) return {};
   // What is brought as it was sent may have come behind what was made later.
@@ -267,13 +282,13 @@ Status LogPostgres::drain_backlog() {
     for (std::size_t i = start; i < start + count; ++i) part.push_back(&backlog_[i]);
     const Result<std::vector<Placed>> placed = connection_->append(part);
     if (!placed.ok()) return placed.error();
-    for (std::size_t i = 0; i < count; ++i) {
-      if ((*placed)[i].placement != Placement::kSettled) continue;
-      const Entry& outcome = *part[i];
-      Result<Entry> entry = make_entry(late_outcome(outcome.operation_id, content_of(outcome)),
+    const Result<std::vector<const Entry*>> too_late = late_among(part, *placed);
+    if (!too_late.ok()) return too_late.error();
+    for (const Entry* outcome : *too_late) {
+      Result<Entry> entry = make_entry(late_outcome(outcome->operation_id, content_of(*outcome)),
                                        make_uuid_v7(clock_.now()), writer_);
       log_error("outcome came after its operation had been settled",
-                {{"operation_id", to_string(outcome.operation_id)}});
+                {{"operation_id", to_string(outcome->operation_id)}});
       if (!entry.ok()) return entry.error();
       late.push_back(*std::move(entry));
     }
@@ -288,6 +303,24 @@ Status LogPostgres::drain_backlog() {
   spooled_ = 0;
   spool_bytes_ = 0;
   return {};
+}
+
+// What the database knows of an operation that is not open is not enough to let its result go:
+// either the log has this very outcome, or what it says is late.
+Result<std::vector<const Entry*>> LogPostgres::late_among(std::span<const Entry* const> entries,
+                                                          const std::vector<Placed>& placed) {
+  std::vector<const Entry*> late;
+  std::vector<const Entry*> closed;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (placed[i].placement == Placement::kSettled) late.push_back(entries[i]);
+    if (placed[i].placement == Placement::kClosed) closed.push_back(entries[i]);
+  }
+  if (closed.empty()) return late;
+  const Result<std::vector<LoggedOutcome>> logged = connection_->outcomes_of(closed);
+  if (!logged.ok()) return logged.error();
+  std::ranges::copy_if(closed, std::back_inserter(late),
+                       [&logged](const Entry* entry) { return !is_done(*entry, *logged); });
+  return late;
 }
 
 // What an earlier process of this writer began and did not end, nobody can end truthfully any more.

@@ -20,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -87,6 +88,8 @@ class LogPostgres final : public AuditLog {
   Status recover();
   Status reach_earlier_times();
   Status drain_backlog();
+  Result<std::vector<const Entry*>> late_among(std::span<const Entry* const> entries,
+                                               const std::vector<Placed>& placed);
   Status settle_leftovers();
   Status append_own(std::vector<Entry> entries);
   Batch next_batch();

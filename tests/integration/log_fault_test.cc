@@ -115,6 +115,39 @@ class LogFaultTest : public LogTest {
   }
   static Task<int> nothing() { co_return 0; }
 
+  // The proxy alone cannot reach the database; what it has of an outcome is in its spool.
+  void spool_outcome(LogPostgres& log, const Uuid& operation) {
+    maintenance("ALTER ROLE holdfast_proxy NOLOGIN");
+    sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
+    const auto spooled = runner_.run(log.append_outcome(record(Kind::kOutcome, operation)));
+    ASSERT_TRUE(spooled.ok()) << spooled.error().message;
+    ASSERT_EQ(spooled->index, -1);
+  }
+  void let_in(const LogPostgres& log) {
+    maintenance("ALTER ROLE holdfast_proxy LOGIN");
+    ASSERT_TRUE(ready(log));
+    EXPECT_EQ(log.health().spooled, 0U);
+  }
+  // Somebody ends as unknown what is open, and nobody remembers that it was somebody else.
+  void settle_and_forget() {
+    expire_leases();
+    Settler settler({.database = database("holdfast_audit"), .writer = {}});
+    const Result<std::size_t> settled = settler.settle_expired();
+    ASSERT_TRUE(settled.ok()) << settled.error().message;
+    sql("postgres", "DELETE FROM holdfast.settled_operations");
+  }
+  // Without waiting for a standby.
+  void index_search() {
+    sql("postgres",
+        "SET synchronous_commit = local; SELECT holdfast.derive_search(1000); "
+        "SELECT holdfast.index_search(1000)");
+  }
+  std::string last_result() const {
+    return value(
+        "SELECT convert_from(entry, 'UTF8')::json #>> '{outcome,result}' FROM holdfast.log "
+        "ORDER BY index DESC LIMIT 1");
+  }
+
   static bool ready(const LogPostgres& log) {
     return testing::eventually([&log] { return log.health().ready; });
   }
@@ -443,6 +476,62 @@ TEST_F(LogFaultTest, fault_outcome_settled_during_an_outage_becomes_a_reconcilia
   ASSERT_TRUE(ready(*log));
   EXPECT_EQ(outcomes_of(operation), "unknown");
   EXPECT_EQ(kinds(), "intent,outcome,reconciliation");
+}
+
+TEST_F(LogFaultTest, fault_late_outcome_is_recorded_though_nobody_knows_who_ended_its_operation) {
+  auto log = open_log();
+  for (const bool indexed : {false, true}) {
+    const Uuid operation = begin(*log);
+    spool_outcome(*log, operation);
+    settle_and_forget();
+    if (indexed) index_search();
+    let_in(*log);
+    EXPECT_EQ(outcomes_of(operation), "unknown");
+    EXPECT_EQ(last_result(), "executed");
+  }
+  EXPECT_EQ(kinds(), "intent,outcome,reconciliation,intent,outcome,reconciliation");
+}
+
+TEST_F(LogFaultTest, fault_outcome_of_an_operation_that_was_forgotten_is_recorded) {
+  auto log = open_log();
+  const Uuid operation = begin(*log);
+  spool_outcome(*log, operation);
+  sql("postgres", "DELETE FROM holdfast.open_operations");
+  let_in(*log);
+  EXPECT_EQ(kinds(), "intent,reconciliation");
+  EXPECT_EQ(last_result(), "executed");
+}
+
+TEST_F(LogFaultTest, fault_outcome_committed_in_doubt_is_found_among_what_is_indexed) {
+  auto log = open_patient_log();
+  const Uuid operation = begin(*log);
+  require_standby(true);
+  auto outcome = runner_.start(log->append_outcome(record(Kind::kOutcome, operation)));
+  wait_for_standby_wait(backend());
+  sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
+  EXPECT_EQ(outcome.get()->index, -1);
+  // Whoever comes back raises the epoch first, and that waits for the standby.
+  index_search();
+  EXPECT_EQ(value("SELECT indexed FROM holdfast.search_index_state"), "2");
+  EXPECT_EQ(log->health().spooled, 1U);
+  require_standby(false);
+  ASSERT_TRUE(ready(*log));
+  EXPECT_EQ(kinds(), "intent,outcome");
+}
+
+TEST_F(LogFaultTest, fault_what_was_not_sent_is_recorded_of_an_operation_that_others_ended) {
+  auto log = open_patient_log();
+  begin_together(*log, 3);
+  auto intent = begin_unflushed(*log);
+  maintenance("ALTER ROLE holdfast_proxy NOLOGIN");
+  const std::string pid = flusher();
+  sql("postgres", "SELECT pg_terminate_backend(" + pid + ")");
+  signal(pid, SIGCONT);
+  EXPECT_EQ(intent.get().error().code, ErrorCode::kInDoubt);
+  settle_and_forget();
+  let_in(*log);
+  EXPECT_EQ(kinds(), "intent,intent,intent,intent,outcome,outcome,outcome,outcome,reconciliation");
+  EXPECT_EQ(last_result(), "not_executed");
 }
 
 TEST_F(LogFaultTest, fault_no_partition_refuses_intents_and_keeps_outcomes) {

@@ -568,6 +568,55 @@ TEST_F(SchemaTest, open_operations_are_found_without_reading_the_log) {
   }
 }
 
+TEST_F(SchemaTest, outcomes_are_found_indexed_or_not_without_reading_the_log) {
+  const auto outcome = [](int number) {
+    return R"({"id":"30000000-0000-4000-8000-00000000000)" + std::to_string(number) +
+           R"(","kind":"outcome","operation_id":")" + operation(number) +
+           R"(","outcome":{"result":"executed"},"time":"2026-10-05T08:00:00.000000Z","v":1,)"
+           R"("writer":{"id":"x","role":"proxy"}})";
+  };
+  for (int i = 1; i <= 3; ++i) {
+    append({{.kind = "intent", .operation = operation(i)}});
+    append({{.kind = "outcome", .operation = operation(i), .entry = outcome(i)}});
+  }
+  const auto hashes = [this](const std::string& indexes) {
+    return value(
+        "SELECT string_agg(encode(leaf_hash, 'hex'), ' ' ORDER BY index) "
+        "FROM holdfast.log WHERE index IN (" +
+        indexes + ")");
+  };
+  const auto found = [this](const std::string& operations) {
+    return value(
+        "SELECT string_agg(encode(leaf_hash, 'hex'), ' ' ORDER BY operation_id) "
+        "FROM holdfast.outcomes_of('{" +
+            operations + "}')",
+        "holdfast_proxy");
+  };
+  const std::string some = operation(1) + "," + operation(2) + "," + operation(9);
+  for (const char* next :
+       {"derive_search(3)", "index_search(100)", "derive_search(100)", "index_search(100)"}) {
+    EXPECT_EQ(found(some), hashes("1, 3")) << next;
+    sql("holdfast_audit", std::string("SELECT holdfast.") + next);
+  }
+  EXPECT_EQ(found(some), hashes("1, 3"));
+  EXPECT_EQ(found(operation(9)), "");
+  {
+    pqxx::connection connection(database("holdfast_proxy").url);
+    pqxx::work transaction(connection);
+    transaction.exec("SELECT FROM holdfast.outcomes_of('{" + operation(1) + "}')");
+    EXPECT_EQ(transaction
+                  .exec("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) "
+                        "FROM pg_stat_xact_all_tables WHERE relname ~ '^log_0'")[0][0]
+                  .as<int>(),
+              1);
+  }
+  // Where search is far behind, what is old is left alone.
+  sql("postgres",
+      "SELECT holdfast.rebuild_search(); UPDATE holdfast.log_head SET next_index = 100002");
+  EXPECT_EQ(found(some), hashes("3"));
+  EXPECT_NE(refusal("holdfast_audit", "SELECT holdfast.outcomes_of('{}')"), "");
+}
+
 TEST_F(SchemaTest, only_expired_operations_are_settled_and_only_as_unknown) {
   append({{.kind = "intent", .operation = operation(1)}});
   epoch(kOther, "holdfast_audit");

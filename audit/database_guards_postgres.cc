@@ -5,6 +5,7 @@
 #include "audit/log_reader_postgres.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/shipped_functions.h"
+#include "audit/shipped_tables.h"
 
 namespace holdfast::audit {
 namespace {
@@ -47,13 +48,117 @@ SELECT n.relname, n.name FROM needed n
         AND p.proname = 'refuse_change' AND p.pronamespace = 'holdfast'::regnamespace)
   ORDER BY 1, 2)";
 
+// Which role could change which table: one that runs Holdfast in whatever way, every other by a
+// grant.
 constexpr const char* kWritable = R"(
-SELECT r.rolname, c.relname FROM pg_roles r, pg_class c
+WITH kept AS (
+  SELECT c.oid, c.relname, c.relowner, c.relacl FROM pg_class c
+    WHERE c.relnamespace = 'holdfast'::regnamespace AND c.relkind IN ('r', 'p')),
+granted AS (
+  SELECT k.relname, k.relowner, a.* FROM kept k, aclexplode(k.relacl) a
+  UNION ALL
+  SELECT k.relname, k.relowner, a.*
+    FROM kept k JOIN pg_attribute c ON c.attrelid = k.oid, aclexplode(c.attacl) a)
+SELECT r.rolname, k.relname FROM pg_roles r, kept k
   WHERE r.rolname IN ('holdfast_proxy', 'holdfast_audit', 'holdfast_retention')
-    AND c.relnamespace = 'holdfast'::regnamespace AND c.relkind IN ('r', 'p')
-    AND (has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
-         OR pg_has_role(r.oid, c.relowner, 'MEMBER'))
+    AND (has_table_privilege(r.oid, k.oid,
+                             'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+         OR has_any_column_privilege(r.oid, k.oid, 'INSERT, UPDATE, REFERENCES')
+         OR pg_has_role(r.oid, k.relowner, 'MEMBER'))
+UNION
+SELECT coalesce(r.rolname, 'PUBLIC'), g.relname
+  FROM granted g LEFT JOIN pg_roles r ON r.oid = g.grantee
+  WHERE g.grantee <> g.relowner AND g.privilege_type <> 'SELECT' AND r.rolsuper IS NOT TRUE
   ORDER BY 1, 2)";
+
+// What no migration makes, each as a fault: code that runs when a table is used, rows hidden from
+// whoever asks, ways to be the owner. All triggers that there are run refuse_change(), and
+// PostgreSQL's own keep the references; an object identifier below 16384 is of PostgreSQL itself.
+// Extensions may bring event triggers, in C. Superusers, the owners of the database and those who
+// may make roles are its administrators: one of them has migrated it, which makes members.
+constexpr const char* kStrange = R"(
+WITH kept AS (
+  SELECT c.* FROM pg_class c WHERE c.relnamespace = 'holdfast'::regnamespace)
+SELECT format('the trigger %s on the table %s is none that Holdfast has', t.tgname, k.relname)
+  FROM kept k JOIN pg_trigger t ON t.tgrelid = k.oid JOIN pg_proc p ON p.oid = t.tgfoid
+  WHERE NOT (t.tgisinternal AND p.oid < 16384)
+    AND NOT (p.proname = 'refuse_change' AND p.pronamespace = 'holdfast'::regnamespace
+             AND t.tgtype & 4 = 0)
+UNION ALL
+SELECT format('the rule %s rewrites what is asked of the table %s', r.rulename, k.relname)
+  FROM kept k JOIN pg_rewrite r ON r.ev_class = k.oid
+  WHERE NOT (k.relkind IN ('v', 'm') AND r.rulename = '_RETURN')
+UNION ALL
+SELECT format('row security is on for the table %s', k.relname)
+  FROM kept k WHERE k.relrowsecurity OR k.relforcerowsecurity
+UNION ALL
+SELECT format('the policy %s hides rows of the table %s', p.polname, k.relname)
+  FROM kept k JOIN pg_policy p ON p.polrelid = k.oid
+UNION ALL
+SELECT format('the event trigger %s is none that Holdfast has', e.evtname)
+  FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid
+  JOIN pg_language l ON l.oid = p.prolang
+  WHERE e.evtenabled <> 'D'
+    AND NOT (l.lanname = 'c' AND EXISTS (
+      SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid
+                                AND d.deptype = 'e'))
+UNION ALL
+SELECT format('the table %s belongs to %s, not to holdfast_owner', k.relname, r.rolname)
+  FROM kept k JOIN pg_roles r ON r.oid = k.relowner
+  WHERE k.relkind IN ('r', 'p') AND r.rolname <> 'holdfast_owner' AND NOT r.rolsuper
+UNION ALL
+SELECT format('the role %s may add to the schema', coalesce(r.rolname, 'PUBLIC'))
+  FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
+  WHERE n.nspname = 'holdfast' AND a.grantee <> n.nspowner AND a.privilege_type = 'CREATE'
+    AND r.rolsuper IS NOT TRUE
+UNION ALL
+SELECT format('the role %s %s', r.rolname, f.what)
+  FROM pg_roles r, LATERAL (VALUES (r.rolcanlogin, 'may log in'),
+                                   (r.rolsuper, 'is a superuser')) AS f (is_so, what)
+  WHERE r.rolname = 'holdfast_owner' AND f.is_so
+UNION ALL
+SELECT format('the role %s may become holdfast_owner', r.rolname)
+  FROM pg_roles r JOIN pg_database d ON d.datname = current_database()
+  WHERE r.rolname <> 'holdfast_owner' AND NOT r.rolsuper AND NOT r.rolcreaterole
+    AND pg_has_role(r.oid, to_regrole('holdfast_owner')::oid, 'MEMBER')
+    AND NOT pg_has_role(r.oid, d.datdba, 'MEMBER')
+ORDER BY 1)";
+
+// What each temporary table is made of and its namesake is not, and the other way round; each
+// partition of the log is made as the log is. The columns: the table, what, whether it is missing.
+constexpr const char* kMadeOtherwise = R"(
+WITH pairs AS (
+  SELECT s.oid AS shipped, f.oid AS found, coalesce(f.relname, s.relname) AS relname
+    FROM pg_class s
+    LEFT JOIN pg_class f ON f.relnamespace = 'holdfast'::regnamespace AND f.relkind IN ('r', 'p')
+      AND (f.relname = s.relname OR s.relname = 'log' AND EXISTS (
+             SELECT FROM pg_inherits i
+               WHERE i.inhrelid = f.oid AND i.inhparent = 'holdfast.log'::regclass))
+    WHERE s.relnamespace = pg_my_temp_schema() AND s.relkind IN ('r', 'p')),
+parts AS MATERIALIZED (
+  SELECT c.conrelid AS oid, pg_get_constraintdef(c.oid) AS what
+    FROM pg_constraint c
+    WHERE c.contype IN ('c', 'p', 'u')
+      AND c.conrelid IN (SELECT shipped FROM pairs UNION ALL SELECT found FROM pairs)
+  UNION ALL
+  SELECT a.attrelid, concat(a.attname, ' ', format_type(a.atttypid, a.atttypmod),
+      CASE WHEN a.attnotnull THEN ' NOT NULL' END,
+      CASE WHEN a.attidentity <> '' THEN ' IDENTITY ' || a.attidentity::text END,
+      ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid))
+    FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+      AND a.attrelid IN (SELECT shipped FROM pairs UNION ALL SELECT found FROM pairs))
+SELECT p.relname, w.what, w.missing
+  FROM pairs p, LATERAL (
+    (SELECT what, true AS missing FROM parts WHERE oid = p.shipped
+     EXCEPT SELECT what, true FROM parts WHERE oid = p.found)
+    UNION ALL
+    (SELECT what, false FROM parts WHERE oid = p.found
+     EXCEPT SELECT what, false FROM parts WHERE oid = p.shipped)) w
+  WHERE p.found IS NOT NULL
+UNION ALL
+SELECT p.relname, 'all that it is made of', true FROM pairs p WHERE p.found IS NULL
+  ORDER BY 1, 3, 2)";
 
 // Subjects that are erased and whose erasure no record tells of just so, and the other way round.
 // Of a record that retention has dropped nothing can be said.
@@ -116,6 +221,10 @@ void check_rights(pqxx::transaction_base& transaction, Faults& faults) {
   }
 }
 
+void check_for_strangers(pqxx::transaction_base& transaction, Faults& faults) {
+  for (const pqxx::row& row : transaction.exec(kStrange)) faults.add_general(row[0].c_str());
+}
+
 void check_erasures(pqxx::transaction_base& transaction, Faults& faults) {
   for (const pqxx::row& row : transaction.exec(kUntoldErasures)) {
     faults.add_general(std::string("the subject ") + row[0].c_str() +
@@ -145,11 +254,10 @@ void check_function(const pqxx::row& row, const ShippedFunction& shipped, Faults
   }
 }
 
-// What it makes is for the transaction to roll back. A standby cannot make a function: there only
-// bodies are compared, owners and who may execute them.
-void check_functions(pqxx::transaction_base& transaction, Faults& faults) {
+// Where none can be made, on a standby, only bodies are compared, owners and who may execute them.
+void check_functions(pqxx::transaction_base& transaction, bool can_make, Faults& faults) {
   const ShippedFunctions shipped = shipped_functions(migrations());
-  if (!transaction.exec1("SELECT pg_is_in_recovery()")[0].as<bool>()) {
+  if (can_make) {
     transaction.exec("SET LOCAL check_function_bodies = off;\n" + temporary_functions(shipped));
   }
   std::set<std::string> found;
@@ -171,6 +279,14 @@ void check_functions(pqxx::transaction_base& transaction, Faults& faults) {
   }
 }
 
+void check_tables(pqxx::transaction_base& transaction, Faults& faults) {
+  transaction.exec(temporary_tables(migrations()));
+  for (const pqxx::row& row : transaction.exec(kMadeOtherwise)) {
+    const char* how = row[2].as<bool>() ? " lacks: " : " has what no migration makes: ";
+    faults.add_general(std::string("the table ") + row[0].c_str() + how + row[1].c_str());
+  }
+}
+
 }  // namespace
 
 Result<Faults> check_database_guards(const DatabaseAccess& access) {
@@ -181,10 +297,14 @@ Result<Faults> check_database_guards(const DatabaseAccess& access) {
       pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
       check_triggers(transaction, faults);
       check_rights(transaction, faults);
+      check_for_strangers(transaction, faults);
       check_erasures(transaction, faults);
     }
+    // What is made to compare with goes when this is rolled back.
     pqxx::work never_committed(connection);
-    check_functions(never_committed, faults);
+    const bool can_make = !never_committed.exec1("SELECT pg_is_in_recovery()")[0].as<bool>();
+    check_functions(never_committed, can_make, faults);
+    if (can_make) check_tables(never_committed, faults);
   });
   if (!status.ok()) return status.error();
   return faults;

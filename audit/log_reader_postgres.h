@@ -38,10 +38,11 @@ Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& ac
 // On a connection of its own. In the place of a piece that is missing stands an empty line.
 EvidenceReader open_database_evidence(const DatabaseAccess& access);
 
-// Whether the database still is what the migrations made of it: triggers that refuse changes, roles
-// that may write no table, people erased as records say, functions as the last migration of this
-// version left them. On a standby, only the bodies, owners and rights of those are compared.
-// What is not so, as faults.
+// Whether the database still is what the migrations made of it: triggers that refuse changes and
+// none that do anything else, no rules, policies or event triggers, roles that may write no table
+// and an owner that nobody can be, people erased as records say, functions and tables as the last
+// migration of this version left them. On a standby, tables are not compared, and of functions only
+// the bodies, owners and rights. What is not so, as faults.
 Result<Faults> check_database_guards(const DatabaseAccess& access);
 
 // Whether each row of the tables that say where things stand (audit/state_check_sql.h) is as

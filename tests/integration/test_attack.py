@@ -474,6 +474,85 @@ class Guards(Attack):
         self.sql("GRANT INSERT ON holdfast.log_000000 TO holdfast_proxy")
         self.seen_by_verify("the role holdfast_proxy may write the table log_000000")
 
+    def test_attack_let_somebody_write_a_column(self):
+        for change, what in (
+                ("UPDATE (state) ON holdfast.approvals TO holdfast_proxy",
+                 "the role holdfast_proxy may write the table approvals"),
+                ("UPDATE (next_index) ON holdfast.log_head TO PUBLIC",
+                 "the role PUBLIC may write the table log_head"),
+                ("INSERT ON holdfast.log TO pg_monitor",
+                 "the role pg_monitor may write the table log"),
+                ("TRIGGER ON holdfast.log TO holdfast_audit",
+                 "the role holdfast_audit may write the table log"),
+                ("CREATE ON SCHEMA holdfast TO holdfast_audit",
+                 "the role holdfast_audit may add to the schema")):
+            self.sql(f"GRANT {change}")
+            self.seen_by_verify(what + "\n")
+            self.sql("REVOKE " + change.replace(" TO ", " FROM "))
+            self.not_seen_by_verify()
+
+    def test_attack_a_trigger_that_rewrites_records(self):
+        self.sql("""
+            CREATE FUNCTION public.evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              NEW.leaf_hash := sha256('\\x00'::bytea || NEW.entry); RETURN NEW; END $$""")
+        for table in ("log_000000", "log"):
+            self.sql(f"CREATE TRIGGER evil BEFORE INSERT ON holdfast.{table} FOR EACH ROW "
+                     "EXECUTE FUNCTION public.evil()")
+            self.seen_by_verify(f"the trigger evil on the table {table} is none that Holdfast has")
+            self.sql(f"DROP TRIGGER evil ON holdfast.{table}")
+            self.not_seen_by_verify()
+
+    def test_attack_a_trigger_that_runs_a_function_of_postgresql_or_refuses_records(self):
+        for event, function in (("UPDATE", "pg_catalog.suppress_redundant_updates_trigger"),
+                                ("INSERT", "holdfast.refuse_change")):
+            self.sql(f"CREATE TRIGGER evil BEFORE {event} ON holdfast.approvals FOR EACH ROW "
+                     f"EXECUTE FUNCTION {function}()")
+            self.seen_by_verify("the trigger evil on the table approvals is none that Holdfast has")
+            self.sql("DROP TRIGGER evil ON holdfast.approvals")
+
+    def test_attack_a_trigger_of_the_whole_database(self):
+        self.sql("""
+            CREATE FUNCTION public.evil() RETURNS event_trigger LANGUAGE plpgsql AS
+              $$ BEGIN NULL; END $$;
+            CREATE EVENT TRIGGER evil ON ddl_command_end EXECUTE FUNCTION public.evil()""")
+        self.seen_by_verify("the event trigger evil is none that Holdfast has")
+        self.sql("ALTER EVENT TRIGGER evil DISABLE")
+        self.not_seen_by_verify()
+
+    def test_attack_a_rule_that_rewrites_changes(self):
+        self.sql("CREATE RULE evil AS ON UPDATE TO holdfast.approvals DO INSTEAD NOTHING")
+        self.seen_by_verify("the rule evil rewrites what is asked of the table approvals")
+
+    def test_attack_hide_rows(self):
+        self.sql("CREATE POLICY evil ON holdfast.webhooks USING (true)")
+        self.seen_by_verify("the policy evil hides rows of the table webhooks")
+        self.sql("DROP POLICY evil ON holdfast.webhooks;"
+                 "ALTER TABLE holdfast.webhooks ENABLE ROW LEVEL SECURITY")
+        self.seen_by_verify("row security is on for the table webhooks")
+
+    def test_attack_make_a_table_of_something_else(self):
+        """Each is taken back by the next."""
+        for change, what in (
+                ("ALTER TABLE holdfast.approvals DROP CONSTRAINT approvals_binding_check",
+                 r"the table approvals lacks: CHECK \(\(octet_length\(binding\) = 32\)\)"),
+                ("ALTER TABLE holdfast.approvals ADD CONSTRAINT approvals_binding_check "
+                 "CHECK (octet_length(binding) = 32) NOT VALID",
+                 r"the table approvals has what no migration makes: CHECK .* NOT VALID"),
+                ("ALTER TABLE holdfast.approvals VALIDATE CONSTRAINT approvals_binding_check;"
+                 "ALTER TABLE holdfast.log_000000 ADD CONSTRAINT evil CHECK (now() IS NOT NULL)",
+                 r"the table log_000000 has what no migration makes: CHECK \(\(now"),
+                ("ALTER TABLE holdfast.log_000000 DROP CONSTRAINT evil;"
+                 "ALTER TABLE holdfast.tree_checkpoints ALTER COLUMN signed SET DEFAULT now()",
+                 r"the table tree_checkpoints lacks: signed .* DEFAULT clock_timestamp\(\)"),
+                ("ALTER TABLE holdfast.tree_checkpoints ALTER COLUMN signed "
+                 "SET DEFAULT clock_timestamp(); ALTER TABLE holdfast.webhooks RENAME TO hooks; "
+                 "CREATE VIEW holdfast.webhooks AS SELECT * FROM holdfast.hooks",
+                 "the table webhooks lacks: all that it is made of")):
+            self.sql(change)
+            self.seen_by_verify(what)
+        self.sql("DROP VIEW holdfast.webhooks; ALTER TABLE holdfast.hooks RENAME TO webhooks")
+        self.not_seen_by_verify()
+
 
 class Tree(Attack):
     def test_attack_change_a_tile(self):

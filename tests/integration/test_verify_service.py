@@ -156,6 +156,28 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("/log/tile/entries/", errors)
 
+    def test_nobody_else_may_be_the_owner(self):
+        """Here and not with the other attacks: roles are of the whole cluster."""
+        self.stack.cluster.sql("CREATE ROLE stranger; CREATE ROLE migrating CREATEROLE; "
+                               "GRANT holdfast_owner TO migrating")
+        for change, back, what in (
+                ("ALTER ROLE holdfast_owner LOGIN", "ALTER ROLE holdfast_owner NOLOGIN",
+                 "the role holdfast_owner may log in"),
+                ("ALTER ROLE holdfast_owner SUPERUSER", "ALTER ROLE holdfast_owner NOSUPERUSER",
+                 "the role holdfast_owner is a superuser"),
+                ("GRANT holdfast_owner TO stranger", "REVOKE holdfast_owner FROM stranger",
+                 "the role stranger may become holdfast_owner"),
+                ("ALTER TABLE holdfast.limit_uses OWNER TO stranger",
+                 "ALTER TABLE holdfast.limit_uses OWNER TO holdfast_owner",
+                 "the table limit_uses belongs to stranger, not to holdfast_owner")):
+            self.stack.cluster.sql(change)
+            status, output, errors = self.verify()
+            self.stack.cluster.sql(back)
+            self.assertEqual(status, 1, output + errors)
+            self.assertIn(what + "\n", output)
+        status, output, errors = self.verify()
+        self.assertEqual((status, errors), (0, ""), output)
+
     def test_open_calls_are_listed(self):
         operation = "01890000-0000-7000-8000-00000000abcd"
         self.stack.cluster.sql(f"""

@@ -42,7 +42,7 @@ Status write(const std::filesystem::path& path, std::string_view bytes) {
 }  // namespace
 
 Result<std::string> read_checkpoint_note(const std::string& directory) {
-  return read_file(directory + "/checkpoint", kNoteBytesMax, Readers::kAnyone);
+  return read_regular_file(directory + "/checkpoint", kNoteBytesMax);
 }
 
 Status save_checkpoint_note(const std::string& directory, const std::string& note) {
@@ -50,7 +50,7 @@ Status save_checkpoint_note(const std::string& directory, const std::string& not
 }
 
 Result<std::string> read_evidence_file(const std::string& directory, std::uint64_t number) {
-  return read_file(directory + evidence_path(number), kEvidenceBytesMax, Readers::kAnyone);
+  return read_regular_file(directory + evidence_path(number), kEvidenceBytesMax);
 }
 
 Status save_evidence_file(const std::string& directory, std::uint64_t number,
@@ -63,9 +63,9 @@ Result<std::string> DirectorySource::read(const std::string& path, std::uint64_t
                                           std::size_t bytes_max, bool& whole) const {
   whole = width == kTileWidth;
   Result<std::string> bytes =
-      read_file(directory_ + "/" + partial_path(path, width), bytes_max, Readers::kAnyone);
+      read_regular_file(directory_ + "/" + partial_path(path, width), bytes_max);
   if (bytes.ok() || whole || bytes.error().code != ErrorCode::kNotFound) return bytes;
-  Result<std::string> full = read_file(directory_ + "/" + path, bytes_max, Readers::kAnyone);
+  Result<std::string> full = read_regular_file(directory_ + "/" + path, bytes_max);
   whole = full.ok();
   return whole ? std::move(full) : std::move(bytes);
 }

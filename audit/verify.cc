@@ -51,7 +51,9 @@ class Workers {
   }
 
  private:
-  std::uint64_t tile_count() const { return (plan_.entries + kTileWidth - 1) / kTileWidth; }
+  std::uint64_t tile_count() const {
+    return plan_.entries / kTileWidth + (plan_.entries % kTileWidth == 0 ? 0 : 1);
+  }
 
   void work() {
     Result<std::unique_ptr<LogSource>> source = plan_.open();
@@ -138,11 +140,18 @@ Result<LogReport> verify_log(VerifyPlan plan) {
   if (!source.ok()) return source.error();
   OrderedCheck order(plan, **source);
   Workers workers(plan);
+  std::uint64_t end = 0;  // Behind the last record that left anything.
   for (std::uint64_t number = 0; number < workers.batches(); ++number) {
     Result<Batch> batch = workers.next();
     if (!batch.ok()) return batch.error();
+    const bool is_there = std::ranges::any_of(*batch, &CheckedTile::found);
     for (CheckedTile& tile : *batch) {
+      if (tile.found > 0) end = tile.span.index * kTileWidth + tile.found;
       if (Status added = order.add(std::move(tile)); !added.ok()) return added.error();
+    }
+    if (!is_there && number + 1 < workers.batches()) {
+      order.end_at(end);
+      break;
     }
     if (plan.progress) {
       plan.progress(std::min((number + 1) * kTilesAtOnce * kTileWidth, plan.entries));

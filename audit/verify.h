@@ -83,12 +83,15 @@ struct LogReport {
   std::uint64_t entries = 0;       // Read and in their form.
   std::uint64_t dropped = 0;       // Gone, as a record of retention says; their hashes are there.
   std::uint64_t roots_agreed = 0;  // Signed ones that the entries lead to.
-  Sha256 root{};                   // What the entries below tree_size lead to.
+  // What the entries below tree_size lead to; nullopt: the log ends before.
+  std::optional<Sha256> root;
   std::uint64_t intents = 0;
   std::uint64_t outcomes = 0;
   std::vector<LogGrammar::Open> open;
 };
 
+// How much the log is said to hold is not believed either: where 16 tiles that follow each other
+// are missing, with all of their entries, it has ended.
 Result<LogReport> verify_log(VerifyPlan plan);
 
 }  // namespace holdfast::audit

@@ -47,6 +47,8 @@ class EvidenceCheck {
 
   // File <N>, in their order.
   void add_file(std::uint64_t number, std::string_view bytes);
+  // In the place of a file: it is there and cannot be read.
+  void add_unread_file(std::string why) { report_.faults.add_general(std::move(why)); }
   // The checkpoint's cosignatures, if it is one; its own signature is checked elsewhere.
   void add_note(const std::string& note);
 

@@ -26,7 +26,7 @@ OrderedCheck::OrderedCheck(const VerifyPlan& plan, LogSource& source)
   while (next_root_ < roots_.size() && roots_[next_root_].head.size == 0) {
     check_root(roots_[next_root_++], sha256(""));
   }
-  report_.root = sha256("");
+  if (tree_size_ == 0) report_.root = sha256("");
 }
 
 Status OrderedCheck::add(CheckedTile tile) {
@@ -44,6 +44,13 @@ Status OrderedCheck::add(CheckedTile tile) {
   if (Status checked = check_upper_tiles(); !checked.ok()) return checked;
   if (tree_size_ == before + kTileWidth) return check_upper_edges();
   return {};
+}
+
+void OrderedCheck::end_at(std::uint64_t end) {
+  report_.faults.add(end, "from here on there are neither records nor hashes: of the " +
+                              records(entries_) +
+                              " that the log is said to hold, no more was read");
+  entries_ = end;
 }
 
 // The tiles that became full with the last tile below.

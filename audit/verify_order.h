@@ -17,6 +17,9 @@ class OrderedCheck {
   // Tiles come in the order of their indexes. An error: the source cannot be read at all.
   Status add(CheckedTile tile);
 
+  // The log ends there, whatever it is said to hold; no more tiles come.
+  void end_at(std::uint64_t end);
+
   // After the last one.
   LogReport finish() &&;
 
@@ -35,7 +38,7 @@ class OrderedCheck {
   bool is_excused(const LogGrammar::Doubt& doubt) const;
   void check_open();
 
-  const std::uint64_t entries_;
+  std::uint64_t entries_;
   const std::uint64_t tree_size_;
   LogSource& source_;
   std::vector<SignedRoot> roots_;  // By size.

@@ -111,6 +111,7 @@ Result<CheckedTile> check_tile(LogSource& source, const TileSpan& span) {
   if (!hashes.ok()) return hashes.error();
   tile.leaves = *std::move(hashes);
   const std::size_t hashes_known = tile.leaves.size();
+  tile.found = hashes_known;
   std::string why;
   const Result<std::optional<EntryBatch>> batch = read_entries(source, span, why);
   if (!batch.ok()) return batch.error();
@@ -120,6 +121,7 @@ Result<CheckedTile> check_tile(LogSource& source, const TileSpan& span) {
     const std::uint64_t index = span.index * kTileWidth + place;
     const auto entry = *batch ? (*batch)->entry(place) : std::nullopt;
     if (entry) {
+      tile.found = std::max<std::uint64_t>(tile.found, place + 1);
       tile.facts.push_back(check_entry(index, *entry, (*batch)->columns(place), place, tile));
       continue;
     }

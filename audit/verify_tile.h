@@ -31,6 +31,7 @@ struct CheckedTile {
   // fault; beyond the tree, or where there is no such tile, the hashes of the entries themselves.
   std::vector<Sha256> leaves;
   Sha256 root{};                                 // Where the tile is full.
+  std::uint64_t found = 0;                       // Behind the last that has a hash or an entry.
   std::vector<std::optional<EntryFacts>> facts;  // Of each entry; nullopt: it cannot be read.
   std::vector<AbsentRecords> absent;
   Faults faults;

@@ -42,6 +42,31 @@ class File {
   int descriptor_;
 };
 
+// kNotFound: there is no such file.
+Error open_error(const std::string& path) {
+  const int code = errno;
+  Error error = system_error(path, "open", code);
+  if (code == ENOENT) error.code = ErrorCode::kNotFound;
+  return error;
+}
+
+Result<std::string> read_all(const File& file, const struct stat& about, const std::string& path,
+                             std::size_t bytes_max) {
+  std::string bytes;
+  bytes.reserve(std::min(static_cast<std::size_t>(about.st_size), bytes_max));
+  std::array<char, kReadBytes> buffer;
+  while (true) {
+    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(path, "read");
+    if (got == 0) return bytes;
+    bytes.append(buffer.data(), static_cast<std::size_t>(got));
+    if (bytes.size() > bytes_max) {
+      return Error{ErrorCode::kLimit, path + ": over " + std::to_string(bytes_max) + " bytes"};
+    }
+  }
+}
+
 Status write_all(const File& file, std::string_view bytes, const std::string& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
@@ -71,30 +96,24 @@ Status sync_directory_of(const std::string& path) {
 
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Readers readers) {
   const File file(path, O_RDONLY);
-  if (!file.ok()) {
-    Error error = system_error(path, "open");
-    if (errno == ENOENT) error.code = ErrorCode::kNotFound;
-    return error;
-  }
+  if (!file.ok()) return open_error(path);
   struct stat about{};
   if (::fstat(file.get(), &about) != 0) return system_error(path, "look at");
   if (readers == Readers::kOwnerOnly && (about.st_mode & kOthers) != 0) {
     return Error{ErrorCode::kRefused,
                  path + ": others than its owner have rights to it; chmod 600 it"};
   }
-  std::string bytes;
-  bytes.reserve(std::min(static_cast<std::size_t>(about.st_size), bytes_max));
-  std::array<char, kReadBytes> buffer;
-  while (true) {
-    const ssize_t got = ::read(file.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error(path, "read");
-    if (got == 0) return bytes;
-    bytes.append(buffer.data(), static_cast<std::size_t>(got));
-    if (bytes.size() > bytes_max) {
-      return Error{ErrorCode::kLimit, path + ": over " + std::to_string(bytes_max) + " bytes"};
-    }
-  }
+  return read_all(file, about, path, bytes_max);
+}
+
+Result<std::string> read_regular_file(const std::string& path, std::size_t bytes_max) {
+  // Opening a pipe would wait for somebody who writes into it.
+  const File file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!file.ok()) return open_error(path);
+  struct stat about{};
+  if (::fstat(file.get(), &about) != 0) return system_error(path, "look at");
+  if (!S_ISREG(about.st_mode)) return Error{ErrorCode::kRefused, path + ": not a regular file"};
+  return read_all(file, about, path, bytes_max);
 }
 
 Status replace_file(const std::string& path, std::string_view bytes) {

@@ -21,6 +21,10 @@ enum class Readers {
 // The whole file, at most `bytes_max` (kLimit). kNotFound: there is none.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max, Readers readers);
 
+// The same in a folder that others have made, where nothing that has the name may be waited for:
+// kRefused for a pipe, a device, a directory and whatever else is no regular file.
+Result<std::string> read_regular_file(const std::string& path, std::size_t bytes_max);
+
 // Replaces the file as a whole and syncs it and its directory: afterwards, and after a crash, it is
 // the old or the new one. Mode 0600.
 Status replace_file(const std::string& path, std::string_view bytes);

@@ -70,8 +70,12 @@ Result<std::unique_ptr<audit::EvidenceCheck>> hear_evidence(const audit::Evidenc
   auto check = std::make_unique<audit::EvidenceCheck>(std::move(believed));
   for (std::uint64_t number = 0; number < kEvidenceFilesMax; ++number) {
     const Result<std::string> bytes = read(number);
-    if (!bytes.ok() && bytes.error().code == ErrorCode::kNotFound) break;
-    if (!bytes.ok()) return bytes.error();
+    if (!bytes.ok() && !audit::is_finding(bytes.error())) return bytes.error();
+    if (!bytes.ok()) {
+      const Error& why = bytes.error();
+      if (why.code != ErrorCode::kNotFound) check->add_unread_file(why.message);
+      break;
+    }
     check->add_file(number, *bytes);
     if (save.empty()) continue;
     Status saved = audit::save_evidence_file(save, number, *bytes);
@@ -92,9 +96,9 @@ Subject subject_of(const std::string& what, const Result<std::string>& note,
   const std::vector<audit::FoundNote> notes = {{.note = *note, .from = "the log's checkpoint"}};
   audit::CheckedNotes checked = audit::check_notes(notes, keys, threads());
   subject.faults.add(std::move(checked.faults));
-  // Also where its signature is wrong, so that what else is wrong is found.
-  const Result<audit::Checkpoint> read = audit::read_checkpoint(*note);
-  if (read.ok()) subject.plan.entries = subject.plan.tree_size = read->head.size;
+  // What nobody known has signed says nothing, least of all how much there is to read.
+  if (checked.roots.empty()) return subject;
+  subject.plan.entries = subject.plan.tree_size = checked.roots.front().head.size;
   subject.plan.roots = std::move(checked.roots);
   subject.plan.open = std::move(open);
   return subject;
@@ -273,9 +277,12 @@ void print_report(const Subject& subject, const audit::LogReport& report,
     std::cout << "\ndropped      " << report.dropped
               << " by retention, as records say; their hashes are there";
   }
-  std::cout << "\nroot         " << to_base64(bytes_of(report.root)) << " over "
-            << subject.plan.tree_size << "\n"
-            << "checkpoints  " << report.roots_agreed << " of " << subject.plan.roots.size()
+  std::cout << "\n";
+  if (report.root) {
+    std::cout << "root         " << to_base64(bytes_of(*report.root)) << " over "
+              << subject.plan.tree_size << "\n";
+  }
+  std::cout << "checkpoints  " << report.roots_agreed << " of " << subject.plan.roots.size()
             << " with a good signature agree\n";
   print_evidence(evidence);
   std::cout << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "

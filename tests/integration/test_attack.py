@@ -3,6 +3,7 @@ that somebody kept outside, the leader that freezes, or PostgreSQL, which refuse
 
 Each case has a database of its own, a copy of one log that Holdfast wrote."""
 import base64
+import hashlib
 import json
 import pathlib
 import re
@@ -678,6 +679,18 @@ class Histories(Attack):
                                          configured=False)
         self.assertEqual(status, 1)
         self.assertIn(f"first bad index {self.old_size()}\n", output)
+
+    def test_attack_sign_a_size_that_no_log_has(self):
+        """With the stolen key: who looks is told, and is not kept reading for ever."""
+        copy = self.folder / "copy"
+        self.assertEqual(self.database.verify("--save", str(copy))[0], 0)
+        (copy / "checkpoint").write_text(self.note(1 << 62, hashlib.sha256().digest()))
+        status, output, errors = self.log.run("verify", "--offline", str(copy), "--key",
+                                              self.log.verifier_key, configured=False, timeout=120)
+        self.assertEqual(status, 1, errors)
+        end = self.log.size // 256 * 256
+        self.assertIn(f"index {end}: the log ends here, with {end} records, but the log's "
+                      f"checkpoint was signed over {1 << 62} records\n", output)
 
 
 class Witnessed(Attack):

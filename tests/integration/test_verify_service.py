@@ -1,4 +1,5 @@
 """`holdfast verify` as it ships: from the database, from the audit service and from a copy."""
+import os
 import pathlib
 import re
 import shutil
@@ -10,6 +11,7 @@ import unittest
 from stack import LOG_ORIGIN, Stack
 
 CALLS = 40
+SECONDS_MAX = 120  # For one look at a copy, which takes a tenth of one.
 PATH = "/v1.0/me/messages/{}/permanentDelete"
 
 
@@ -46,7 +48,8 @@ class VerifyService(unittest.TestCase):
             return self.stack.run("verify", *arguments, check=False)
         done = subprocess.run([str(self.stack.binary), "verify", *arguments], text=True,
                               env=self.stack.environment(), stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False)
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False,
+                              timeout=SECONDS_MAX)
         return done.returncode, done.stdout, done.stderr
 
     def copy(self):
@@ -110,6 +113,27 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(self.offline(folder)[0], 1)
         (folder / "checkpoint").unlink()
         self.assertEqual(self.offline(folder)[0], 1)
+
+    def test_the_size_of_a_checkpoint_that_nobody_signed_is_not_followed(self):
+        folder = self.copy()
+        note = (folder / "checkpoint").read_text()
+        size = note.splitlines()[1]
+        (folder / "checkpoint").write_text(note.replace(f"\n{size}\n", f"\n{1 << 62}\n"))
+        status, output, errors = self.offline(folder)
+        self.assertEqual(status, 1, errors)
+        self.assertRegex(output, r"(?m)^FAULT +the log's checkpoint: ")
+        self.assertRegex(output, r"(?m)^records +0 read$")
+
+    def test_a_copy_of_things_that_are_no_files(self):
+        folder = self.copy()
+        bundle = next((folder / "tile/entries").rglob("*.p/*"))
+        for path in (bundle, folder / "evidence/000", folder / "checkpoint"):
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+            status, output, errors = self.offline(folder)
+            self.assertEqual(status, 1, errors)
+            self.assertIn(f"{path}: not a regular file\n", output)
 
     def test_a_checkpoint_kept_elsewhere_must_agree(self):
         folder = self.copy()

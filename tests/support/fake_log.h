@@ -135,7 +135,11 @@ class FakeLog {
     Result<std::string> tile(const audit::TileId& id) override {
       if (log_.failure_) return *log_.failure_;
       const auto changed = log_.changed_tiles_.find(id);
-      if (changed == log_.changed_tiles_.end()) return log_.true_tile(id);
+      if (changed == log_.changed_tiles_.end()) {
+        const std::uint64_t hashes = audit::hashes_at(id.level, log_.size());
+        if (id.index * audit::kTileWidth + id.width <= hashes) return log_.true_tile(id);
+        return Error{ErrorCode::kNotFound, "no such file"};
+      }
       if (changed->second) return *changed->second;
       return Error{ErrorCode::kNotFound, "no such file"};
     }
@@ -144,7 +148,7 @@ class FakeLog {
       audit::EntryBatch batch;
       for (std::uint64_t i = 0; i < position.width; ++i) {
         const std::uint64_t index = position.index * audit::kTileWidth + i;
-        if (log_.entries_[index].empty()) {
+        if (index >= log_.size() || log_.entries_[index].empty()) {
           batch.add_missing();
         } else if (log_.columns) {
           batch.add(log_.entries_[index], log_.columns(index));

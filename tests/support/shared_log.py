@@ -77,12 +77,13 @@ class SharedLog:
     def command(self, *arguments):
         return [self.binary, *arguments, "--config", self.config_file]
 
-    def run(self, *arguments, configured=True, cwd=None):
+    def run(self, *arguments, configured=True, cwd=None, timeout=None):
         command = self.command(*arguments) if configured else [self.binary, *arguments]
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith("HOLDFAST_")}
         done = subprocess.run(command, env=environment, text=True, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, cwd=cwd)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, cwd=cwd,
+                              timeout=timeout)
         return done.returncode, done.stdout, done.stderr
 
 

@@ -116,6 +116,26 @@ TEST_F(LogDirectory, what_is_missing_or_cut_is_named) {
   EXPECT_THAT(faults.list().front().what, HasSubstr("over 8192 bytes"));
 }
 
+// Whoever made the copy may have put a pipe there, into which nobody writes.
+TEST_F(LogDirectory, fault_what_is_no_file_is_named_and_not_waited_for) {
+  FakeLog log;
+  log.add_calls(300);
+  for (const char* name : {"tile/0/001", "tile/entries/001"}) {
+    save(log);
+    std::filesystem::remove(file(name));
+    ASSERT_EQ(::mkfifo(file(name).c_str(), 0600), 0);
+    const Faults faults = verify(log);
+    EXPECT_EQ(faults.list().front().index, 256U);
+    EXPECT_THAT(faults.list().front().what, HasSubstr(std::string(name) + ": not a regular file"));
+  }
+  std::filesystem::remove(file("checkpoint"));
+  ASSERT_EQ(::mkfifo(file("checkpoint").c_str(), 0600), 0);
+  EXPECT_EQ(read_checkpoint_note(copy_.path()).error().code, ErrorCode::kRefused);
+  std::filesystem::create_directories(file("evidence/000"));
+  EXPECT_EQ(read_evidence_file(copy_.path(), 0).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(read_evidence_file(copy_.path(), 1).error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(LogDirectory, what_cannot_be_written_is_no_finding) {
   FakeLog log;
   log.add_calls(1);

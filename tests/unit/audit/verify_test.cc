@@ -17,6 +17,7 @@ void PrintTo(const Fault& fault, std::ostream* out) {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using testing::FakeLog;
 using ::testing::Field;
@@ -95,6 +96,41 @@ TEST(Verify, a_missing_entry) {
   log.lose_entry(301);
   const std::string missing = "does not hold this record";
   EXPECT_THAT(faults_of(log), ElementsAre(fault(300, missing), fault(301, missing)));
+}
+
+// A size is easily said: nobody could walk up to these.
+TEST(Verify, a_log_that_is_said_to_be_endless_is_read_to_where_it_ends) {
+  FakeLog log;
+  log.add_calls(300);
+  for (const std::uint64_t said : {std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
+    VerifyPlan plan = log.plan();
+    plan.entries = plan.tree_size = said;
+    plan.roots.push_back({.head = {.size = said, .root = {}}, .from = "the forgery"});
+    const Result<LogReport> report = verify_log(plan);
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_EQ(report->entries, 600U);
+    EXPECT_EQ(report->roots_agreed, 1U);
+    EXPECT_FALSE(report->root.has_value());
+    EXPECT_THAT(report->faults.list(),
+                AllOf(Contains(fault(600, "neither records nor hashes")),
+                      Contains(fault(600,
+                                     "the log ends here, with 600 records, but the forgery "
+                                     "was signed over " +
+                                         std::to_string(said) + " records"))));
+  }
+}
+
+TEST(Verify, what_comes_behind_a_hole_in_a_copy_is_read) {
+  FakeLog log;
+  log.add_calls(2'100);
+  for (std::uint64_t tile = 1; tile < 16; ++tile) {
+    log.change_tile({.level = 0, .index = tile}, std::nullopt);
+    log.lose_entries_of(tile);
+  }
+  const Result<LogReport> report = verify_log(log.plan());
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->entries, 4'200U - 15 * 256);
+  EXPECT_EQ(report->root.has_value(), true);
 }
 
 TEST(Verify, entries_that_are_missing_apart_are_named_alone) {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <filesystem>
 
 #include "tests/support/temporary_directory.h"
@@ -38,6 +40,28 @@ TEST_F(FilesTest, fault_what_cannot_be_published_leaves_the_file) {
   EXPECT_FALSE(publish_file(file_, "two\n", WallTime()).ok());
   EXPECT_EQ(*read_file(file_, 100, Readers::kAnyone), "one\n");
   EXPECT_FALSE(publish_file(folder_.path() + "/none/file", "", WallTime()).ok());
+}
+
+TEST_F(FilesTest, where_others_made_it_only_a_regular_file_is_read) {
+  ASSERT_TRUE(publish_file(file_, "one\n", WallTime()).ok());
+  EXPECT_EQ(*read_regular_file(file_, 4), "one\n");
+  EXPECT_EQ(read_regular_file(file_, 3).error().code, ErrorCode::kLimit);
+  EXPECT_EQ(read_regular_file(file_ + "s", 4).error().code, ErrorCode::kNotFound);
+  const std::string fifo = folder_.path() + "/fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  for (const std::string& path : {fifo, folder_.path(), std::string("/dev/zero")}) {
+    EXPECT_EQ(read_regular_file(path, 4).error().code, ErrorCode::kRefused) << path;
+  }
+}
+
+TEST_F(FilesTest, a_secret_may_come_through_a_pipe) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  ASSERT_EQ(::write(ends[1], "one\n", 4), 4);
+  ::close(ends[1]);
+  const std::string path = "/proc/self/fd/" + std::to_string(ends[0]);
+  EXPECT_EQ(*read_file(path, 100, Readers::kOwnerOnly), "one\n");
+  ::close(ends[0]);
 }
 
 TEST_F(FilesTest, a_lock_is_for_one_and_ends_with_it) {

@@ -22,6 +22,7 @@
 #include "audit/log_grammar.h"
 #include "audit/log_source.h"
 #include "audit/tree.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace holdfast::audit {
@@ -85,6 +86,7 @@ struct LogReport {
   std::uint64_t roots_agreed = 0;  // Signed ones that the entries lead to.
   // What the entries below tree_size lead to; nullopt: the log ends before.
   std::optional<Sha256> root;
+  std::optional<WallTime> newest;  // The latest time of an entry below tree_size.
   std::uint64_t intents = 0;
   std::uint64_t outcomes = 0;
   std::vector<LogGrammar::Open> open;

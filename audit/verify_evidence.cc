@@ -1,6 +1,7 @@
 #include "audit/verify_evidence.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "audit/checkpoint.h"
@@ -8,6 +9,9 @@
 
 namespace holdfast::audit {
 namespace {
+
+// A witness may say any number of seconds; the year 9999 ends here.
+constexpr std::chrono::seconds kLatest{253'402'300'799};
 
 std::string over(const TreeHead& head) {
   return " over " + std::to_string(head.size) + " records";
@@ -57,7 +61,7 @@ EvidenceCheck::Heard EvidenceCheck::hear(const Evidence& piece) const {
   if (piece.kind != EvidenceKind::kTimestamp || !trust_.timestamps) return {};
   const Result<Timestamp> said =
       verify_timestamp(piece.content, sha256(text_of(piece.head)), *trust_.timestamps);
-  if (said.ok()) return {.wrong = {}, .cosignature = {}, .stamped = true};
+  if (said.ok()) return {.wrong = {}, .cosignature = {}, .stamped = said->time};
   return {.wrong =
               "the time stamp of " + piece.anchor + over(piece.head) + ": " + said.error().message};
 }
@@ -107,6 +111,7 @@ void EvidenceCheck::count(const Evidence& piece, Heard heard) {
     count_cosignature(piece.head, *std::move(heard.cosignature));
   } else if (heard.stamped) {
     ++report_.timestamps;
+    count_timestamp(piece.head, *heard.stamped);
     add_root(piece.head, "the checkpoint that " + piece.anchor + " has time-stamped");
   } else if (piece.kind != EvidenceKind::kReceipt) {
     ++report_.unknown;
@@ -115,12 +120,20 @@ void EvidenceCheck::count(const Evidence& piece, Heard heard) {
 
 void EvidenceCheck::count_cosignature(const TreeHead& head, Cosignature cosignature) {
   add_root(head, "the checkpoint that " + cosignature.witness + " has cosigned");
-  if (report_.witnessed && head.size <= report_.witnessed->size) return;
+  if (report_.witnessed && head.size <= report_.witnessed->head.size) return;
   std::vector<Cosignature>& all = gathered_[{head.size, head.root}];
   all.push_back(std::move(cosignature));
   if (!trust_.policy->is_satisfied_by(all)) return;
-  report_.witnessed = head;
+  const std::int64_t last = std::ranges::max(all, {}, &Cosignature::time_s).time_s;
+  report_.witnessed =
+      Vouched{.head = head, .time = WallTime(std::min(std::chrono::seconds(last), kLatest))};
   std::erase_if(gathered_, [&](const auto& each) { return each.first.first <= head.size; });
+}
+
+void EvidenceCheck::count_timestamp(const TreeHead& head, WallTime time) {
+  const std::optional<Vouched>& best = report_.stamped;
+  if (best && std::pair(head.size, time) < std::pair(best->head.size, best->time)) return;
+  report_.stamped = Vouched{.head = head, .time = time};
 }
 
 // Several say the same of one tree, one after the other.
@@ -143,11 +156,15 @@ void EvidenceCheck::add_note(const std::string& note) {
 }
 
 EvidenceReport EvidenceCheck::finish(std::uint64_t tree_size) && {
+  const std::string newest = "; the newest is over " + std::to_string(tree_size) + " records";
   const bool needed = trust_.policy && !trust_.policy->is_satisfied_by({});
   if (needed && !report_.witnessed) {
+    report_.faults.add_general("no checkpoint has the cosignatures that the policy requires" +
+                               newest);
+  }
+  if (trust_.timestamps && !report_.stamped) {
     report_.faults.add_general(
-        "no checkpoint has the cosignatures that the policy requires; the newest is over " +
-        std::to_string(tree_size) + " records");
+        "no checkpoint has a time stamp that leads to the certificates named for them" + newest);
   }
   return std::move(report_);
 }

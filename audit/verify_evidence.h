@@ -21,6 +21,7 @@
 #include "audit/evidence.h"
 #include "audit/policy.h"
 #include "audit/verify.h"
+#include "base/clock.h"
 #include "base/timestamp.h"
 
 namespace holdfast::audit {
@@ -32,13 +33,20 @@ struct EvidenceTrust {
   unsigned threads = 1;
 };
 
+// What somebody has said of a checkpoint, and when, on their own clock.
+struct Vouched {
+  TreeHead head;
+  WallTime time;
+};
+
 struct EvidenceReport {
   Faults faults;
   std::vector<SignedRoot> roots;
-  std::uint64_t cosignatures = 0;       // That hold.
-  std::uint64_t timestamps = 0;         // That hold.
-  std::uint64_t unknown = 0;            // Of who is not known: not looked at.
-  std::optional<TreeHead> witnessed{};  // The largest that the policy is satisfied with.
+  std::uint64_t cosignatures = 0;      // That hold.
+  std::uint64_t timestamps = 0;        // That hold.
+  std::uint64_t unknown = 0;           // Of who is not known: not looked at.
+  std::optional<Vouched> witnessed{};  // The largest that the policy is satisfied with.
+  std::optional<Vouched> stamped{};    // The largest that a time stamp which holds is of.
 };
 
 class EvidenceCheck {
@@ -52,7 +60,9 @@ class EvidenceCheck {
   // The checkpoint's cosignatures, if it is one; its own signature is checked elsewhere.
   void add_note(const std::string& note);
 
-  // `tree_size`: of the newest checkpoint, which the policy may ask something of.
+  // `tree_size`: of the newest checkpoint. Where a policy is given that asks for witnesses, or
+  // whose time stamps count, and none has said anything that holds, that is a fault: who takes
+  // records away takes what others said of them as well.
   EvidenceReport finish(std::uint64_t tree_size) &&;
 
  private:
@@ -60,7 +70,7 @@ class EvidenceCheck {
   struct Heard {
     std::string wrong;                       // Empty: it holds, or nobody can say.
     std::optional<Cosignature> cosignature;  // One that holds.
-    bool stamped = false;                    // A time stamp that holds.
+    std::optional<WallTime> stamped;         // By a time stamp that holds.
   };
   using Head = std::pair<std::uint64_t, Sha256>;
 
@@ -70,6 +80,7 @@ class EvidenceCheck {
   std::vector<Heard> hear_all(const std::vector<Evidence>& pieces) const;
   void count(const Evidence& piece, Heard heard);
   void count_cosignature(const TreeHead& head, Cosignature cosignature);
+  void count_timestamp(const TreeHead& head, WallTime time);
   void add_root(const TreeHead& head, std::string from);
 
   EvidenceTrust trust_;

@@ -145,6 +145,9 @@ void OrderedCheck::check_grammar(const CheckedTile& tile) {
   for (const std::optional<EntryFacts>& facts : tile.facts) {
     if (facts) {
       ++report_.entries;
+      if (index < tree_size_) {
+        report_.newest = std::max(report_.newest.value_or(facts->time), facts->time);
+      }
       std::string wrong = grammar_.add(index, *facts);
       if (!wrong.empty()) report_.faults.add(index, std::move(wrong));
       note_dropped(index, *facts);

@@ -13,6 +13,7 @@
 #include "audit/verify.h"
 #include "audit/verify_checkpoints.h"
 #include "audit/verify_evidence.h"
+#include "base/clock.h"
 #include "base/encoding.h"
 #include "base/files.h"
 #include "cli/load.h"
@@ -248,11 +249,27 @@ std::string place_of(const audit::Fault& fault) {
   return fault.is_exact() ? first : first + " to " + std::to_string(fault.last);
 }
 
-void print_evidence(const audit::EvidenceReport& evidence) {
+// An old word holds as well as a new one, so how old it is is there to be read. The newest
+// checkpoint is as old as its newest record.
+void print_vouched(const char* label, const std::optional<audit::Vouched>& vouched,
+                   const Subject& subject, const audit::LogReport& report) {
+  if (!vouched || !subject.plan.open) return;
+  const std::uint64_t size = vouched->head.size;
+  std::cout << label << "the first " << size << " records at " << to_rfc3339(vouched->time) << ", "
+            << std::max(subject.plan.tree_size, size) - size << " records";
+  if (report.newest) {
+    const auto behind = std::max(*report.newest - vouched->time, WallTime::duration::zero());
+    std::cout << " and " << std::chrono::floor<std::chrono::seconds>(behind).count() << " s";
+  }
+  std::cout << " behind the newest checkpoint\n";
+}
+
+void print_evidence(const audit::EvidenceReport& evidence, const Subject& subject,
+                    const audit::LogReport& report) {
   if (evidence.cosignatures > 0) {
     std::cout << "witnesses    " << evidence.cosignatures << " cosignatures hold";
     if (evidence.witnessed) {
-      std::cout << "; as the policy requires for the first " << evidence.witnessed->size
+      std::cout << "; as the policy requires for the first " << evidence.witnessed->head.size
                 << " records";
     }
     std::cout << "\n";
@@ -260,6 +277,8 @@ void print_evidence(const audit::EvidenceReport& evidence) {
   if (evidence.timestamps > 0) {
     std::cout << "time stamps  " << evidence.timestamps << " hold\n";
   }
+  print_vouched("cosigned     ", evidence.witnessed, subject, report);
+  print_vouched("stamped      ", evidence.stamped, subject, report);
   if (evidence.unknown > 0) {
     std::cout << "not checked  " << evidence.unknown
               << " cosignatures and time stamps of nobody that is known here\n";
@@ -284,7 +303,7 @@ void print_report(const Subject& subject, const audit::LogReport& report,
   }
   std::cout << "checkpoints  " << report.roots_agreed << " of " << subject.plan.roots.size()
             << " with a good signature agree\n";
-  print_evidence(evidence);
+  print_evidence(evidence, subject, report);
   std::cout << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "
             << report.open.size() << " open\n";
   for (std::size_t i = 0; i < std::min(report.open.size(), kOpenShown); ++i) {
@@ -416,8 +435,8 @@ void add_verify(CLI::App& app, Invocation& invocation) {
       ->type_name("FILE");
   command
       ->add_option("--timestamp-ca", options->timestamp_ca,
-                   "Certificates that RFC 3161 time stamps must lead to "
-                   "(audit.anchors.timestamp_ca_file).")
+                   "Certificates that RFC 3161 time stamps must lead to, of which there must be "
+                   "one (audit.anchors.timestamp_ca_file).")
       ->type_name("FILE");
   command
       ->add_option("--save", options->save,

@@ -744,6 +744,27 @@ class Witnessed(Attack):
             self.assertRegex(output, "(?m)^witnesses +2 cosignatures hold; as the policy requires "
                                      f"for the first {self.log.size} records$")
             self.assertRegex(output, "(?m)^time stamps +2 hold$")
+            for label in ("cosigned", "stamped"):
+                self.assertRegex(output, rf"(?m)^{label} +the first {self.log.size} records at "
+                                         r"20\S+Z, 0 records and \d+ s behind the newest checkpoint$")
+
+    def test_attack_an_old_word_is_seen_to_be_old(self):
+        """Who keeps others from speaking leaves what they said before."""
+        self.tamper(f"DELETE FROM holdfast.anchor_evidence WHERE size = {self.log.size}")
+        status, output, errors = self.database.verify(*self.arguments)
+        self.assertEqual(status, 0, output + errors)
+        old = self.old_size()
+        for label in ("cosigned", "stamped"):
+            self.assertRegex(output, rf"(?m)^{label} +the first {old} records at 20\S+Z, "
+                                     rf"{self.log.size - old} records and \d+ s behind the newest "
+                                     "checkpoint$")
+
+    def test_attack_roll_back_and_remove_the_time_stamps(self):
+        self.roll_back(self.old_size())
+        self.tamper("DELETE FROM holdfast.anchor_evidence")
+        self.arguments = ("--key", self.log.verifier_key, *self.arguments[2:])
+        self.seen("no checkpoint has a time stamp that leads to the certificates named for them; "
+                  f"the newest is over {self.old_size()} records")
 
     def test_attack_forge_a_cosignature(self):
         line = self.witness.cosign(self.notes[0])

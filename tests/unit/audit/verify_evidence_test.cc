@@ -75,7 +75,9 @@ TEST_F(VerifyEvidence, what_holds_becomes_a_root_and_the_quorum_counts) {
   EXPECT_THAT(found.faults.list(), IsEmpty());
   EXPECT_EQ(found.cosignatures, 3U);
   EXPECT_EQ(found.unknown, 1U);
-  EXPECT_EQ(found.witnessed, head_over(100));
+  ASSERT_TRUE(found.witnessed.has_value());
+  EXPECT_EQ(found.witnessed->head, head_over(100));
+  EXPECT_EQ(found.witnessed->time, WallTime(std::chrono::seconds(1'790'000'000)));
   ASSERT_EQ(found.roots.size(), 2U);
   EXPECT_EQ(found.roots[0].head, head_over(100));
   EXPECT_EQ(found.roots[1].head, head_over(200));
@@ -125,7 +127,9 @@ TEST_F(VerifyEvidence, a_checkpoint_brings_cosignatures_of_its_own) {
                      south_.cosign(note.text, 1'790'000'000)};
   EvidenceCheck checked = check();
   checked.add_note(format_note(note));
-  EXPECT_EQ(std::move(checked).finish(5).witnessed, head_over(5));
+  const EvidenceReport found = std::move(checked).finish(5);
+  ASSERT_TRUE(found.witnessed.has_value());
+  EXPECT_EQ(found.witnessed->head, head_over(5));
 
   note.signatures[1].bytes.back() ^= 1;
   EvidenceCheck wrong = check();
@@ -134,6 +138,48 @@ TEST_F(VerifyEvidence, a_checkpoint_brings_cosignatures_of_its_own) {
               ElementsAre(says("the log's checkpoint over 5 records: the cosignature of "
                                "south.test/w is wrong"),
                           says("the policy requires")));
+}
+
+// Made by tests/support/timestamp_authority.py.
+std::string timestamp_data(const std::string& name) {
+  std::ifstream file(HOLDFAST_SOURCE_DIR "/tests/data/timestamp/" + name, std::ios::binary);
+  std::ostringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
+EvidenceReport stamped(std::string_view evidence, std::uint64_t tree_size) {
+  Result<TimestampTrust> trust = TimestampTrust::from_pem(timestamp_data("ca.crt"));
+  EXPECT_TRUE(trust.ok()) << trust.error().message;
+  EvidenceCheck check({.origin = "audit.contoso.com/log", .timestamps = *std::move(trust)});
+  check.add_file(0, evidence);
+  return std::move(check).finish(tree_size);
+}
+
+TEST_F(VerifyEvidence, whoever_names_an_authority_is_told_how_far_its_word_goes) {
+  const Result<Checkpoint> of = parse_checkpoint_text(timestamp_data("text"));
+  ASSERT_TRUE(of.ok()) << of.error().message;
+  const EvidenceReport found = stamped(evidence_line({.kind = EvidenceKind::kTimestamp,
+                                                      .anchor = "tsa.test",
+                                                      .head = of->head,
+                                                      .content = timestamp_data("token.der")}),
+                                       300);
+  EXPECT_THAT(found.faults.list(), IsEmpty());
+  EXPECT_EQ(found.timestamps, 1U);
+  ASSERT_TRUE(found.stamped.has_value());
+  EXPECT_EQ(found.stamped->head, of->head);
+  EXPECT_EQ(to_rfc3339(found.stamped->time), "2026-11-25T15:51:06.000000Z");
+}
+
+TEST_F(VerifyEvidence, whoever_names_an_authority_demands_its_word) {
+  // Of nobody that counts.
+  for (const std::string& lines :
+       {std::string(), cosigned(north_, head_over(7)),
+        evidence_line({.kind = EvidenceKind::kReceipt, .anchor = "sink"})}) {
+    EXPECT_THAT(stamped(lines, 300).faults.list(),
+                ElementsAre(says("no checkpoint has a time stamp that leads to the certificates "
+                                 "named for them; the newest is over 300 records")));
+  }
 }
 
 TEST_F(VerifyEvidence, nothing_is_required_where_nobody_asks_for_it) {

@@ -73,23 +73,24 @@ void add_checkpoints(const pqxx::result& rows, std::span<const VerifierKey> keys
   for (const pqxx::row& row : rows) {
     const auto ordinal = row[0].as<std::uint64_t>();
     const auto size = row[1].as<std::uint64_t>();
-    const std::string from = "the database's checkpoint " + row[0].as<std::string>();
     if (ordinal != log.checkpoints) {
       log.faults.add_general("the database lacks the checkpoint " +
                              std::to_string(log.checkpoints) + " that it had");
       log.checkpoints = ordinal;
     }
     if (size < log.tree_size) {
-      log.faults.add(size, from + " is over fewer records than the one before");
+      log.faults.add(size,
+                     checkpoint_name({}, ordinal) + " is over fewer records than the one before");
     }
     const std::string note = row[3].c_str();
     const Result<Checkpoint> read = read_checkpoint(note);
     if (read.ok() && (read->head.size != size || read->head.root != hash_in(row[2]))) {
-      log.faults.add_general(from + " is not the one that stands beside it");
+      log.faults.add_general(checkpoint_name({}, ordinal) +
+                             " is not the one that stands beside it");
     }
     log.tree_size = size;
     ++log.checkpoints;
-    notes.push_back({.note = note, .from = from});
+    notes.push_back({.note = note, .ordinal = ordinal});
   }
   if (!notes.empty()) log.newest_checkpoint = notes.back().note;
   CheckedNotes checked = check_notes(notes, keys, threads);

@@ -28,7 +28,7 @@ struct DatabaseLog {
   Faults faults;
 };
 
-// Errors: kUnavailable, kTimeout, kInternal. Memory: 100 bytes for each checkpoint.
+// Errors: kUnavailable, kTimeout, kInternal. Memory: 80 bytes for each checkpoint.
 Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
                                       std::span<const VerifierKey> keys, unsigned threads);
 

@@ -121,6 +121,10 @@ bool comes_before(const Fault& a, const Fault& b) {
 
 }  // namespace
 
+std::string checkpoint_name(const std::string& from, std::uint64_t ordinal) {
+  return from.empty() ? "the database's checkpoint " + std::to_string(ordinal) : from;
+}
+
 void Faults::add(Fault fault) {
   ++count_;
   list_.insert(std::ranges::upper_bound(list_, fault, comes_before), std::move(fault));

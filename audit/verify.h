@@ -9,7 +9,8 @@
 //   if (report->faults.count() > 0) …  // The log is not in order.
 //
 // Several threads read and hash; one follows the order. Memory: a few thousand records for each
-// thread, and what the grammar keeps for each call.
+// thread, what the grammar keeps for each call, and the roots of the plan: 80 bytes for each, which
+// for a database is every checkpoint that was ever signed.
 #pragma once
 
 #include <cstdint>
@@ -60,10 +61,17 @@ class Faults {
   std::vector<Fault> list_;
 };
 
+// What a checkpoint is, for messages: `from`, such as "the newest checkpoint", or where that is
+// empty the database's of that ordinal. Those are so many that none can have a text of its own.
+std::string checkpoint_name(const std::string& from, std::uint64_t ordinal);
+
 // A root that somebody has signed, to be compared with what the entries give.
 struct SignedRoot {
   TreeHead head;
-  std::string from;  // What it is, for messages: "the newest checkpoint".
+  std::string from{};
+  std::uint64_t ordinal = 0;
+
+  std::string name() const { return checkpoint_name(from, ordinal); }
 };
 
 struct VerifyPlan {
@@ -81,6 +89,9 @@ struct VerifyPlan {
 
 struct LogReport {
   Faults faults;
+  std::uint64_t log_size = 0;  // As the plan had them.
+  std::uint64_t tree_size = 0;
+  std::uint64_t roots = 0;
   std::uint64_t entries = 0;       // Read and in their form.
   std::uint64_t dropped = 0;       // Gone, as a record of retention says; their hashes are there.
   std::uint64_t roots_agreed = 0;  // Signed ones that the entries lead to.

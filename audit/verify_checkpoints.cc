@@ -25,10 +25,13 @@ CheckedNotes check_notes(std::span<const FoundNote> notes, std::span<const Verif
   CheckedNotes checked;
   for (std::size_t i = 0; i < notes.size(); ++i) {
     const Result<Checkpoint>& checkpoint = *opened[i];
+    const FoundNote& note = notes[i];
     if (checkpoint.ok()) {
-      checked.roots.push_back({.head = checkpoint->head, .from = notes[i].from});
+      checked.roots.push_back(
+          {.head = checkpoint->head, .from = note.from, .ordinal = note.ordinal});
     } else {
-      checked.faults.add_general(notes[i].from + ": " + checkpoint.error().message);
+      checked.faults.add_general(checkpoint_name(note.from, note.ordinal) + ": " +
+                                 checkpoint.error().message);
     }
   }
   return checked;

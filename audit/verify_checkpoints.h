@@ -4,6 +4,7 @@
 // Pure, but for the threads it uses.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,7 +16,8 @@ namespace holdfast::audit {
 
 struct FoundNote {
   std::string note;
-  std::string from;  // "the checkpoint of DIR": what it is, for messages.
+  std::string from{};  // What it is, with the ordinal (checkpoint_name()).
+  std::uint64_t ordinal = 0;
 };
 
 struct CheckedNotes {

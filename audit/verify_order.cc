@@ -16,12 +16,15 @@ std::string records(std::uint64_t count) {
 
 }  // namespace
 
-OrderedCheck::OrderedCheck(const VerifyPlan& plan, LogSource& source)
+OrderedCheck::OrderedCheck(VerifyPlan& plan, LogSource& source)
     : entries_(plan.entries),
       tree_size_(plan.tree_size),
       source_(source),
-      roots_(plan.roots),
+      roots_(std::move(plan.roots)),
       open_operations_(plan.open_operations) {
+  report_.log_size = entries_;
+  report_.tree_size = tree_size_;
+  report_.roots = roots_.size();
   std::ranges::sort(roots_, {}, [](const SignedRoot& root) { return root.head.size; });
   while (next_root_ < roots_.size() && roots_[next_root_].head.size == 0) {
     check_root(roots_[next_root_++], sha256(""));
@@ -132,11 +135,11 @@ void OrderedCheck::check_root(const SignedRoot& signed_root, const Sha256& compu
   }
   // What is wrong once is wrong in every later root, so only the first one says where.
   if (disagreeing_++ > 0) {
-    last_disagreeing_ = signed_root.from;
+    last_disagreeing_ = signed_root.name();
     return;
   }
   report_.faults.add_range(agreed_size_, std::max<std::uint64_t>(size, 1) - 1,
-                           "one of these records is not as it was when " + signed_root.from +
+                           "one of these records is not as it was when " + signed_root.name() +
                                " was signed over the first " + std::to_string(size));
 }
 
@@ -260,7 +263,7 @@ LogReport OrderedCheck::finish() && {
   if (next_root_ < roots_.size()) {
     const SignedRoot& root = roots_.back();
     report_.faults.add(entries_, "the log ends here, with " + records(entries_) + ", but " +
-                                     root.from + " was signed over " + records(root.head.size));
+                                     root.name() + " was signed over " + records(root.head.size));
   }
   report_.intents = grammar_.count(Kind::kIntent);
   report_.outcomes = grammar_.count(Kind::kOutcome);

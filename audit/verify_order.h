@@ -11,8 +11,9 @@ namespace holdfast::audit {
 
 class OrderedCheck {
  public:
-  // `source` is read for the tiles above level 0, and must outlive this.
-  OrderedCheck(const VerifyPlan& plan, LogSource& source);
+  // Takes what it needs of the plan with it: the roots. `source` is read for the tiles above level
+  // 0, and must outlive this.
+  OrderedCheck(VerifyPlan& plan, LogSource& source);
 
   // Tiles come in the order of their indexes. An error: the source cannot be read at all.
   Status add(CheckedTile tile);

@@ -228,7 +228,7 @@ audit::EvidenceReport add_evidence(Subject& subject) {
   subject.evidence->add_note(subject.newest_checkpoint);
   audit::EvidenceReport report = std::move(*subject.evidence).finish(subject.plan.tree_size);
   subject.faults.add(std::move(report.faults));
-  std::ranges::copy(report.roots, std::back_inserter(subject.plan.roots));
+  std::ranges::move(report.roots, std::back_inserter(subject.plan.roots));
   return report;
 }
 
@@ -252,11 +252,11 @@ std::string place_of(const audit::Fault& fault) {
 // An old word holds as well as a new one, so how old it is is there to be read. The newest
 // checkpoint is as old as its newest record.
 void print_vouched(const char* label, const std::optional<audit::Vouched>& vouched,
-                   const Subject& subject, const audit::LogReport& report) {
-  if (!vouched || !subject.plan.open) return;
+                   const audit::LogReport& report) {
+  if (!vouched || report.tree_size == 0) return;
   const std::uint64_t size = vouched->head.size;
   std::cout << label << "the first " << size << " records at " << to_rfc3339(vouched->time) << ", "
-            << std::max(subject.plan.tree_size, size) - size << " records";
+            << std::max(report.tree_size, size) - size << " records";
   if (report.newest) {
     const auto behind = std::max(*report.newest - vouched->time, WallTime::duration::zero());
     std::cout << " and " << std::chrono::floor<std::chrono::seconds>(behind).count() << " s";
@@ -264,8 +264,7 @@ void print_vouched(const char* label, const std::optional<audit::Vouched>& vouch
   std::cout << " behind the newest checkpoint\n";
 }
 
-void print_evidence(const audit::EvidenceReport& evidence, const Subject& subject,
-                    const audit::LogReport& report) {
+void print_evidence(const audit::EvidenceReport& evidence, const audit::LogReport& report) {
   if (evidence.cosignatures > 0) {
     std::cout << "witnesses    " << evidence.cosignatures << " cosignatures hold";
     if (evidence.witnessed) {
@@ -277,19 +276,18 @@ void print_evidence(const audit::EvidenceReport& evidence, const Subject& subjec
   if (evidence.timestamps > 0) {
     std::cout << "time stamps  " << evidence.timestamps << " hold\n";
   }
-  print_vouched("cosigned     ", evidence.witnessed, subject, report);
-  print_vouched("stamped      ", evidence.stamped, subject, report);
+  print_vouched("cosigned     ", evidence.witnessed, report);
+  print_vouched("stamped      ", evidence.stamped, report);
   if (evidence.unknown > 0) {
     std::cout << "not checked  " << evidence.unknown
               << " cosignatures and time stamps of nobody that is known here\n";
   }
 }
 
-void print_report(const Subject& subject, const audit::LogReport& report,
+void print_report(const std::string& what, const audit::LogReport& report,
                   const audit::EvidenceReport& evidence, const audit::Faults& faults) {
-  const std::uint64_t beyond =
-      subject.plan.entries - std::min(subject.plan.entries, subject.plan.tree_size);
-  std::cout << "log          " << subject.what << "\n"
+  const std::uint64_t beyond = report.log_size - report.tree_size;
+  std::cout << "log          " << what << "\n"
             << "records      " << report.entries << " read";
   if (beyond > 0) std::cout << ", the last " << beyond << " of them not signed over yet";
   if (report.dropped > 0) {
@@ -299,11 +297,11 @@ void print_report(const Subject& subject, const audit::LogReport& report,
   std::cout << "\n";
   if (report.root) {
     std::cout << "root         " << to_base64(bytes_of(*report.root)) << " over "
-              << subject.plan.tree_size << "\n";
+              << report.tree_size << "\n";
   }
-  std::cout << "checkpoints  " << report.roots_agreed << " of " << subject.plan.roots.size()
+  std::cout << "checkpoints  " << report.roots_agreed << " of " << report.roots
             << " with a good signature agree\n";
-  print_evidence(evidence, subject, report);
+  print_evidence(evidence, report);
   std::cout << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "
             << report.open.size() << " open\n";
   for (std::size_t i = 0; i < std::min(report.open.size(), kOpenShown); ++i) {
@@ -369,13 +367,13 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   add_kept(*kept, trust->keys, *subject);
   const audit::EvidenceReport evidence = add_evidence(*subject);
 
-  audit::LogReport report;
+  audit::LogReport report{.roots = subject->plan.roots.size()};
   if (subject->plan.open) {
     subject->plan.threads = threads();
     if (!options.save.empty()) save_what_is_read(options.save, subject->plan);
     ProgressBar bar(subject->plan.entries, "records");
     subject->plan.progress = [&bar](std::uint64_t done) { bar.show(done); };
-    Result<audit::LogReport> verified = audit::verify_log(subject->plan);
+    Result<audit::LogReport> verified = audit::verify_log(std::move(subject->plan));
     bar.clear();
     if (!verified.ok()) return refuse(verified.error());
     report = *std::move(verified);
@@ -386,7 +384,7 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   }
   audit::Faults faults = std::move(subject->faults);
   faults.add(std::move(report.faults));
-  print_report(*subject, report, evidence, faults);
+  print_report(subject->what, report, evidence, faults);
   return conclude(faults, !trust->keys.empty());
 }
 

@@ -527,6 +527,22 @@ TEST(Faults, keeps_the_first_and_counts_all) {
   EXPECT_FALSE(faults.list()[4].is_exact());
 }
 
+TEST(VerifyCheckpoints, those_of_the_database_are_named_by_their_ordinals) {
+  FakeLog log;
+  log.add_calls(3);
+  const std::vector<FoundNote> notes = {{.note = log.note(), .ordinal = 7},
+                                        {.note = "nothing", .ordinal = 8}};
+  CheckedNotes checked = check_notes(notes, std::vector{log.key()}, 1);
+  EXPECT_THAT(checked.faults.list(),
+              ElementsAre(Field("what", &Fault::what, HasSubstr("the database's checkpoint 8: "))));
+  ASSERT_EQ(checked.roots.size(), 1U);
+  VerifyPlan plan = log.plan();
+  plan.roots = std::move(checked.roots);
+  plan.roots.front().head.root = {};
+  EXPECT_THAT(faults_of(plan), ElementsAre(fault(0, 5, "when the database's checkpoint 7 was")));
+  EXPECT_LE(sizeof(SignedRoot), 80U);
+}
+
 TEST(VerifyCheckpoints, only_well_signed_notes_give_roots) {
   FakeLog log;
   log.add_calls(3);

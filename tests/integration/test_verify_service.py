@@ -76,6 +76,18 @@ class VerifyService(unittest.TestCase):
         self.assertEqual((status, errors), (0, ""), output)
         self.assertRegex(output, r"(?m)^calls +[4-9]\d intents, [4-9]\d outcomes, ")
 
+    # As docker/postgres-entrypoint.sh makes it.
+    def test_a_database_that_is_not_for_everybody_is_verified(self):
+        name = self.stack.cluster.sql("SELECT current_database()")
+        roles = "holdfast_proxy, holdfast_audit"
+        self.stack.cluster.sql(f"GRANT CONNECT ON DATABASE {name} TO {roles}")
+        self.stack.cluster.sql(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        try:
+            status, output, errors = self.verify()
+        finally:
+            self.stack.cluster.sql(f"GRANT CONNECT, TEMPORARY ON DATABASE {name} TO PUBLIC")
+        self.assertEqual((status, errors), (0, ""), output)
+
     def test_database_and_service_give_the_same_copy(self):
         first, second = self.copy(), self.stack.folder / "from-database"
         self.assertEqual(self.verify("--save", str(second))[0], 0)

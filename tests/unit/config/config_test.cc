@@ -459,14 +459,16 @@ TEST_F(ConfigTest, ASignedLogNeedsANameAndAMemory) {
   EXPECT_EQ(config->audit.log.checkpoint_file, directory_ + "/state/checkpoint");
 }
 
+const std::string kVerifierKey =
+    "a.example/log+1a2b3c4d+AaRTXUg7Y8zV7m2rNmJqfQm9eXvQdPpJb0hOe0xq9kLc";
+
 TEST_F(ConfigTest, RetiredKeysAreVerifierKeys) {
   const auto given = [](const std::string& keys) {
     return load_config({.settings = {"audit.log.verifier_keys=" + keys}});
   };
-  const std::string key = "a.example/log+1a2b3c4d+AaRTXUg7Y8zV7m2rNmJqfQm9eXvQdPpJb0hOe0xq9kLc";
-  const auto two = given(key + "," + key);
+  const auto two = given(kVerifierKey + "," + kVerifierKey);
   ASSERT_TRUE(two.ok()) << two.error().message;
-  EXPECT_EQ(two->audit.log.verifier_keys, (std::vector<std::string>{key, key}));
+  EXPECT_EQ(two->audit.log.verifier_keys, (std::vector<std::string>{kVerifierKey, kVerifierKey}));
   EXPECT_THAT(given("/etc/old.key").error().message, HasSubstr("must be a list of verifier keys"));
 }
 
@@ -611,10 +613,11 @@ TEST(ConfigDump, ReadsBackAsTheSameConfig) {
 
 // Sets the key to the first of some values that it takes; false when none is news to it.
 bool change(const Field& field, Config& config) {
-  const nlohmann::json candidates = {
-      "zz",     "https://zz",    "zz:1", "http://zz:1", 3,          "3KiB",
-      "3s",     {"10.9.0.0/16"}, {"zz"}, "error",       "optional", "v2",
-      "public", "sealed",        "mtls", true,          false,      {kBilling}};
+  const nlohmann::json candidates = {"zz",     "https://zz", "zz:1",        "http://zz:1",
+                                     3,        "3KiB",       "3s",          {"10.9.0.0/16"},
+                                     {"zz"},   "error",      "optional",    "v2",
+                                     "public", "sealed",     "mtls",        true,
+                                     false,    {kBilling},   {kVerifierKey}};
   for (const nlohmann::json& value : candidates) {
     if (set_value(field, config, value).ok() && get_value(field, Config()) != value) return true;
   }

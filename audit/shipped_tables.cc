@@ -10,11 +10,21 @@ namespace {
 // At the beginning of a line: what functions do stands deeper.
 constexpr std::string_view kCreateTable = "\nCREATE TABLE holdfast.";
 constexpr std::string_view kAlterTable = "\nALTER TABLE holdfast.";
-constexpr std::string_view kStatementEnd = ";\n";  // A comment may hold the semicolon alone.
 constexpr std::string_view kAboutTriggers = " TRIGGER ";
 constexpr std::string_view kTableSchema = "holdfast.";
 // What stands before the name of a table.
 constexpr std::array<std::string_view, 3> kBeforeTables = {"TABLE ", "REFERENCES ", "INHERITS ("};
+
+// Comments may hold semicolons; names and texts of these statements hold no "--".
+std::string without_comments(std::string_view sql) {
+  std::string text;
+  for (std::size_t begin = 0; begin < sql.size();) {
+    const std::size_t comment = std::min(sql.find("--", begin), sql.size());
+    text += sql.substr(begin, comment - begin);
+    begin = std::min(sql.find('\n', comment), sql.size());
+  }
+  return text;
+}
 
 std::string with_temporary_names(std::string_view statement) {
   std::string text(statement);
@@ -32,12 +42,13 @@ std::string with_temporary_names(std::string_view statement) {
 std::string temporary_tables(std::span<const Migration> migrations) {
   std::string sql;
   for (const Migration& migration : migrations) {
-    std::string_view rest = migration.sql;
+    const std::string sources = without_comments(migration.sql);
+    std::string_view rest = sources;
     while (true) {
       const std::size_t begin = std::min(rest.find(kCreateTable), rest.find(kAlterTable));
       if (begin == std::string_view::npos) break;
       rest.remove_prefix(begin + 1);
-      const std::string_view statement = rest.substr(0, rest.find(kStatementEnd));
+      const std::string_view statement = rest.substr(0, rest.find(';'));
       if (statement.find(kAboutTriggers) == std::string_view::npos) {
         sql += with_temporary_names(statement) + ";\n";
       }

@@ -104,7 +104,10 @@ class Reader final : public MemberVisitor {
       if (name == "code") read_uuid(value, review_);
       if (name == "overrides") read_overridden(value);
     } else if (parent == "system") {
-      if (name == "event") tells_of_drop_ = plain_text(value) == kPartitionDropped;
+      if (name == "event") {
+        tells_of_drop_ = plain_text(value) == kPartitionDropped;
+        tells_of_hold_ = plain_text(value).starts_with("hold_");
+      }
       if (name == "ranges") ranges_ = parse_ranges(value);
     }
   }
@@ -129,6 +132,9 @@ class Reader final : public MemberVisitor {
       if (!ranges_) return wrong("system.ranges");
       facts.dropped = *ranges_;
     }
+    if (facts.kind == Kind::kSystem && (facts.role == WriterRole::kRetention || tells_of_hold_)) {
+      facts.system = system_;
+    }
     facts.step_of = step_of();
     return facts;
   }
@@ -151,6 +157,7 @@ class Reader final : public MemberVisitor {
     if (name == "id") need(kId, read_uuid(value, facts_.id));
     if (name == "kind") need(kKind, read_choice(value, kKinds, facts_.kind));
     if (name == "time") need(kTime, read_time(value, facts_.time));
+    if (name == "system") system_ = value;
     if (name == "operation_id") operation_is_none_ = !read_uuid(value, facts_.operation_id);
   }
 
@@ -187,6 +194,8 @@ class Reader final : public MemberVisitor {
   bool code_is_none_ = false;
   bool overridden_is_none_ = false;
   bool tells_of_drop_ = false;
+  bool tells_of_hold_ = false;
+  std::string_view system_;
   std::optional<std::vector<IndexRange>> ranges_;
 };
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct EntryFacts {
   Uuid overrides;  // The approval that an intent goes past, and so ends; all zero: none.
   Uuid step_of;    // The approval or review of which it takes a step; all zero: none.
   std::vector<IndexRange> dropped;  // Of retention's record: what is gone.
+  // Of a record of retention, or about a legal hold: its member `system`, as JSON.
+  std::string system;
 };
 
 // kInvalid: the bytes are no entry as docs/audit_format.md defines one; the message says why.

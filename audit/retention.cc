@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
 #include "base/json.h"
 
 namespace holdfast::audit {
 namespace {
 
 using nlohmann::json;
+
+// Longer than anybody asks for, and short enough to count with.
+constexpr std::uint64_t kAgeSecondsMax = 100'000'000'000;
 
 std::optional<IndexRange> range_of(const json& pair) {
   if (!pair.is_array() || pair.size() != 2) return std::nullopt;
@@ -16,6 +20,27 @@ std::optional<IndexRange> range_of(const json& pair) {
                          .until = pair[1].get<std::uint64_t>()};
   if (range.first >= range.until) return std::nullopt;
   return range;
+}
+
+std::optional<std::vector<IndexRange>> ranges_of(const json& list) {
+  if (!list.is_array()) return std::nullopt;
+  std::vector<IndexRange> ranges;
+  for (const json& pair : list) {
+    const std::optional<IndexRange> range = range_of(pair);
+    if (!range) return std::nullopt;
+    ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+std::optional<TreeHead> head_of(const json& checkpoint) {
+  const json size = checkpoint.value("size", json());
+  const std::string root = from_base64(text_at(checkpoint, "/root")).value_or("");
+  const std::vector<Sha256> hashes = split_hashes(root);
+  if (!size.is_number_unsigned() || hashes.size() != 1 || root.size() != sizeof(Sha256)) {
+    return std::nullopt;
+  }
+  return TreeHead{.size = size.get<std::uint64_t>(), .root = hashes.front()};
 }
 
 std::string member_text(const json& document, const char* name) {
@@ -27,14 +52,7 @@ std::string member_text(const json& document, const char* name) {
 
 std::optional<std::vector<IndexRange>> parse_ranges(std::string_view text) {
   const Result<json> list = parse_json(text);
-  if (!list.ok() || !list->is_array()) return std::nullopt;
-  std::vector<IndexRange> ranges;
-  for (const json& pair : *list) {
-    const std::optional<IndexRange> range = range_of(pair);
-    if (!range) return std::nullopt;
-    ranges.push_back(*range);
-  }
-  return ranges;
+  return list.ok() ? ranges_of(*list) : std::nullopt;
 }
 
 std::vector<IndexRange> outside_of(const IndexRange& range, std::vector<IndexRange> others) {
@@ -49,6 +67,30 @@ std::vector<IndexRange> outside_of(const IndexRange& range, std::vector<IndexRan
   }
   if (at < range.until) outside.push_back({.first = at, .until = range.until});
   return outside;
+}
+
+bool is_whole_partitions(const IndexRange& range, std::uint64_t partition_records) {
+  return range.first % partition_records == 0 && range.until % partition_records == 0;
+}
+
+std::optional<DroppedPartition> read_dropped_partition(const json& system) {
+  const auto range =
+      range_of(json::array({system.value("first", json()), system.value("until", json())}));
+  auto ranges = ranges_of(system.value("ranges", json()));
+  const Result<WallTime> newest = parse_rfc3339(text_at(system, "/newest"));
+  const json age = system.value("age_s", json());
+  const json checkpoint = system.value("checkpoint", json());
+  if (!range || !ranges || !newest.ok() || !age.is_number_unsigned() || !checkpoint.is_object()) {
+    return std::nullopt;
+  }
+  const auto age_s = age.get<std::uint64_t>();
+  const std::optional<TreeHead> head = head_of(checkpoint);
+  if (age_s < 1 || age_s > kAgeSecondsMax || !head) return std::nullopt;
+  return DroppedPartition{.range = *range,
+                          .ranges = *std::move(ranges),
+                          .newest = *newest,
+                          .age = std::chrono::seconds(age_s),
+                          .checkpoint = *head};
 }
 
 Result<PlannedPartition> read_planned_partition(const json& document) {

@@ -2,6 +2,7 @@
 // and the records that say so (docs/audit_format.md). Pure.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "audit/record.h"
+#include "audit/tree.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace holdfast::audit {
@@ -27,6 +30,12 @@ std::optional<std::vector<IndexRange>> parse_ranges(std::string_view text);
 // The parts of `range` that are in none of `others`, in order.
 std::vector<IndexRange> outside_of(const IndexRange& range, std::vector<IndexRange> others);
 
+// How many records a partition of the log holds, as the migrations make them.
+inline constexpr std::uint64_t kPartitionRecords = std::uint64_t{1} << 22;
+
+// Whether the range is one partition of that many records, or several that follow each other.
+bool is_whole_partitions(const IndexRange& range, std::uint64_t partition_records);
+
 inline constexpr std::string_view kPartitionDropped = "partition_dropped";
 inline constexpr std::string_view kRetentionPolicy = "retention_policy";
 inline constexpr std::string_view kSubjectErased = "subject_erased";
@@ -42,6 +51,17 @@ struct PlannedPartition {
 
 // kInternal: the database says something else.
 Result<PlannedPartition> read_planned_partition(const nlohmann::json& document);
+
+// What the record of a dropped partition says in its member `system`.
+struct DroppedPartition {
+  IndexRange range;
+  std::vector<IndexRange> ranges;  // All that is gone after it.
+  WallTime newest;
+  std::chrono::seconds age{};
+  TreeHead checkpoint;
+};
+// nullopt: something of that is missing, or not as it must be.
+std::optional<DroppedPartition> read_dropped_partition(const nlohmann::json& system);
 
 // Whom a name would erase, as the database plans it (schema/0016_erasure.sql).
 struct PlannedErasure {

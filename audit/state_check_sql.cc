@@ -10,7 +10,8 @@ constexpr const char* kAtMost = "\nLIMIT 1000";
 
 // tail: what search has of records that are not derived yet. told: records of the kinds system and
 // rules. gone: how new what retention has dropped may be; a row that is not newer may have had its
-// record there.
+// record there. No record makes that newer than the age it names allows, by its own time and by
+// this database's; an hour for clocks that are apart, as in audit/retention_check.cc.
 constexpr const char* kTold = R"(
 WITH tail AS MATERIALIZED (
   SELECT (x.row).index, (x.row).id, (x.row).kind, (x.row).operation_id, (x.row).result
@@ -19,7 +20,8 @@ WITH tail AS MATERIALIZED (
     WHERE NOT (x.row).malformed),
 told AS MATERIALIZED (
   SELECT l.index, l.role, d.document ->> 'id' AS id, d.document #>> '{writer,id}' AS writer,
-         d.document -> l.kind AS said, d.document -> l.kind ->> 'event' AS event
+         d.document ->> 'time' AS time, d.document -> l.kind AS said,
+         d.document -> l.kind ->> 'event' AS event
     FROM holdfast.log l,
          LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb AS document OFFSET 0) d
     -- Of others some need not be JSON (schema/0021_kind_of_an_entry.sql), and one would fail all.
@@ -27,8 +29,12 @@ told AS MATERIALIZED (
       SELECT r.index FROM holdfast.record_search r WHERE r.kind IN ('system', 'rules')
       UNION ALL SELECT t.index FROM tail t WHERE t.kind IN ('system', 'rules'))),
 gone AS MATERIALIZED (
-  SELECT max((t.said ->> 'newest')::timestamptz) AS newest FROM told t
-    WHERE t.role = 'retention' AND t.event = 'partition_dropped'),
+  SELECT max(least(d.newest, d.latest)) AS newest FROM (
+      SELECT (t.said ->> 'newest')::timestamptz AS newest,
+             least(t.time::timestamptz + interval '1 hour', clock_timestamp())
+               - make_interval(secs => (t.said ->> 'age_s')::bigint) AS latest
+        FROM told t WHERE t.role = 'retention' AND t.event = 'partition_dropped' OFFSET 0) d
+    WHERE d.newest IS NOT NULL AND d.latest < clock_timestamp()),
 )";
 
 // The record of a step `h` as p: its index, all that it says, and whether some of it is erased.
@@ -364,8 +370,12 @@ policy AS (
   SELECT t.index, t.said FROM told t
     WHERE t.role = 'retention' AND t.event = 'retention_policy' ORDER BY t.index DESC LIMIT 1),
 drops AS (
-  SELECT t.index, (t.said ->> 'first')::bigint AS first, (t.said ->> 'until')::bigint AS until
-    FROM told t WHERE t.role = 'retention' AND t.event = 'partition_dropped')
+  SELECT t.index, (t.said ->> 'first')::bigint AS first, (t.said ->> 'until')::bigint AS until,
+         (t.said ->> 'age_s')::bigint AS age_s
+    FROM told t WHERE t.role = 'retention' AND t.event = 'partition_dropped'),
+gone_by AS (
+  SELECT d.index, d.first, d.until FROM drops d
+  UNION SELECT k.record_index, k.first, k.until FROM holdfast.dropped_ranges k)
 SELECT p.index, 'what retention may drop is not what its newest record says'
   FROM holdfast.retention_policy r LEFT JOIN policy p ON true
   WHERE (r.floor_age IS DISTINCT FROM make_interval(secs => (p.said ->> 'floor_s')::bigint)
@@ -379,7 +389,22 @@ SELECT d.index, format('the table dropped_ranges does not say of the records %s 
   WHERE (k.until = d.until AND k.record_index = d.index) IS NOT TRUE
     -- The record that said so may be gone itself.
     AND NOT (d.first IS NULL AND EXISTS (
-      SELECT FROM drops o WHERE k.record_index >= o.first AND k.record_index < o.until)))";
+      SELECT FROM drops o WHERE k.record_index >= o.first AND k.record_index < o.until))
+UNION ALL
+SELECT greatest(g.index, 0),
+       format('the records %s to %s are not gone as it says: the log holds the record %s',
+              g.first, g.until - 1, l.index)
+  FROM gone_by g, LATERAL (SELECT min(l.index) AS index FROM holdfast.log l
+                             WHERE l.index >= g.first AND l.index < g.until) l
+  WHERE l.index IS NOT NULL
+UNION ALL
+-- The floor outlives the record that set it, and only another record takes it away.
+SELECT d.index, format('drops the records %s to %s, which no floor allows', d.first, d.until - 1)
+  FROM holdfast.retention_policy r, drops d
+  WHERE (r.floor_age <= make_interval(secs => d.age_s)) IS NOT TRUE
+    AND d.index = (SELECT max(o.index) FROM drops o)
+    AND NOT EXISTS (SELECT FROM policy p WHERE p.index > d.index)
+    AND NOT EXISTS (SELECT FROM holdfast.dropped_ranges k WHERE k.until > d.index))";
 
 constexpr const char* kOpenWriters = R"(
 SELECT o.intent_index, format('the operation %s is open for another writer than its intent''s',

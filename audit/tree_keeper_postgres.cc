@@ -285,7 +285,7 @@ Status TreeKeeper::scrub(Transaction& transaction) {
   if (!same.ok() || tiles == 0) return same;
   if (scrub_next_ >= tiles) scrub_next_ = 0;
   const std::uint64_t end = std::min(tiles, scrub_next_ + options_.scrub_tiles);
-  same = scrub_tiles(transaction, scrub_next_, end);
+  same = scrub_tiles(transaction, scrub_next_, end, options_.partition_records);
   if (same.ok()) scrub_next_ = end;
   return same;
 }

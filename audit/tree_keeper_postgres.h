@@ -30,6 +30,7 @@
 #include "audit/conninfo.h"
 #include "audit/log_key.h"
 #include "audit/queries.h"
+#include "audit/retention.h"
 #include "audit/socket_watchdog.h"
 #include "audit/tree_source.h"
 #include "base/clock.h"
@@ -65,6 +66,7 @@ struct TreeKeeperOptions {
   // The leader looks again at what it has built on so often, at so many full tiles at once.
   std::chrono::milliseconds scrub_interval{1'000};
   std::uint64_t scrub_tiles = 16;
+  std::uint64_t partition_records = kPartitionRecords;  // Of which retention drops whole ones.
 };
 
 class TreeKeeper {

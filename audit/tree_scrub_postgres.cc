@@ -1,6 +1,8 @@
 #include "audit/tree_scrub_postgres.h"
 
 #include "audit/bytea_postgres.h"
+#include "audit/entry_facts.h"
+#include "audit/retention.h"
 #include "audit/tree_store_postgres.h"
 
 namespace holdfast::audit {
@@ -30,6 +32,24 @@ Status scrub_upper(pqxx::transaction_base& transaction, int level, std::uint64_t
   return {};
 }
 
+// What is gone as the newest record of retention says: it is in the log, and tells of all. The
+// table only says where it is.
+std::vector<IndexRange> dropped_partitions(pqxx::transaction_base& transaction,
+                                           std::uint64_t partition_records) {
+  std::vector<IndexRange> dropped;
+  for (const pqxx::row& row :
+       transaction.exec("SELECT l.index, l.entry FROM holdfast.log l WHERE l.index = "
+                        "(SELECT max(d.record_index) FROM holdfast.dropped_ranges d)")) {
+    const Result<EntryFacts> facts = read_facts(bytes_in(row[1]));
+    if (!facts.ok()) return {};
+    for (const IndexRange& range : facts->dropped) {
+      const bool is_before = range.until <= row[0].as<std::uint64_t>();
+      if (is_before && is_whole_partitions(range, partition_records)) dropped.push_back(range);
+    }
+  }
+  return dropped;
+}
+
 }  // namespace
 
 Status scrub_open_tile(pqxx::transaction_base& transaction, std::uint64_t index,
@@ -47,10 +67,10 @@ Status scrub_open_tile(pqxx::transaction_base& transaction, std::uint64_t index,
   return {};
 }
 
-Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std::uint64_t end) {
+Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std::uint64_t end,
+                   std::uint64_t partition_records) {
   const pqxx::result rows = transaction.exec_params(
-      "SELECT t.root, t.hashes, EXISTS (SELECT FROM holdfast.dropped_ranges d WHERE d.first <= "
-      "t.index * 256 AND d.until >= (t.index + 1) * 256) OR (g.leaves = t.hashes AND g.same) FROM "
+      "SELECT t.root, t.hashes, g.leaves = t.hashes AND g.same FROM "
       "holdfast.tree_tiles t, LATERAL (SELECT "
       "string_agg(sha256('\\x00'::bytea || l.entry), ''::bytea ORDER BY l.index) AS leaves, "
       "bool_and(l.leaf_hash = sha256('\\x00'::bytea || l.entry)) AS same FROM holdfast.log l "
@@ -61,8 +81,16 @@ Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std
     return changed("the database does not hold the hashes that", 0, begin + rows.size());
   }
   std::uint64_t index = begin;
+  std::optional<std::vector<IndexRange>> dropped;  // Read where records are missing.
+  const auto is_dropped = [&](std::uint64_t tile) {
+    if (!dropped) dropped = dropped_partitions(transaction, partition_records);
+    const IndexRange span{.first = tile * kTileWidth, .until = (tile + 1) * kTileWidth};
+    return outside_of(span, *dropped).empty();
+  };
   for (const pqxx::row& row : rows) {
-    if (!row[2].as<bool>(false)) return changed("the log does not hold the records that", 0, index);
+    if (!row[2].as<bool>(false) && !is_dropped(index)) {
+      return changed("the log does not hold the records that", 0, index);
+    }
     if (!is_root_of(bytes_in(row[0]), bytes_in(row[1]))) {
       return changed("the database does not hold the hashes that", 0, index);
     }

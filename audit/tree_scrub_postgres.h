@@ -11,9 +11,11 @@
 namespace holdfast::audit {
 
 // Checks the tiles [begin, end) of level 0 against the bytes of their entries, and every tile above
-// that ends with one of them against those below it. Entries before the oldest one that the log
-// holds count as dropped, and only their hashes are looked at. kRefused: what is not as it was.
-Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std::uint64_t end);
+// that ends with one of them against those below it. Where retention has dropped whole partitions
+// of so many records, as the newest record of that in the log says, only hashes are looked at.
+// kRefused: what is not as it was.
+Status scrub_tiles(pqxx::transaction_base& transaction, std::uint64_t begin, std::uint64_t end,
+                   std::uint64_t partition_records);
 
 // Checks the bytes of the entries from the tile `index` of level 0 on, which is not full, against
 // the leaves that the tree was built from. kRefused as above.

@@ -22,6 +22,7 @@
 
 #include "audit/log_grammar.h"
 #include "audit/log_source.h"
+#include "audit/retention_check.h"
 #include "audit/tree.h"
 #include "base/clock.h"
 #include "base/result.h"
@@ -80,6 +81,7 @@ struct VerifyPlan {
   std::vector<SignedRoot> roots;
   // Which intents the source says are without their outcome, by index; nullopt: it says nothing.
   std::optional<std::vector<LogGrammar::Open>> open_operations{};
+  RetentionCheck::Terms retention{};
   // A source for one of the threads. Called on that thread.
   std::function<Result<std::unique_ptr<LogSource>>()> open;
   unsigned threads = 1;

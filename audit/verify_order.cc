@@ -21,7 +21,8 @@ OrderedCheck::OrderedCheck(VerifyPlan& plan, LogSource& source)
       tree_size_(plan.tree_size),
       source_(source),
       roots_(std::move(plan.roots)),
-      open_operations_(plan.open_operations) {
+      open_operations_(plan.open_operations),
+      retention_(plan.retention) {
   report_.log_size = entries_;
   report_.tree_size = tree_size_;
   report_.roots = roots_.size();
@@ -36,6 +37,7 @@ Status OrderedCheck::add(CheckedTile tile) {
   report_.faults.add(std::move(tile.faults));
   check_roots(tile);
   check_grammar(tile);
+  if (Status checked = check_named(); !checked.ok()) return checked;
   note_absent(std::move(tile.absent));
   const std::uint64_t before = tile.span.index * kTileWidth;
   const bool tree_ends_here = tree_size_ > before && tree_size_ < before + kTileWidth;
@@ -153,9 +155,10 @@ void OrderedCheck::check_grammar(const CheckedTile& tile) {
       }
       std::string wrong = grammar_.add(index, *facts);
       if (!wrong.empty()) report_.faults.add(index, std::move(wrong));
-      note_dropped(index, *facts);
+      check_retention(index, *facts);
     } else {
       grammar_.add_unreadable(index);
+      retention_.add_unreadable(index);
       note_unread(index);
     }
     ++index;
@@ -170,15 +173,43 @@ void OrderedCheck::note_unread(std::uint64_t index) {
   }
 }
 
-// Each such record tells of all that is gone, and can only tell of what was there before it.
-void OrderedCheck::note_dropped(std::uint64_t index, const EntryFacts& facts) {
-  for (const IndexRange& range : facts.dropped) {
-    if (range.until > index) continue;
-    for (const IndexRange& fresh : outside_of(range, dropped_)) {
-      dropped_.push_back(fresh);
-      dropped_by_.push_back(index);
+void OrderedCheck::check_retention(std::uint64_t index, const EntryFacts& facts) {
+  RetentionCheck::Finding finding = retention_.add(index, facts);
+  for (std::string& wrong : finding.wrong) report_.faults.add(index, std::move(wrong));
+  for (const IndexRange& gone : finding.gone) {
+    dropped_.push_back(gone);
+    dropped_by_.push_back(index);
+  }
+  if (finding.checkpoint) named_.emplace_back(index, *finding.checkpoint);
+}
+
+// What a record takes for the root over the first so many records must be that.
+Status OrderedCheck::check_named() {
+  for (const auto& [index, head] : std::exchange(named_, {})) {
+    const std::string which =
+        "the checkpoint that it names, over " + std::to_string(head.size) + " records, ";
+    if (head.size > tree_size_) {
+      report_.faults.add(index, which + "is over more than any that was signed");
+      continue;
+    }
+    TiledTree tree(head.size, [this](const TileId& id) { return read_prefix(id); });
+    const Result<Sha256> root = tree.root();
+    // A tile that is not there is a fault of its own.
+    if (!root.ok() && !is_finding(root.error())) return root.error();
+    if (root.ok() && *root != head.root) {
+      report_.faults.add(index, which + "is another than they lead to");
     }
   }
+  return {};
+}
+
+// Of a tile as the tree has it now: a copy need not have what it was when it had fewer hashes.
+Result<std::string> OrderedCheck::read_prefix(const TileId& id) {
+  TileId whole = id;
+  whole.width = std::min(kTileWidth, hashes_at(id.level, tree_size_) - id.index * kTileWidth);
+  Result<std::string> hashes = source_.tile(whole);
+  if (hashes.ok()) hashes->resize(std::min(hashes->size(), id.width * sizeof(Sha256)));
+  return hashes;
 }
 
 void OrderedCheck::note_absent(std::vector<AbsentRecords> absent) {

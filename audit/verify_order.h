@@ -2,8 +2,10 @@
 // that were signed, and the grammar. For one thread.
 #pragma once
 
+#include <utility>
 #include <vector>
 
+#include "audit/retention_check.h"
 #include "audit/verify.h"
 #include "audit/verify_tile.h"
 
@@ -33,7 +35,9 @@ class OrderedCheck {
   void check_grammar(const CheckedTile& tile);
   void note_absent(std::vector<AbsentRecords> absent);
   void note_unread(std::uint64_t index);
-  void note_dropped(std::uint64_t index, const EntryFacts& facts);
+  void check_retention(std::uint64_t index, const EntryFacts& facts);
+  Status check_named();
+  Result<std::string> read_prefix(const TileId& id);
   void check_absent();
   void check_doubts();
   bool is_excused(const LogGrammar::Doubt& doubt) const;
@@ -50,9 +54,12 @@ class OrderedCheck {
   std::string last_disagreeing_;
   TreeBuilder upper_;  // Its leaves are the roots of full tiles of level 0.
   LogGrammar grammar_;
+  RetentionCheck retention_;
+  // By the records at those indexes, and not compared yet.
+  std::vector<std::pair<std::uint64_t, TreeHead>> named_;
   std::vector<IndexRange> unread_;         // Records that were not read, joined, by index.
   std::vector<AbsentRecords> absent_;      // Joined where they touch and are of one kind.
-  std::vector<IndexRange> dropped_;        // What records of retention say, once each.
+  std::vector<IndexRange> dropped_;        // What records of retention say that can be.
   std::vector<std::uint64_t> dropped_by_;  // The first record that says so of each.
   LogReport report_;
 };

@@ -66,6 +66,7 @@ officers::ServiceOptions service_options(const config::Config& config, audit::Da
   options.origin = audit.log.origin;
   options.signers = std::move(signers);
   options.checkpoint_file = audit.log.checkpoint_file;
+  options.partition_records = static_cast<std::uint64_t>(audit.log.partition_records);
   options.credential = graph_credential(audit.reconcile.access, graph);
   options.reconcile.graph = graph;
   options.reconcile.after = audit.reconcile.after;

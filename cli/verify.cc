@@ -370,6 +370,9 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   audit::LogReport report{.roots = subject->plan.roots.size()};
   if (subject->plan.open) {
     subject->plan.threads = threads();
+    subject->plan.retention = {
+        .partition_records = static_cast<std::uint64_t>(config->audit.log.partition_records),
+        .now = system_clock().now()};
     if (!options.save.empty()) save_what_is_read(options.save, subject->plan);
     ProgressBar bar(subject->plan.entries, "records");
     subject->plan.progress = [&bar](std::uint64_t done) { bar.show(done); };

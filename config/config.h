@@ -151,6 +151,7 @@ struct LogTree {
   std::vector<std::string> verifier_keys;  // Of keys that sign no more; in form only.
   std::string checkpoint_file;
   EntryReaders entries = EntryReaders::kOfficers;
+  int partition_records = 1 << 22;  // As the migrations make them.
 };
 
 // What Graph is asked with: a token from a file, or credentials of an application. Neither: it is

@@ -364,6 +364,11 @@ void add_log_tree(std::vector<Field>& table) {
                   {}},
        "Who may read entries under /log/tile/entries/: officers, whose reading is recorded, or "
        "everybody. Hashes and checkpoints are for everybody."},
+      {"audit.log.partition_records",
+       CountKind{[](Config& c) -> auto& { return c.audit.log.partition_records; }, 256, 1 << 22},
+       "How many records a partition of this log holds, as the migrations make them. What is gone "
+       "must be whole partitions, dropped by retention: `holdfast verify` and the leading audit "
+       "service take all else for a loss. Smaller ones are for tests."},
   };
   table.insert(table.end(), rows.begin(), rows.end());
 }

@@ -172,9 +172,9 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
          .checkpoint_file = options.checkpoint_file,
          .name = process_name(),
          .held_outside = service->anchors_->held(),
-         .opinion = [anchors = service->anchors_.get()](std::uint64_t leadership) {
-           return anchors->opinion(leadership);
-         }});
+         .opinion = [anchors = service->anchors_.get()](
+                        std::uint64_t leadership) { return anchors->opinion(leadership); },
+         .partition_records = options.partition_records});
     if (!keeper.ok()) return keeper.error();
     service->keeper_ = *std::move(keeper);
   }

@@ -13,6 +13,7 @@
 #include "audit/conninfo.h"
 #include "audit/log_postgres.h"
 #include "audit/queries_postgres.h"
+#include "audit/retention.h"
 #include "audit/tree_keeper_postgres.h"
 #include "audit/tree_source_postgres.h"
 #include "base/result.h"
@@ -41,6 +42,7 @@ struct ServiceOptions {
   std::string origin;
   std::vector<audit::NoteSigner> signers;
   std::string checkpoint_file;
+  std::uint64_t partition_records = audit::kPartitionRecords;
   config::Anchors anchors;
   config::Webhooks webhooks;
   NoticeLinks notice_links;

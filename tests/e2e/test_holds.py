@@ -14,7 +14,7 @@ class Holds(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stack = Stack(config={"migrate.retention.floor": "1s", "migrate.retention.anchored": False,
-                                  "retention.age": "1s"})
+                                  "retention.age": "1s", "audit.log.partition_records": 256})
         cls.addClassCleanup(cls.stack.stop)
         cls.stack.prepare()
         cls.stack.migrate()

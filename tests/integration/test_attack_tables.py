@@ -684,6 +684,7 @@ class Claimed(TablesCase):
 class Dropped(TablesCase, RetentionCase):
     """What is over lies in a partition that retention has dropped since."""
     ends = (512, 1024)
+    partition_records = 512
 
     def setUp(self):
         super().setUp()

@@ -2,6 +2,7 @@
 
 Each case has a database of its own, a copy of one log that Holdfast wrote, whose first records are in
 two partitions of 256."""
+import datetime
 import json
 import pathlib
 import subprocess
@@ -23,17 +24,20 @@ DROP TABLE holdfast.log_part_0; DELETE FROM holdfast.record_search WHERE index <
 PERSON = {"name": "Ada", "accounts": ["t/ada"], "names": ["ada@contoso.com"], "person": "t/ada",
           "via": "sign_in"}
 OTHER = {**PERSON, "name": "Bob", "accounts": ["t/bob"], "names": [], "person": "t/bob"}
+FAR = "2099-01-01T00:00:00.000000Z"
 NOBODY = {"name": "Nobody", "via": "sign_in"}
 HOLD = "01890000-0000-7000-8000-0000000000aa"
 OTHER_HOLD = "01890000-0000-7000-8000-0000000000ab"
 
 
 class RetentionCase(Attack):
-    ends = (256, 512)  # Of the first partitions.
+    ends = (256, 512)  # Of the first partitions,
+    partition_records = 256  # whose size that is.
 
     def setUp(self):
         super().setUp()
         self.sql(split(*self.ends))
+        self.database.partition_records = self.partition_records
 
     def allow(self, floor="1s", anchored="false"):
         return self.log.run("migrate", "--set",
@@ -73,17 +77,18 @@ class RetentionCase(Attack):
     def record(self, content, role="retention", **more):
         """An entry, of the kind system if no other is given, as SQL."""
         entry = {"id": str(uuid.uuid4()), "kind": "system", "system": content,
-                 "time": "2099-01-01T00:00:00.000000Z", "v": 1, **more}
+                 "time": FAR, "v": 1, **more}
         text = json.dumps(entry, sort_keys=True, separators=(",", ":"))[:-1]
         text += f',"writer":{{"id":"{uuid.uuid4()}","role":"{role}"}}}}'
         return f"'\\x{text.encode().hex()}'::bytea"
 
-    def forge(self, content, role="retention"):
-        """Such a record at the log's end, by a superuser."""
-        self.sql(f"""
+    def forge(self, content, role="retention", time=FAR):
+        """Such a record at the log's end, by a superuser; its index."""
+        return int(self.sql(f"""
             INSERT INTO holdfast.log SELECT next_index, e, sha256('\\x00'::bytea || e), 'system',
-                '{role}' FROM holdfast.log_head, (SELECT {self.record(content, role)}) AS made (e);
-            UPDATE holdfast.log_head SET next_index = next_index + 1""")
+                '{role}' FROM holdfast.log_head,
+                (SELECT {self.record(content, role, time=time)}) AS made (e);
+            UPDATE holdfast.log_head SET next_index = next_index + 1 RETURNING next_index - 1"""))
 
     def append(self, *entries, kinds="system", operations="NULL"):
         """As the audit service does."""
@@ -162,12 +167,17 @@ class Dropping(RetentionCase):
         self.read_by_hand(get("/log/checkpoint")[1].decode(), url, token)
         copy = self.folder / "copy"
         options = ("--url", url, "--token-file", self.log.token_file, "--save", str(copy),
-                   "--checkpoint", self.log.newest)
+                   "--checkpoint", self.log.newest, *self.database.layout())
         status, output, errors = self.log.run("verify", *options)
         self.assertEqual((status, errors), (0, ""), output)
         self.assertIn("dropped      512 by retention", output)
         offline = ("verify", "--offline", str(copy), "--key", self.log.verifier_key,
                    "--checkpoint", self.log.newest)
+        # Who is not told otherwise expects partitions as large as the migrations make them.
+        status, output, _ = self.log.run(*offline, configured=False)
+        self.assertEqual(status, 1)
+        self.assertIn("are no whole partitions of 4194304 records", output)
+        offline += tuple(self.database.layout())
         self.assertEqual(self.log.run(*offline, configured=False)[0], 0)
         (copy / "tile/entries/002").unlink(missing_ok=True)
         for bundle in (copy / "tile/entries").glob("002.p/*"):
@@ -180,7 +190,7 @@ class Dropping(RetentionCase):
         """As docs/audit_format.md tells an auditor to."""
         text = (SCHEMA.parent / "docs" / "audit_format.md").read_text()
         script = text.partition("cat >root.py <<'END'\n")[2].partition("END\n")[0]
-        (self.folder / "root.py").write_text(script)
+        (self.folder / "root.py").write_text(script.replace("1 << 22", str(self.partition_records)))
         (self.folder / "text").write_text(note.partition("\n\n")[0] + "\n")
         get = self.folder / "get"
         get.write_text(f'#!/bin/sh\ncurl -sSf --cacert "{self.log.ca_file}" '
@@ -492,6 +502,103 @@ class Taking(RetentionCase):
         self.drop()
         self.tamper("DELETE FROM holdfast.tree_tiles WHERE level = 0 AND index = 1")
         self.seen_by_verify("the log does not hold this record", 256)
+
+    # A superuser does all that retention would have done: takes records away with their rows, adds
+    # the record of it, and the row of that.
+    def plan(self):
+        return json.loads(self.sql("SELECT p FROM holdfast.retention_plan('1s') p LIMIT 1"))
+
+    def forge_drop(self, plan, time=None, age_s=1, **changes):
+        """What the record says is what that of dropping the planned partition would, but for the
+        changes; its index."""
+        told = {"event": "partition_dropped", "age_s": age_s, "by": "x",
+                **{name: plan[name] for name in ("first", "until", "ranges", "checkpoint", "newest")},
+                **changes}
+        now = datetime.datetime.now(datetime.timezone.utc)
+        index = self.forge(told, time=time or now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+        self.sql("INSERT INTO holdfast.dropped_ranges (first, until, record_index) VALUES "
+                 f"({told['first']}, {told['until']}, {index})")
+        return index
+
+    def test_attack_control_a_drop_that_is_allowed(self):
+        """So that in the cases below nothing but what they name is there to be seen."""
+        self.allow()
+        plan = self.plan()
+        self.assertIsNone(plan["obstacle"])
+        self.sql(TAKE_AWAY)
+        self.forge_drop(plan)
+        self.not_seen_by_verify()
+
+    def test_attack_say_that_two_records_were_dropped(self):
+        self.allow()
+        plan = self.plan()
+        self.sql("ALTER TABLE holdfast.log DISABLE TRIGGER USER; ALTER TABLE holdfast.log_part_0 "
+                 "DISABLE TRIGGER USER; DELETE FROM holdfast.log WHERE index IN (9, 10); "
+                 "DELETE FROM holdfast.record_search WHERE index IN (9, 10)")
+        index = self.forge_drop(plan, first=9, until=11, ranges=[[9, 11]])
+        output = self.seen_by_verify("the log does not hold this record", 9,
+                                     ("--checkpoint", self.log.newest))
+        self.assertIn(f"index {index}: says that the records 9 to 10 are gone, which are no whole "
+                      "partitions of 256 records", output)
+
+    def test_attack_say_that_a_tile_was_dropped(self):
+        self.allow()
+        plan = self.plan()
+        self.sql(TAKE_AWAY)
+        self.forge_drop(plan)
+        self.database.partition_records = None
+        output = self.seen_by_verify("the log does not hold this record", 0)
+        self.assertRegex(output, r"(?m)^FAULT +and \d+ more$")
+
+    def test_attack_say_that_a_tile_was_dropped_under_the_leader(self):
+        self.allow()
+        plan = self.plan()
+        self.sql(TAKE_AWAY)
+        self.forge_drop(plan)
+        self.database.partition_records = None
+        self.freezes_the_leader("does not hold the records that tile 0/000 stands for")
+
+    def test_attack_take_a_partition_away_and_note_it_under_the_leader(self):
+        self.sql(TAKE_AWAY + "INSERT INTO holdfast.dropped_ranges (first, until, record_index) "
+                             "VALUES (0, 256, 580)")
+        self.freezes_the_leader("does not hold the records that tile 0/000 stands for")
+
+    def test_attack_drop_what_no_policy_allows(self):
+        plan = self.plan()
+        self.sql(TAKE_AWAY)
+        index = self.forge_drop(plan)
+        self.seen_by_verify("drops the records 0 to 255, which no floor allows", index)
+
+    def test_attack_drop_what_is_under_the_floor(self):
+        self.allow(floor="1h")
+        plan = self.plan()
+        self.sql(TAKE_AWAY)
+        index = self.forge_drop(plan)
+        self.seen_by_verify("the age asked for, 1 s, is under the floor of the policy before it, 3600",
+                            index)
+
+    def test_attack_drop_what_is_new_and_insert_an_api_token(self):
+        self.allow()
+        plan = self.plan()
+        self.sql(TAKE_AWAY + """
+            INSERT INTO holdfast.tokens (id, sha256, created_at, expires_at, content)
+              VALUES (gen_random_uuid(), sha256('mine'), now(), now() + interval '1 year', '{}')""")
+        index = self.forge_drop(plan, time=FAR, newest="2098-01-01T00:00:00.000000Z", age_s=3600)
+        output = self.seen_by_verify("although the newest of them, of 2098", index)
+        self.assertRegex(output, "the API token .* was made by no record")
+
+    def test_attack_drop_what_a_checkpoint_that_never_was_covers(self):
+        self.allow()
+        plan = self.plan()
+        self.sql(TAKE_AWAY)
+        index = self.forge_drop(plan, checkpoint={**plan["checkpoint"], "root": f"{'A' * 43}="})
+        self.seen_by_verify("is another than they lead to", index)
+
+    def test_attack_say_that_what_is_there_was_dropped(self):
+        self.allow()
+        index = self.forge_drop(self.plan())
+        self.seen_by_verify("the records 0 to 255 are not gone as it says: the log holds the record 0",
+                            index)
 
     def tamper(self, text):
         self.sql("".join(f"ALTER TABLE holdfast.{table} DISABLE TRIGGER USER;\n"

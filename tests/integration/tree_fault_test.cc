@@ -117,6 +117,7 @@ TEST_F(TreeTest, fault_old_records_and_hashes_are_looked_at_again) {
   TreeKeeperOptions options = keeper_options("a");
   options.scrub_interval = std::chrono::milliseconds(0);
   options.scrub_tiles = 100;
+  options.partition_records = 512;
   auto a = keeper(std::move(options));
   ASSERT_TRUE(run(*a).ok());
   const auto run_over_all_tiles = [&] {
@@ -163,10 +164,25 @@ TEST_F(TreeTest, fault_old_records_and_hashes_are_looked_at_again) {
     ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
     EXPECT_EQ(newest("a").size, size);
   }
-  // What retention dropped is no damage; a hole is.
+  // What retention dropped is no damage: whole partitions, as a record says. A hole is.
   tamper("DELETE FROM holdfast.log WHERE index < 512");
   EXPECT_FALSE(run_over_all_tiles().ok());
+  const auto forget = [this] {
+    sql("postgres",
+        "ALTER TABLE holdfast.dropped_ranges DISABLE TRIGGER ALL; "
+        "DELETE FROM holdfast.dropped_ranges");
+  };
+  sql("postgres",
+      "INSERT INTO holdfast.dropped_ranges (first, until, record_index) VALUES (0, 512, 600)");
+  expect_frozen(*a, "records that tile 0/000");
+  for (const std::uint64_t until : {768U, 1'048'576U}) {
+    forget();
+    dropped(0, until);
+    expect_frozen(*a, "records that tile 0/000");
+  }
+  forget();
   dropped(0, 512);
+  ASSERT_TRUE(eventually([&] { return run(*a).ok() && a->status().leading; }));
   EXPECT_TRUE(run_over_all_tiles().ok());
   tamper("DELETE FROM holdfast.log WHERE index = 1000");
   EXPECT_FALSE(run_over_all_tiles().ok());

@@ -39,11 +39,22 @@ class TreeTest : public DatabaseTest {
         "ALTER TABLE holdfast.tree_checkpoints DISABLE TRIGGER ALL; " +
             text);
   }
-  // As retention notes what it has dropped.
+  // As retention says that it has dropped them: with a record, and a row that names it.
   void dropped(std::uint64_t first, std::uint64_t until) const {
-    sql("postgres", "INSERT INTO holdfast.dropped_ranges (first, until, record_index) VALUES (" +
-                        std::to_string(first) + ", " + std::to_string(until) + ", " +
-                        std::to_string(until) + ")");
+    const std::string range = std::to_string(first) + "," + std::to_string(until);
+    sql("postgres",
+        "INSERT INTO holdfast.log SELECT h.next_index, e, sha256('\\x00'::bytea || e), 'system', "
+        "'retention' FROM holdfast.log_head h, (SELECT convert_to('{"
+        R"("id":"01890000-0000-7000-8000-000000000001","kind":"system",)"
+        R"("system":{"event":"partition_dropped","ranges":[[)" +
+            range +
+            R"(]]},"time":"2026-10-05T08:00:00.000001Z","v":1,)"
+            R"("writer":{"id":"01890000-0000-4000-8000-000000000003","role":"retention"}})"
+            "', 'UTF8') AS e) AS made; "
+            "INSERT INTO holdfast.dropped_ranges (first, until, record_index) SELECT " +
+            range +
+            ", h.next_index FROM holdfast.log_head h; "
+            "UPDATE holdfast.log_head SET next_index = next_index + 1");
   }
   // Back to the first `end` records, the tree with them where it is said.
   void roll_back_log(std::uint64_t end) const {
@@ -77,6 +88,7 @@ class TreeTest : public DatabaseTest {
     options.name = name;
     options.sign_interval = std::chrono::milliseconds(0);
     options.retry_interval = std::chrono::milliseconds(0);
+    options.partition_records = audit::kTileWidth;
     return options;
   }
   std::vector<audit::NoteSigner> signers(const std::vector<std::string>& names) {

@@ -125,6 +125,7 @@ class FakeLog {
       return std::unique_ptr<audit::LogSource>(std::make_unique<Source>(*this));
     };
     plan.threads = 2;
+    plan.retention.partition_records = audit::kTileWidth;
     return plan;
   }
 

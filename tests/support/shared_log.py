@@ -92,6 +92,7 @@ class Database:
 
     def __init__(self, log, template="pristine"):
         self.log, self.name = log, "log_" + uuid.uuid4().hex
+        self.partition_records = None  # As the migrations make them.
         # One at a time: nobody may be connected to a template.
         log.sql("postgres", f"SELECT pg_advisory_lock(4); CREATE DATABASE {self.name} "
                             f"TEMPLATE {template}".replace("; ", ";\n"))
@@ -105,7 +106,13 @@ class Database:
     def settings(self):
         """Without the checkpoint that the stack's own audit service has seen, which is newer."""
         return ["--set", f"audit.database.url={self.log.url(self.name, 'holdfast_audit')}",
-                "--set", f"audit.log.checkpoint_file={self.log.folder}/{self.name}"]
+                "--set", f"audit.log.checkpoint_file={self.log.folder}/{self.name}",
+                *self.layout()]
+
+    def layout(self):
+        if self.partition_records is None:
+            return []
+        return ["--set", f"audit.log.partition_records={self.partition_records}"]
 
     def verify(self, *arguments):
         return self.log.run("verify", *self.settings(), *arguments)

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "audit/verify_checkpoints.h"
 #include "base/encoding.h"
 #include "tests/support/fake_log.h"
@@ -153,11 +155,23 @@ TEST(Verify, entries_that_cannot_be_read_are_named_once) {
                                           fault(256, missing), fault(257, missing)));
 }
 
-void add_drop(FakeLog& log, WriterRole role, const std::string& ranges) {
+std::string root_of(const FakeLog& log) {
+  return to_base64(bytes_of(log.head().root));
+}
+
+// A drop of `dropped`, after which `ranges` are gone, as retention records it: under a checkpoint
+// with that root over all that is there.
+void add_drop(FakeLog& log, WriterRole role, const std::string& ranges,
+              const IndexRange& dropped = {.first = 0, .until = 256}, std::string root = "") {
+  if (root.empty()) root = root_of(log);
   log.add({.kind = Kind::kSystem,
            .role = role,
            .writer = {.bytes = {9}},
-           .system = R"({"event":"partition_dropped","ranges":)" + ranges + "}"});
+           .system = R"({"age_s":1,"by":"x","checkpoint":{"root":")" + root + R"(","size":)" +
+                     std::to_string(log.size()) + R"(},"event":"partition_dropped","first":)" +
+                     std::to_string(dropped.first) +
+                     R"(,"newest":"2027-01-15T08:00:00.000000Z","ranges":)" + ranges +
+                     R"(,"until":)" + std::to_string(dropped.until) + "}"});
 }
 
 // Records of the first tile are gone, and a later record says `ranges` of it.
@@ -165,7 +179,7 @@ std::vector<Fault> faults_after_drop(WriterRole role, const std::string& ranges,
                                      std::uint64_t lost_until = 256) {
   FakeLog log;
   log.add_calls(300);
-  add_drop(log, role, ranges);
+  add_drop(log, role, ranges, {.first = 0, .until = std::max<std::uint64_t>(lost_until, 256)});
   for (std::uint64_t index = 0; index < lost_until; ++index) log.lose_entry(index);
   return faults_of(log);
 }
@@ -173,10 +187,8 @@ std::vector<Fault> faults_after_drop(WriterRole role, const std::string& ranges,
 TEST(Verify, what_retention_dropped_is_no_fault) {
   EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,256]]"), ElementsAre());
   EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,512]]", 512), ElementsAre());
-  // In any order, and some of it said twice.
-  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[128,256],[0,128]]"), ElementsAre());
-  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,200],[10,20],[200,256]]"),
-              ElementsAre());
+  // In any order.
+  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[256,512],[0,256]]", 512), ElementsAre());
   FakeLog log;
   log.add_calls(128);
   add_drop(log, WriterRole::kRetention, "[[0,256]]");
@@ -187,11 +199,49 @@ TEST(Verify, what_retention_dropped_is_no_fault) {
 TEST(Verify, what_was_dropped_is_counted) {
   FakeLog log;
   log.add_calls(300);
-  add_drop(log, WriterRole::kRetention, "[[0,250]]");
-  for (std::uint64_t index = 0; index < 256; ++index) log.lose_entry(index);
+  add_drop(log, WriterRole::kRetention, "[[0,256]]");
+  for (std::uint64_t index = 0; index < 260; ++index) log.lose_entry(index);
   const Result<LogReport> report = verify_log(log.plan());
   ASSERT_TRUE(report.ok()) << report.error().message;
-  EXPECT_EQ(report->dropped, 250U);
+  EXPECT_EQ(report->dropped, 256U);
+}
+
+// Whoever has the tree needs no signature to tell.
+TEST(Verify, the_checkpoint_that_a_drop_names_is_one_that_the_records_lead_to) {
+  const auto faults = [](const std::string& root, int calls_after) {
+    FakeLog log;
+    log.add_calls(300);
+    add_drop(log, WriterRole::kRetention, "[[0,256]]", {.first = 0, .until = 256}, root);
+    log.add_calls(calls_after);
+    log.lose_entries_of(0);
+    return faults_of(log);
+  };
+  for (const int calls_after : {0, 1, 300}) {
+    EXPECT_THAT(faults("", calls_after), ElementsAre());
+    EXPECT_THAT(faults(to_base64(std::string(32, 'x')), calls_after),
+                ElementsAre(fault(600, "over 600 records, is another than they lead to")));
+  }
+  // A tile that is missing is not told twice.
+  FakeLog log;
+  log.add_calls(300);
+  add_drop(log, WriterRole::kRetention, "[[0,256]]");
+  log.lose_entries_of(0);
+  log.change_tile({.level = 0, .index = 2, .width = 89}, std::nullopt);
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(512, 600, "tile 0/002: no such file")));
+}
+
+TEST(Verify, a_drop_counts_on_no_later_time_than_the_verifiers) {
+  FakeLog log;
+  log.add_calls(128);
+  add_drop(log, WriterRole::kRetention, "[[0,256]]");
+  log.lose_entries_of(0);
+  VerifyPlan plan = log.plan();
+  const auto faults_at = [&plan](const std::string& now) {
+    plan.retention.now = *parse_rfc3339(now);
+    return faults_of(plan);
+  };
+  EXPECT_THAT(faults_at("2027-01-15T09:00:00Z"), ElementsAre());
+  EXPECT_THAT(faults_at("2027-01-15T06:59:59Z"), ElementsAre(fault(256, "was younger than 1 s")));
 }
 
 // What no tree holds has left no hash behind, so retention cannot have dropped it.
@@ -200,7 +250,7 @@ TEST(Verify, what_is_not_signed_over_is_missing_whoever_dropped_it) {
   log.add_calls(256);
   const TreeHead signed_head = log.head();
   log.add_calls(128);
-  add_drop(log, WriterRole::kRetention, "[[512,768]]");
+  add_drop(log, WriterRole::kRetention, "[[512,768]]", {.first = 512, .until = 768});
   const auto faults = [&](const FakeLog& changed) {
     VerifyPlan plan = changed.plan();
     plan.tree_size = signed_head.size;
@@ -209,26 +259,30 @@ TEST(Verify, what_is_not_signed_over_is_missing_whoever_dropped_it) {
   };
   FakeLog one = log;
   one.lose_entry(513);
-  EXPECT_THAT(faults(one), ElementsAre(fault(513, "does not hold this record")));
+  const auto unsigned_drop = fault(768, "over 768 records, is over more than any that was signed");
+  EXPECT_THAT(faults(one), ElementsAre(fault(513, "does not hold this record"), unsigned_drop));
   FakeLog all = log;
   all.lose_entries_of(2);
-  EXPECT_THAT(faults(all), ElementsAre(fault(512, "the entries from here on")));
+  EXPECT_THAT(faults(all), ElementsAre(fault(512, "the entries from here on"), unsigned_drop));
 }
 
 TEST(Verify, what_somebody_else_took_away_is_one) {
-  const std::string missing = "does not hold this record";
   for (const WriterRole role : {WriterRole::kProxy, WriterRole::kAudit}) {
     EXPECT_EQ(faults_after_drop(role, "[[0,256]]").front().index, 0U);
   }
-  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,255]]"),
-              ElementsAre(fault(255, missing)));
-  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[1,200],[200,256]]"),
-              ElementsAre(fault(0, missing)));
-  // What comes after the record it cannot know of.
-  EXPECT_EQ(faults_after_drop(WriterRole::kRetention, "[[0,4194304]]").front().index, 0U);
-  // Of what is gone only, though the range goes on.
-  EXPECT_THAT(faults_after_drop(WriterRole::kRetention, "[[0,255],[300,400]]"),
-              ElementsAre(fault(255, missing)));
+  // Retention drops whole partitions; what comes after the record it cannot know of.
+  for (const char* ranges :
+       {"[[0,255]]", "[[1,200],[200,256]]", "[[0,128],[128,256]]", "[[0,4194304]]"}) {
+    EXPECT_EQ(faults_after_drop(WriterRole::kRetention, ranges).front().index, 0U) << ranges;
+  }
+  FakeLog log;
+  log.add_calls(300);
+  add_drop(log, WriterRole::kRetention, "[[9,11]]", {.first = 9, .until = 11});
+  log.lose_entry(9);
+  log.lose_entry(10);
+  EXPECT_THAT(faults_of(log), ElementsAre(fault(9, "does not hold this record"),
+                                          fault(10, "does not hold this record"),
+                                          fault(600, "are no whole partitions of 256 records")));
   for (const char* ranges : {"[[5,5]]", "[[0,256,512]]", "[[-1,256]]", R"([[0,"256"]])", "[0,256]",
                              R"({"a":[0,256]})"}) {
     EXPECT_THAT(faults_after_drop(WriterRole::kRetention, ranges, 0),
@@ -390,7 +444,7 @@ TEST(Verify, an_outcome_may_have_been_dropped_after_its_intent) {
   log.add_outcome(log.add_intent());
   log.add_outcome(open);
   log.add_calls(200);
-  add_drop(log, WriterRole::kRetention, "[[256,512]]");
+  add_drop(log, WriterRole::kRetention, "[[256,512]]", {.first = 256, .until = 512});
   for (std::uint64_t index = 256; index < 512; ++index) log.lose_entry(index);
   VerifyPlan plan = log.plan();
   plan.open_operations.emplace();
@@ -474,7 +528,7 @@ TEST(Verify, an_approval_may_have_been_given_back_by_what_was_dropped) {
     log.add_calls(127);
     log.add({.kind = Kind::kAccess, .role = WriterRole::kAudit});
     log.add_outcome(log.add_intent(approval_json("CLAIMED")));
-    add_drop(log, WriterRole::kRetention, ranges);
+    add_drop(log, WriterRole::kRetention, ranges, {.first = 256, .until = 512});
     log.add_outcome(log.add_intent(approval_json("CLAIMED")));
     for (std::uint64_t index = 256; index < 512; ++index) log.lose_entry(index);
     return faults_of(log);

@@ -613,11 +613,11 @@ TEST(ConfigDump, ReadsBackAsTheSameConfig) {
 
 // Sets the key to the first of some values that it takes; false when none is news to it.
 bool change(const Field& field, Config& config) {
-  const nlohmann::json candidates = {"zz",     "https://zz", "zz:1",        "http://zz:1",
-                                     3,        "3KiB",       "3s",          {"10.9.0.0/16"},
-                                     {"zz"},   "error",      "optional",    "v2",
-                                     "public", "sealed",     "mtls",        true,
-                                     false,    {kBilling},   {kVerifierKey}};
+  const nlohmann::json candidates = {"zz",     "https://zz", "zz:1",         "http://zz:1",
+                                     3,        "3KiB",       "3s",           {"10.9.0.0/16"},
+                                     {"zz"},   "error",      "optional",     "v2",
+                                     "public", "sealed",     "mtls",         true,
+                                     false,    {kBilling},   {kVerifierKey}, 1000};
   for (const nlohmann::json& value : candidates) {
     if (set_value(field, config, value).ok() && get_value(field, Config()) != value) return true;
   }

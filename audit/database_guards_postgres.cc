@@ -125,7 +125,8 @@ SELECT format('the role %s may become holdfast_owner', r.rolname)
 ORDER BY 1)";
 
 // What each temporary table is made of and its namesake is not, and the other way round; each
-// partition of the log is made as the log is. The columns: the table, what, whether it is missing.
+// partition of the log is made as the log is, and what was not valid for the rows that the first
+// one had is valid in those that came later. The columns: the table, what, whether it is missing.
 constexpr const char* kMadeOtherwise = R"(
 WITH pairs AS (
   SELECT s.oid AS shipped, f.oid AS found, coalesce(f.relname, s.relname) AS relname
@@ -150,11 +151,14 @@ parts AS MATERIALIZED (
       AND a.attrelid IN (SELECT shipped FROM pairs UNION ALL SELECT found FROM pairs))
 SELECT p.relname, w.what, w.missing
   FROM pairs p, LATERAL (
-    (SELECT what, true AS missing FROM parts WHERE oid = p.shipped
-     EXCEPT SELECT what, true FROM parts WHERE oid = p.found)
+    SELECT s.what, true AS missing FROM parts s
+      WHERE s.oid = p.shipped AND NOT EXISTS (
+        SELECT FROM parts f WHERE f.oid = p.found AND s.what IN (f.what, f.what || ' NOT VALID'))
     UNION ALL
-    (SELECT what, false FROM parts WHERE oid = p.found
-     EXCEPT SELECT what, false FROM parts WHERE oid = p.shipped)) w
+    SELECT f.what, false FROM parts f
+      WHERE f.oid = p.found AND NOT EXISTS (
+        SELECT FROM parts s
+          WHERE s.oid = p.shipped AND s.what IN (f.what, f.what || ' NOT VALID'))) w
   WHERE p.found IS NOT NULL
 UNION ALL
 SELECT p.relname, 'all that it is made of', true FROM pairs p WHERE p.found IS NULL

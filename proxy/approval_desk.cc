@@ -115,8 +115,8 @@ Permit answered(Approval approval, const approval::Binding& asked, const Subject
   return filed(asked, subject, basis, nullptr);
 }
 
-// Whether the approval cannot be used now: too few people have approved it, or the rules ask, or may
-// ask, for more than it has.
+// Whether the approval cannot be used now: too few people have approved it, or the rules ask, or
+// may ask, for more than it has.
 bool still_waits(const Approval& approval, const approval::Decision& decision, WallTime now) {
   return approval.state == ApprovalState::kPending ||
          (approval.state == ApprovalState::kApproved &&

@@ -684,7 +684,8 @@ class Histories(Attack):
         """With the stolen key: who looks is told, and is not kept reading for ever."""
         copy = self.folder / "copy"
         self.assertEqual(self.database.verify("--save", str(copy))[0], 0)
-        (copy / "checkpoint").write_text(self.note(1 << 62, hashlib.sha256().digest()))
+        (copy / "checkpoint").write_text(signed_note(
+            self.log.origin, f"{self.log.folder}/log.key", 1 << 62, hashlib.sha256().digest()))
         status, output, errors = self.log.run("verify", "--offline", str(copy), "--key",
                                               self.log.verifier_key, configured=False, timeout=120)
         self.assertEqual(status, 1, errors)

@@ -5,6 +5,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <utility>
 
 #include "approval/condition_builder.h"
 #include "base/encoding.h"
@@ -227,6 +228,11 @@ bool looks_like_mailbox(const std::string& name) {
 std::string normal_mailbox(const std::string& name) {
   const std::string address = graph::smtp_address(name);
   return graph::parse_mailbox_key(address.empty() ? name : address).id;
+}
+
+MailboxNames mailbox_named(std::vector<std::string> names) {
+  for (std::string& name : names) name = normal_mailbox(name);
+  return {std::move(names)};
 }
 
 }  // namespace holdfast::approval

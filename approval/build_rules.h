@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "approval/facts.h"
 #include "approval/rule_model.h"
 #include "config/yaml.h"
 
@@ -53,5 +54,7 @@ bool looks_like_mailbox(const std::string& name);
 // That name as identity resolves mailboxes to names: lower case, without the prefix of a proxy
 // address; of {object id}@{tenant id}, which no mailbox has among its names, the object id.
 std::string normal_mailbox(const std::string& name);
+// The mailbox of those names, as it would be looked up.
+MailboxNames mailbox_named(std::vector<std::string> names);
 
 }  // namespace holdfast::approval

@@ -25,12 +25,6 @@ std::optional<std::vector<std::string>> given_names(const json& map, const char*
   return map[key].get<std::vector<std::string>>();
 }
 
-// The names of a mailbox as they would be looked up.
-MailboxNames mailbox_named(std::vector<std::string> names) {
-  for (std::string& name : names) name = normal_mailbox(name);
-  return {std::move(names)};
-}
-
 // Said outright, or else plain from what else is given: a user makes a user's call, an app without
 // a user calls for itself.
 ActorKind actor_kind(const json& given, const json& actor) {

@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <regex>
-#include <utility>
 
 #include "approval/build_rules.h"
 #include "base/encoding.h"
@@ -62,23 +61,17 @@ ActorKind actor_kind(const ExplainOptions& options) {
   return options.app.empty() ? ActorKind::kUnknown : ActorKind::kApp;
 }
 
-// As they would be looked up.
-approval::MailboxNames mailbox_named(std::vector<std::string> names) {
-  for (std::string& name : names) name = approval::normal_mailbox(name);
-  return {std::move(names)};
-}
-
 // The names of the addressed mailbox, as far as the command line and the path tell. Nothing is
 // looked up: the path's own key stands for the mailbox where it is a name at all.
 std::optional<approval::MailboxNames> mailbox_names(const ExplainOptions& options,
                                                     const graph::Operation& operation) {
-  if (!options.mailbox.empty()) return mailbox_named(options.mailbox);
+  if (!options.mailbox.empty()) return approval::mailbox_named(options.mailbox);
   const std::string& key = operation.mailbox.key;
   const bool is_name = key.find('@') != std::string::npos || parse_uuid(key).has_value();
   if (operation.mailbox.kind != MailboxKind::kUser || operation.may_be_shared || !is_name) {
     return std::nullopt;
   }
-  return mailbox_named({key});
+  return approval::mailbox_named({key});
 }
 
 std::optional<bool> own_mailbox(const ExplainOptions& options, const Facts& facts,
@@ -129,7 +122,7 @@ Facts facts_of(const ExplainOptions& options, const graph::Operation& operation,
   if (!options.affected.empty()) {
     facts.affected = {.known = {}, .complete = true};
     for (const std::string& name : options.affected) {
-      facts.affected.known.push_back(mailbox_named({name}));
+      facts.affected.known.push_back(approval::mailbox_named({name}));
     }
   }
   facts.item = item_facts(options);

@@ -16,6 +16,8 @@ import subprocess
 import threading
 import time
 
+from postgres import PSQL
+
 HELD_SECONDS_MAX = 30
 GARBAGE = b"\x15\x00this is neither TLS nor HTTP\x00\r\n\r\n" + bytes(range(256))
 
@@ -240,7 +242,7 @@ def read_message(connection):
 
 def psql(cluster, **more):
     """A session of the administrator; it takes commands on its standard input."""
-    return subprocess.Popen(["psql", "-XqAt", "-d", cluster.url()], stdin=subprocess.PIPE,
+    return subprocess.Popen([PSQL, "-XqAt", "-d", cluster.url()], stdin=subprocess.PIPE,
                             stderr=subprocess.DEVNULL, text=True, **more)
 
 

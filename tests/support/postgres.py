@@ -32,6 +32,8 @@ import tempfile
 import time
 
 BINARIES = pathlib.Path("/usr/lib/postgresql/15/bin")
+# The program itself: the one on the path is a Perl script that looks for it.
+PSQL = str(BINARIES / "psql")
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 # Unix socket paths hold 107 bytes; the file name takes about 20 of them.
@@ -300,7 +302,7 @@ class Cluster:
     def sql(self, text: str, user: str = "postgres", database: str = "holdfast") -> str:
         """Runs SQL through psql; returns its unaligned output without the final newline."""
         done = subprocess.run(
-            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(user, database)],
+            [PSQL, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", self.url(user, database)],
             input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError("psql: " + done.stderr.strip())

@@ -21,6 +21,7 @@ import tempfile
 import time
 import uuid
 
+from postgres import PSQL
 from stack import LOG_ORIGIN, Stack
 
 STATE = "SHARED_LOG"  # The environment variable that names the file.
@@ -41,7 +42,7 @@ def wait_until(condition, what, seconds=60):
 
 
 def psql(url, text):
-    done = subprocess.run(["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url], input=text, text=True,
+    done = subprocess.run([PSQL, "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", url], input=text, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise RuntimeError("psql: " + done.stderr.strip())
@@ -71,7 +72,7 @@ class SharedLog:
 
     def session(self, database):
         """A psql whose standard input is a pipe, for what one session holds."""
-        return subprocess.Popen(["psql", "-XqAt", "-d", self.url(database)], stdin=subprocess.PIPE,
+        return subprocess.Popen([PSQL, "-XqAt", "-d", self.url(database)], stdin=subprocess.PIPE,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
 
     def command(self, *arguments):

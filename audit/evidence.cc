@@ -23,7 +23,7 @@ const std::string* text_in(const json& object, const char* name) {
   return found == object.end() ? nullptr : found->get_ptr<const std::string*>();
 }
 
-std::optional<std::string> bytes_in(const json& object, const char* name) {
+std::optional<std::string> decoded_member(const json& object, const char* name) {
   const std::string* text = text_in(object, name);
   return text == nullptr ? std::nullopt : from_base64(*text);
 }
@@ -66,7 +66,7 @@ Result<Evidence> parse_evidence_line(std::string_view line) {
   const std::string* anchor = text_in(*read, "anchor");
   const std::string* kind = text_in(*read, "kind");
   const std::optional<TreeHead> head = head_in(*read);
-  std::optional<std::string> content = bytes_in(*read, "content");
+  std::optional<std::string> content = decoded_member(*read, "content");
   const std::optional<WallTime> received = time_in(*read, "received");
   if (anchor == nullptr || kind == nullptr || !head || !content || !received) {
     return invalid("not a piece of evidence: a member is missing or wrong");

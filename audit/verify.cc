@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kTilesAtOnce = 16;
 constexpr std::uint64_t kAheadForEachThread = 4;
 
-using Batch = std::vector<CheckedTile>;
+using TileBatch = std::vector<CheckedTile>;
 
 // Tiles are checked by several threads and handed out in their order.
 class Workers {
@@ -40,11 +40,11 @@ class Workers {
   std::uint64_t batches() const { return batches_; }
 
   // The next one. An error: the source cannot be read.
-  Result<Batch> next() {
+  Result<TileBatch> next() {
     MutexLock lock(mutex_);
     while (!failure_ && !done_.contains(wanted_)) changed_.wait(mutex_);
     if (failure_) return *failure_;
-    Batch batch = std::move(done_.extract(wanted_).mapped());
+    TileBatch batch = std::move(done_.extract(wanted_).mapped());
     ++wanted_;
     changed_.notify_all();
     return batch;
@@ -59,7 +59,7 @@ class Workers {
     Result<std::unique_ptr<LogSource>> source = plan_.open();
     if (!source.ok()) return fail(source.error());
     while (const std::optional<std::uint64_t> number = take()) {
-      Result<Batch> batch = check(**source, *number);
+      Result<TileBatch> batch = check(**source, *number);
       if (!batch.ok()) return fail(batch.error());
       MutexLock lock(mutex_);
       done_.emplace(*number, *std::move(batch));
@@ -76,8 +76,8 @@ class Workers {
     return taken_++;
   }
 
-  Result<Batch> check(LogSource& source, std::uint64_t number) const {
-    Batch batch;
+  Result<TileBatch> check(LogSource& source, std::uint64_t number) const {
+    TileBatch batch;
     const std::uint64_t end = std::min((number + 1) * kTilesAtOnce, tile_count());
     for (std::uint64_t index = number * kTilesAtOnce; index < end; ++index) {
       const std::uint64_t before = index * kTileWidth;
@@ -109,7 +109,7 @@ class Workers {
   std::optional<Error> failure_ HOLDFAST_GUARDED_BY(mutex_);
   std::uint64_t taken_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::uint64_t wanted_ HOLDFAST_GUARDED_BY(mutex_) = 0;
-  std::map<std::uint64_t, Batch> done_ HOLDFAST_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, TileBatch> done_ HOLDFAST_GUARDED_BY(mutex_);
 
   std::vector<std::thread> threads_;
 };
@@ -146,7 +146,7 @@ Result<LogReport> verify_log(VerifyPlan plan) {
   Workers workers(plan);
   std::uint64_t end = 0;  // Behind the last record that left anything.
   for (std::uint64_t number = 0; number < workers.batches(); ++number) {
-    Result<Batch> batch = workers.next();
+    Result<TileBatch> batch = workers.next();
     if (!batch.ok()) return batch.error();
     const bool is_there = std::ranges::any_of(*batch, &CheckedTile::found);
     for (CheckedTile& tile : *batch) {

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs clang-tidy over the product's sources: check_tidy.py BUILD_DIR
 
-The sources are looked at in the batches that they are compiled in, and a batch only when one of its
-sources, a project header that these include, or .clang-tidy changed: the build directory keeps a stamp
-for each. Prints what clang-tidy found; exits 1 if there is anything.
+Most of its time goes into headers, so it reads each folder's sources as one, and a folder only when one
+of its sources, a project header that these include, or .clang-tidy changed: the build directory keeps a
+stamp for each. What is compiled by itself is read by itself. Prints what clang-tidy found; exits 1 if
+there is anything.
 """
 import concurrent.futures
 import hashlib
@@ -11,18 +12,19 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-FOLDERS = {"base", "http", "config", "graph", "identity", "audit", "approval", "proxy", "officers",
-           "cli"}
+FOLDERS = ("base", "http", "config", "graph", "identity", "audit", "approval", "proxy", "officers",
+           "cli")
 
 
-def content_hash(batch: pathlib.Path) -> str:
-    """Of the batch and everything of the project that it includes, directly or not."""
-    seen, todo = set(), [batch]
+def content_hash(source: pathlib.Path) -> str:
+    """Of the source and everything of the project that it includes, directly or not."""
+    seen, todo = set(), [source]
     while todo:
         path = todo.pop()
         if path in seen or not path.is_file():
@@ -35,37 +37,51 @@ def content_hash(batch: pathlib.Path) -> str:
     return digest.hexdigest()
 
 
-def place(path: pathlib.Path, build: pathlib.Path) -> pathlib.Path:
-    """In the build directory, or, for a source that no batch has, in the project."""
-    return path.relative_to(build if path.is_relative_to(build) else ROOT)
+def as_one(folder: str, tidy: pathlib.Path, batches: list[dict]) -> dict:
+    """The compile command of one source that includes what all the unity batches do."""
+    includes = "".join(pathlib.Path(batch["file"]).read_text() for batch in batches)
+    whole = tidy / f"{folder}.cc"
+    if not whole.exists() or whole.read_text() != includes:
+        whole.write_text(includes)
+    arguments = shlex.split(batches[0]["command"])
+    arguments[arguments.index(batches[0]["file"])] = str(whole)
+    return {"directory": batches[0]["directory"], "file": str(whole),
+            "command": shlex.join(arguments)}
 
 
-def check(batch: pathlib.Path, build: pathlib.Path) -> str:
-    stamp = build / "tidy" / (place(batch, build).as_posix().replace("/", "_") + ".stamp")
-    wanted = content_hash(batch)
+def check(source: pathlib.Path, tidy: pathlib.Path) -> str:
+    stamp = tidy / (source.name + ".stamp")
+    wanted = content_hash(source)
     if stamp.exists() and stamp.read_text() == wanted:
         return ""
-    done = subprocess.run(["clang-tidy-19", "--quiet", "-p", build, batch], cwd=ROOT,
-                          capture_output=True, text=True)
+    done = subprocess.run(["clang-tidy-19", "--quiet", f"--config-file={ROOT / '.clang-tidy'}", "-p",
+                           tidy, source], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         return done.stdout or done.stderr
-    stamp.parent.mkdir(exist_ok=True)
     stamp.write_text(wanted)
     return ""
 
 
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
+    tidy = build / "tidy"
+    tidy.mkdir(exist_ok=True)
     commands = json.loads((build / "compile_commands.json").read_text())
-    files = {pathlib.Path(entry["file"]) for entry in commands}
-    batches = sorted(path for path in files if path.is_relative_to(ROOT) and
-                     place(path, build).parts[0] in FOLDERS)
-    if not batches:
-        print("no sources found")
-        return 1
+    sources = []
+    for folder in FOLDERS:
+        in_build = [command for command in commands
+                    if pathlib.Path(command["file"]).is_relative_to(build / folder)]
+        if not in_build:
+            print(f"no sources found in {folder}")
+            return 1
+        sources.append(as_one(folder, tidy, in_build))
+        sources += [command for command in commands
+                    if pathlib.Path(command["file"]).is_relative_to(ROOT / folder)]
+    (tidy / "compile_commands.json").write_text(json.dumps(sources, indent=1))
+    paths = [pathlib.Path(source["file"]) for source in sources]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        findings = [text for text in pool.map(lambda path: check(path, build), batches) if text]
-    print("\n".join(findings) if findings else f"tidy: {len(batches)} batches clean")
+        findings = [text for text in pool.map(lambda path: check(path, tidy), paths) if text]
+    print("\n".join(findings) if findings else f"tidy: {len(FOLDERS)} folders clean")
     return 1 if findings else 0
 
 

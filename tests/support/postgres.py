@@ -178,7 +178,7 @@ def _initdb(data: pathlib.Path) -> None:
         raise RuntimeError("initdb: " + " | ".join(done.stdout.splitlines()[-8:]))
 
 
-def _copy(data: str | pathlib.Path, to: str | pathlib.Path) -> None:
+def copy_data(data: str | pathlib.Path, to: str | pathlib.Path) -> None:
     """Whole, with owners and modes; instead of what an interrupted copy left there."""
     shutil.rmtree(to, ignore_errors=True)
     subprocess.run(["cp", "-a", "--reflink=auto", data, to], check=True)
@@ -201,14 +201,15 @@ def _settings(durable: bool, socket_directory: pathlib.Path | None) -> dict[str,
 
 
 class Cluster:
-    """One cluster. Constructing it makes the data directory; start() runs the server.
+    """One cluster. Constructing it makes the data directory, a copy of `data` where that is given;
+    start() runs the server.
 
     stop(), kill() (as a crash) and restart() keep data and port; remove() ends everything and is
     called by the context manager, and by the guard process if it is not.
     """
 
     def __init__(self, durable: bool = False, settings: dict[str, str] | None = None,
-                 server_environment: dict[str, str] | None = None):
+                 server_environment: dict[str, str] | None = None, data: str | None = None):
         self._server_environment = server_environment or {}
         self.root = _make_root(durable)
         self.data = self.root / "data"
@@ -223,7 +224,11 @@ class Cluster:
         if user:
             os.chown(self.root, user["user"], user["group"])
         self.root.chmod(0o755)
-        self._make_data()
+        self._has_database = data is not None
+        if data:
+            copy_data(data, self.data)
+        else:
+            self._make_data()
         self._settings = _settings(durable, self._socket_directory) | (settings or {})
 
     def _make_data(self) -> None:
@@ -235,10 +240,10 @@ class Cluster:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not os.path.exists(template):
                 _initdb(self.data)
-                _copy(self.data, f"{template}.new")
+                copy_data(self.data, f"{template}.new")
                 os.rename(f"{template}.new", template)
                 return
-        _copy(template, self.data)
+        copy_data(template, self.data)
 
     def _configure(self) -> None:
         with socket.socket() as probe:
@@ -261,7 +266,8 @@ class Cluster:
                 # Somebody may have taken the port in between.
                 if attempt == 4:
                     raise
-        self.sql("CREATE DATABASE holdfast", database="postgres")
+        if not self._has_database:
+            self.sql("CREATE DATABASE holdfast", database="postgres")
         return self
 
     def stop(self) -> None:

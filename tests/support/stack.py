@@ -11,6 +11,7 @@ Everything listens on free ports of 127.0.0.1 and lives in a folder of its own, 
 Where KEEP_LOGS names a folder, logs of a stack are copied there. The binary is the one
 that BINARY_UNDER_TEST names.
 """
+import fcntl
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from certificates import Certificates
 from graphsim.service import APP_SECRET
 from holds import Network, Relay
 from issuer import AUDIENCE, Issuer
-from postgres import Cluster
+from postgres import Cluster, copy_data
 from service import Service, StartError, fetch
 from simulator import Simulator
 
@@ -96,6 +97,26 @@ def to_yaml(settings):
     return "\n".join(lines) + "\n"
 
 
+def migrated_data(binary):
+    """A cluster's data with all migrations of this binary, made by whoever asks first and kept beside
+    the template of clusters; None where there is no template."""
+    template = os.environ.get("CLUSTER_TEMPLATE")
+    if not template:
+        return None
+    path = f"{template}-{binary.stat().st_mtime_ns}"
+    with open(f"{path}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            with Cluster() as cluster:
+                subprocess.run([str(binary), "migrate", "--set",
+                                f"migrate.database.url={cluster.url()}"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+                cluster.stop()
+                copy_data(cluster.data, f"{path}.new")
+            os.rename(f"{path}.new", path)
+    return path
+
+
 class Stack:
     """What is public: folder, cluster, simulator, proxy, audit (Service), proxies, proxy_url,
     proxy_ports, audit_url, ca_file, config_file, rules_file, requester and app (Graph tokens),
@@ -148,7 +169,10 @@ class Stack:
         """Everything but Holdfast itself, and the files that Holdfast needs."""
         self.certificates = Certificates(self.folder / "tls")
         self.ca_file = self.certificates.ca_file
-        self.cluster = Cluster(durable=self.durable, settings=self.database_settings)
+        migrates_otherwise = self.given_config or any(
+            key.startswith("migrate.") for key in self.changes)
+        self.cluster = Cluster(durable=self.durable, settings=self.database_settings,
+                               data=None if migrates_otherwise else migrated_data(self.binary))
         self.cluster.start()
         if self.cuttable:
             self.network = Network(self.cluster.port)

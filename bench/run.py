@@ -5,7 +5,7 @@
 
 All sides get the same upstream, the same load and the same disk, and take turns, so that whatever
 else the machine does disturbs all. What is printed are medians over the rounds; on a shared machine
-look at the ratios, not at the rates. Without a name it takes about half an hour, most of it
+look at the ratios, not at the rates. Without a name it takes about 45 minutes, most of it
 turns of --seconds. Needs build/release and the packages of the group "bench": ./dev bench sees to
 that.
 """

@@ -17,6 +17,7 @@ class Measured:
     per_second: float
     p50_ms: float
     p99_ms: float
+    answered: int = 0
 
 
 @functools.cache
@@ -37,7 +38,8 @@ def run(origin: str, call: upstream.Call, connections: int, seconds: float) -> M
     if summary["bytes"] < summary["requests"] * call.answer_bytes:
         raise RuntimeError(f"{origin} cut answers short: {summary}")
     return Measured(per_second=summary["requests"] / summary["duration_us"] * 1e6,
-                    p50_ms=summary["p50_us"] / 1e3, p99_ms=summary["p99_us"] / 1e3)
+                    p50_ms=summary["p50_us"] / 1e3, p99_ms=summary["p99_us"] / 1e3,
+                    answered=summary["requests"])
 
 
 def _summary(origin: str, call: upstream.Call, connections: int, seconds: float) -> dict:

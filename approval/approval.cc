@@ -21,30 +21,34 @@ bool share(const std::vector<std::string>& a, const std::vector<std::string>& b)
   });
 }
 
-std::vector<ApprovalStage> stages_from(const json& array) {
-  std::vector<ApprovalStage> stages;
-  for (const json& item : array) {
-    stages.push_back({.from = item.at("from").get<std::string>(),
-                      .group = item.at("group").get<std::string>(),
-                      .count = item.at("count").get<int>()});
-  }
-  return stages;
-}
-
 std::optional<std::string> paper_in(const json& filed, const char* name) {
   const auto request = filed.find("request");
   if (request == filed.end() || !request->contains(name)) return std::nullopt;
   return request->at(name).get<std::string>();
 }
 
+// Whether the people and the papers that an approval was filed with are what is asked for now.
+bool has_people_and_papers(const std::vector<ApprovalStage>& stages,
+                           const std::optional<std::string>& justification,
+                           const std::optional<std::string>& ticket, const Requirements& require,
+                           const ApprovalTerms& terms) {
+  // An empty ticket is recorded as none.
+  return covers(stages, terms.stages) &&
+         check_requirements(require, justification, ticket.value_or("")).ok();
+}
+
 // Whether a time that is shorter than the one that was filed has passed.
 bool is_over_already(const std::optional<std::chrono::seconds>& wanted,
                      std::chrono::seconds none_wanted, std::chrono::seconds filed,
-                     const std::string& since, WallTime now) {
+                     WallTime since, WallTime now) {
   const std::chrono::seconds within = wanted.value_or(none_wanted);
-  if (within >= filed) return false;
-  const Result<WallTime> begun = parse_rfc3339(since);
-  return !begun.ok() || now >= *begun + within;
+  return within < filed && now >= since + within;
+}
+
+// Of the database; long ago where it is none, so that what counts from it is over.
+WallTime time_of(const std::string& text) {
+  const Result<WallTime> time = parse_rfc3339(text);
+  return time.ok() ? *time : WallTime{};
 }
 
 // What the state is called in a sentence about why nothing more can be done.
@@ -228,6 +232,16 @@ Identity requester_of(const identity::Actor& actor) {
   return requester;
 }
 
+std::vector<ApprovalStage> stages_from(const json& array) {
+  std::vector<ApprovalStage> stages;
+  for (const json& item : array) {
+    stages.push_back({.from = item.at("from").get<std::string>(),
+                      .group = item.at("group").get<std::string>(),
+                      .count = item.at("count").get<int>()});
+  }
+  return stages;
+}
+
 Result<Approval> read_approval(json document) {
   try {
     Approval approval;
@@ -266,6 +280,17 @@ Result<Approval> read_approval(json document) {
   }
 }
 
+ApprovedCall approved_call(const Approval& approval) {
+  return {.code = approval.code,
+          .binding = approval.binding.digest(),
+          .stages = approval.stages,
+          .use_within = approval.use_within,
+          .approved_at = time_of(approval.consents.empty() ? approval.filed_at
+                                                           : approval.consents.back().at),
+          .justification = approval.justification,
+          .ticket = approval.ticket};
+}
+
 bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted) {
   return std::ranges::all_of(wanted, [&](const ApprovalStage& want) {
     return std::ranges::any_of(approved, [&](const ApprovalStage& have) {
@@ -276,19 +301,21 @@ bool covers(const std::vector<ApprovalStage>& approved, const std::vector<Approv
   });
 }
 
+bool meets(const ApprovedCall& approved, const Requirements& require, const ApprovalTerms& terms,
+           WallTime now) {
+  return has_people_and_papers(approved.stages, approved.justification, approved.ticket, require,
+                               terms) &&
+         !is_over_already(terms.use_within, kUseWithin, approved.use_within, approved.approved_at,
+                          now);
+}
+
 bool meets(const Approval& approval, const Requirements& require, const ApprovalTerms& terms,
            WallTime now) {
-  if (!covers(approval.stages, terms.stages)) return false;
-  // An empty ticket is recorded as none.
-  const std::string ticket = approval.ticket.value_or("");
-  if (!check_requirements(require, approval.justification, ticket).ok()) return false;
-  if (approval.state == kPending) {
-    return !is_over_already(terms.decide_within, kDecideWithin, approval.decide_within,
-                            approval.filed_at, now);
-  }
-  const std::string& approved_at =
-      approval.consents.empty() ? approval.filed_at : approval.consents.back().at;
-  return !is_over_already(terms.use_within, kUseWithin, approval.use_within, approved_at, now);
+  if (approval.state != kPending) return meets(approved_call(approval), require, terms, now);
+  return has_people_and_papers(approval.stages, approval.justification, approval.ticket, require,
+                               terms) &&
+         !is_over_already(terms.decide_within, kDecideWithin, approval.decide_within,
+                          time_of(approval.filed_at), now);
 }
 
 std::size_t consents_of(const Approval& approval, std::size_t stage) {
@@ -313,9 +340,9 @@ json filing(const Uuid& code, const Binding& binding, const Identity& requester,
           {"use_within_s", terms.use_within.value_or(kUseWithin).count()}};
 }
 
-json claim(const Approval& approval) {
-  return {{"binding", to_hex(approval.binding.digest())},
-          {"code", to_string(approval.code)},
+json claim(const Uuid& code, const Sha256& binding) {
+  return {{"binding", to_hex(binding)},
+          {"code", to_string(code)},
           {"state", to_string(kClaimed)}};
 }
 

@@ -99,6 +99,22 @@ struct Approval {
 // kInternal: the database says something else.
 Result<Approval> read_approval(nlohmann::json document);
 
+// Throws nlohmann::json::exception when it is none.
+std::vector<ApprovalStage> stages_from(const nlohmann::json& array);
+
+// What a call needs to know of an approval that people gave, so that it can claim it.
+struct ApprovedCall {
+  Uuid code;
+  Sha256 binding{};  // Its digest.
+  std::vector<ApprovalStage> stages;
+  std::chrono::seconds use_within{0};
+  WallTime approved_at;
+  std::optional<std::string> justification;  // Of the call that filed it.
+  std::optional<std::string> ticket;
+};
+
+ApprovedCall approved_call(const Approval& approval);
+
 // Whether what was approved is at least what the rules ask for now: who fills all its places fills
 // those.
 bool covers(const std::vector<ApprovalStage>& approved, const std::vector<ApprovalStage>& wanted);
@@ -108,6 +124,8 @@ bool covers(const std::vector<ApprovalStage>& approved, const std::vector<Approv
 // database's to keep.
 bool meets(const Approval& approval, const Requirements& require, const ApprovalTerms& terms,
            WallTime now);
+bool meets(const ApprovedCall& approved, const Requirements& require, const ApprovalTerms& terms,
+           WallTime now);
 
 // How many have approved who count for that stage.
 std::size_t consents_of(const Approval& approval, std::size_t stage);
@@ -115,7 +133,7 @@ std::size_t consents_of(const Approval& approval, std::size_t stage);
 // Steps of calls.
 nlohmann::json filing(const Uuid& code, const Binding& binding, const Identity& requester,
                       const ApprovalTerms& terms);
-nlohmann::json claim(const Approval& approval);
+nlohmann::json claim(const Uuid& code, const Sha256& binding);
 nlohmann::json invalidation(const Approval& approval, std::string_view reason);
 Result<nlohmann::json> cancel(const Approval& approval);
 // What an outcome says of the approval that its intent claimed; `status` is 0 without an answer.

@@ -30,6 +30,10 @@ class ApprovalSource {
   virtual Task<Result<std::optional<Approval>>> find(Uuid code) = 0;
   virtual Task<Result<std::optional<Approval>>> newest(Sha256 binding) = 0;
 
+  // One of that binding that people have given, where it is at hand (approved_calls.h): without
+  // asking, and once.
+  virtual std::optional<ApprovedCall> at_hand(const Sha256& binding) = 0;
+
   // The rest is for officers: the data plane's database role may not.
   // Newest first.
   virtual Task<Result<std::vector<Approval>>> list(ApprovalFilter filter) = 0;

@@ -4,11 +4,39 @@
 #include <pqxx/pqxx>
 #include <utility>
 
+#include "audit/bytea_postgres.h"
 #include "audit/documents_postgres.h"
 #include "audit/entry.h"
+#include "base/json.h"
 
 namespace holdfast::approval {
 namespace {
+
+// Steps of approvals that are read in one statement.
+constexpr int kFollowedAtOnce = 500;
+
+// A row of holdfast.approved_calls.
+Result<ApprovedCall> approved_in(const pqxx::row& row) {
+  const auto code = parse_uuid(row[1].c_str());
+  const std::string binding = audit::bytes_in(row[2]);
+  const Result<nlohmann::json> stages = parse_json({row[4].c_str(), row[4].size()});
+  ApprovedCall approved;
+  if (!code || binding.size() != approved.binding.size() || !stages.ok()) {
+    return Error{ErrorCode::kInternal, "not an approval"};
+  }
+  try {
+    approved.stages = stages_from(*stages);
+  } catch (const nlohmann::json::exception& problem) {
+    return Error{ErrorCode::kInternal, std::string("not an approval: ") + problem.what()};
+  }
+  approved.code = *code;
+  std::ranges::copy(binding, approved.binding.begin());
+  approved.approved_at = WallTime(std::chrono::microseconds(row[3].as<std::int64_t>()));
+  approved.use_within = std::chrono::seconds(row[5].as<std::int64_t>());
+  if (!row[6].is_null()) approved.justification = row[6].c_str();
+  if (!row[7].is_null()) approved.ticket = row[7].c_str();
+  return approved;
+}
 
 audit::AppendConnection::Options as_expirer(audit::AppendConnection::Options options) {
   options.writer = {.id = make_uuid_v4(), .role = audit::WriterRole::kAudit};
@@ -26,6 +54,10 @@ Task<Result<std::optional<Approval>>> PostgresApprovalSource::newest(Sha256 bind
   return audit::answer_first<Approval>(
       workers_, "SELECT * FROM holdfast.find_approval(NULL, decode($1, 'hex'))", {to_hex(binding)},
       read_approval);
+}
+
+std::optional<ApprovedCall> PostgresApprovalSource::at_hand(const Sha256& binding) {
+  return approved_ == nullptr ? std::nullopt : approved_->take(binding);
 }
 
 Task<Result<std::vector<Approval>>> PostgresApprovalSource::list(ApprovalFilter filter) {
@@ -46,6 +78,35 @@ Task<Result<nlohmann::json>> PostgresApprovalSource::context(Uuid code) {
       workers_, std::move(question), std::move(parameters), as_it_is);
   if (!found.ok()) co_return found.error();
   co_return found->value_or(nlohmann::json::object());
+}
+
+ApprovalFollower::ApprovalFollower(audit::DatabaseAccess access, ApprovedCalls& approved)
+    : approved_(approved), session_(std::make_unique<audit::DatabaseSession>(std::move(access))) {}
+
+ApprovalFollower::~ApprovalFollower() = default;
+
+Result<bool> ApprovalFollower::step() {
+  if (!approved_.make_room(kFollowedAtOnce)) return false;
+  pqxx::result rows;
+  const Status ran = session_->run([&](pqxx::connection& connection) {
+    pqxx::nontransaction transaction(connection);
+    rows = transaction.exec_prepared(
+        session_->prepared("SELECT * FROM holdfast.approved_calls($1, $2)"),
+        position_, kFollowedAtOnce);
+  });
+  if (!ran.ok()) return ran.error();
+  for (const pqxx::row& row : rows) {
+    position_ = row[0].as<std::int64_t>();
+    if (row[1].is_null()) continue;
+    Result<ApprovedCall> approved = approved_in(row);
+    if (!approved.ok()) return approved.error();
+    approved_.add(*std::move(approved));
+  }
+  return rows.size() == kFollowedAtOnce;
+}
+
+void ApprovalFollower::interrupt() {
+  session_->interrupt();
 }
 
 struct ApprovalExpirer::Reader {

@@ -105,7 +105,20 @@ steps AS (
              END
            AND (h.step > 1 OR )" +
          same("a.filing", filing("approval") + "))") + R"()) IS TRUE AS agrees
-    FROM holdfast.approval_history h LEFT JOIN holdfast.approvals a ON a.code = h.code)" +
+    FROM (SELECT n.code, n.step, n.name, n.state, n.at, n.record, n.content
+            FROM holdfast.approval_history n
+          -- The last claim, and its end, may stand in the approval's own row.
+          UNION ALL
+          SELECT c.code, c.step - (c.ended_at IS NOT NULL)::integer, 'claim', 'CLAIMED',
+                 c.claimed_at, c.claim_record,
+                 jsonb_build_object('binding', encode(c.binding, 'hex'), 'code', c.code,
+                                    'state', 'CLAIMED')
+            FROM holdfast.approvals c WHERE c.claimed_at IS NOT NULL
+          UNION ALL
+          SELECT e.code, e.step, 'end', e.state, e.ended_at, e.end_record,
+                 jsonb_build_object('outcome', e.outcome)
+            FROM holdfast.approvals e WHERE e.ended_at IS NOT NULL) h
+    LEFT JOIN holdfast.approvals a ON a.code = h.code)" +
          record_of_step() + R"(),
 counted AS (
   SELECT s.*, lag(s.state) OVER w AS before, row_number() OVER w AS place,
@@ -123,13 +136,13 @@ ordered AS (
 current AS (
   SELECT a.*, CASE a.state WHEN 'PENDING' THEN a.decide_by > clock_timestamp()
                 WHEN 'APPROVED' THEN a.use_by > clock_timestamp()
-                ELSE a.state = 'CLAIMED' END IS TRUE AS open
+                ELSE a.state = 'CLAIMED' END IS TRUE AS alive
     FROM holdfast.approvals a),
 faults AS (
   SELECT coalesce(a.code, o.code) AS code, o.step, o.index, CASE
       WHEN a.code IS NULL THEN 'is missing'
       WHEN o.code IS NULL THEN 'has no step, so no record made it'
-      WHEN o.index IS NULL AND (a.open OR (o.at <= gone.newest) IS NOT TRUE)
+      WHEN o.index IS NULL AND (a.alive OR (o.at <= gone.newest) IS NOT TRUE)
         THEN format('has a step %s, %s, that no record tells of', o.step, o.name)
       WHEN NOT o.agrees THEN format('does not have step %s, %s, as its record tells it',
                                     o.step, o.name)
@@ -173,6 +186,9 @@ faults AS (
           OR EXISTS (SELECT FROM tail q WHERE q.operation_id = a.operation_id
                        AND q.kind = 'reconciliation' AND q.result IN ('executed', 'not_executed')))
         THEN 'is UNKNOWN although a record settles what became of its call'
+      WHEN a.open <> (a.state IN ('PENDING', 'APPROVED'))
+        OR a.unsettled IS DISTINCT FROM CASE a.state WHEN 'UNKNOWN' THEN a.operation_id END
+        THEN 'is not where those are looked for that are ' || a.state
       END AS what
     FROM gone, current a FULL JOIN ordered o ON o.code = a.code)
 SELECT f.index, 'the approval ' || f.code || ' ' || f.what FROM (
@@ -478,6 +494,9 @@ std::string untaken_steps_sql() {
 SELECT g.place FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (record, code, place)
   WHERE NOT EXISTS (SELECT FROM holdfast.approval_history h
                       WHERE h.code = g.code AND h.record = g.record)
+    AND NOT EXISTS (SELECT FROM holdfast.approvals a
+                      WHERE a.code = g.code AND ((a.claimed_at IS NOT NULL AND a.claim_record = g.record)
+                                                 OR a.end_record = g.record))
     AND NOT EXISTS (SELECT FROM holdfast.review_history h
                       WHERE h.code = g.code AND h.record = g.record))";
 }

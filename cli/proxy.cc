@@ -10,11 +10,14 @@
 #include "audit/log_metrics.h"
 #include "audit/log_postgres.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "cli/load.h"
 #include "cli/serve.h"
 
 namespace holdfast::cli {
 namespace {
+
+constexpr std::chrono::milliseconds kFollowInterval{200};
 
 http::ClientCertificates client_certificates(config::ClientCertificates mode) {
   switch (mode) {
@@ -158,7 +161,8 @@ int serve(const config::Config& config) {
   proxy::ServiceOptions options = service_options(config);
   options.upstream.egress_credentials = *std::move(credentials);
   audit::QueryWorkers queries(approval_queries(config, *database));
-  approval::PostgresApprovalSource approvals(queries);
+  approval::ApprovedCalls approved(system_clock());
+  approval::PostgresApprovalSource approvals(queries, &approved);
   Result<std::unique_ptr<proxy::Service>> service =
       proxy::Service::start(std::move(options), **log, rules, approvals, metrics, system_clock());
   if (!service.ok()) {
@@ -171,6 +175,12 @@ int serve(const config::Config& config) {
         {.database = *database, .statement_timeout = config.audit_log.append_timeout});
     approval::RuleWatcher watcher(rules, **log, generations,
                                   watcher_options(config, (*log)->writer().id), system_clock());
+    approval::ApprovalFollower follower(
+        {.database = *database, .statement_timeout = config.audit_log.append_timeout}, approved);
+    const Loop following({.name = "following approvals",
+                          .interval = kFollowInterval,
+                          .step = [&follower] { return follower.step(); },
+                          .interrupt = [&follower] { follower.interrupt(); }});
     const auto reload = [&] {
       std::ignore = watcher.reload();
       log_tls_reload(config.proxy.tls, (*service)->reload_tls());

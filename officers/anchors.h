@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "officers/api_metrics.h"
-#include "officers/loops.h"
+#include "base/loop.h"
 
 namespace holdfast::officers {
 

@@ -22,7 +22,7 @@
 #include "officers/api.h"
 #include "officers/hold_sync.h"
 #include "officers/holds_postgres.h"
-#include "officers/loops.h"
+#include "base/loop.h"
 #include "officers/reconciler.h"
 #include "officers/token_source_postgres.h"
 #include "officers/tokens.h"

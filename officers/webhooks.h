@@ -24,7 +24,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "config/config.h"
-#include "officers/loops.h"
+#include "base/loop.h"
 #include "officers/notice_document.h"
 #include "officers/webhook_file.h"
 

@@ -32,6 +32,10 @@ Permit refused(Refusal refusal) {
   return {.refusal = std::move(refusal), .claim = std::nullopt};
 }
 
+Permit claimed(approval::ApprovedCall approved) {
+  return {.refusal = std::nullopt, .claim = std::move(approved)};
+}
+
 // What an officer is told of the decision: the rules, as their titles say it, and the limits that
 // are spent and that the call would take from.
 void add_reasons(const Subject& subject, const approval::Decision& decision, json& content) {
@@ -97,7 +101,7 @@ Permit answered(Approval approval, const approval::Binding& asked, const Subject
       if (standing == Standing::kInDoubt) {
         return refused(approval_in_doubt(basis.decision, approval));
       }
-      return {.refusal = std::nullopt, .claim = std::move(approval)};
+      return claimed(approval::approved_call(approval));
     }
     case ApprovalState::kRejected:
       return refused(approval_rejected(basis.decision, approval));
@@ -185,6 +189,9 @@ Task<Permit> ApprovalDesk::permit(const Subject& subject, const DecisionBasis& b
   if (basis.decision.effect == Effect::kDeny) co_return co_await denied(subject, basis);
   const approval::Binding asked = binding_of(subject);
   const http::Headers& headers = subject.call.request.head.headers;
+  if (std::optional<approval::ApprovedCall> approved = at_hand(asked, subject, basis)) {
+    co_return claimed(*std::move(approved));
+  }
   switch (headers.count(kCodeHeader)) {
     case 0:
       if (!basis.decision.break_glass.empty() && headers.count(kBreakGlassHeader) > 0) {
@@ -196,6 +203,22 @@ Task<Permit> ApprovalDesk::permit(const Subject& subject, const DecisionBasis& b
     default:
       co_return refused(bad_request("There is more than one x-msft-approval-code header."));
   }
+}
+
+std::optional<approval::ApprovedCall> ApprovalDesk::at_hand(const approval::Binding& asked,
+                                                           const Subject& subject,
+                                                           const DecisionBasis& basis) {
+  const http::Headers& headers = subject.call.request.head.headers;
+  // What goes past an approval, or names one that may be another, is looked at closely.
+  if (headers.count(kBreakGlassHeader) > 0 || headers.count(kCodeHeader) > 1) return std::nullopt;
+  std::optional<approval::ApprovedCall> approved = approvals_.at_hand(asked.digest());
+  if (!approved || !approval::meets(*approved, basis.decision.require, basis.decision.approve,
+                                    clock_.now())) {
+    return std::nullopt;
+  }
+  const std::string* code = headers.find(kCodeHeader);
+  if (code != nullptr && parse_uuid(*code) != approved->code) return std::nullopt;
+  return approved;
 }
 
 Task<Permit> ApprovalDesk::with_code(std::string_view header, const approval::Binding& asked,
@@ -264,7 +287,7 @@ Task<Permit> ApprovalDesk::overtaken(const Subject& subject, const DecisionBasis
   // Given back in this very moment by a call that Graph did not look at. Who goes past an approval
   // has lost no claim: what is approved by now is used.
   if (again.claim && !subject.review) {
-    co_return refused(approval_pending(basis.decision, *again.claim));
+    co_return refused(approved_by_now(basis.decision, again.claim->code));
   }
   co_return again;
 }

@@ -1,9 +1,10 @@
 // What approvals say to one guarded call: whether it may go on, what it claims then, and what its
 // caller is told otherwise.
 //
-// One desk belongs to one pipeline and runs on its thread. It reads where approvals stand; what it
-// answers takes effect only when the record is appended that carries it, and the database refuses
-// that record where another call, an officer or the clock came first: then overtaken() answers.
+// One desk belongs to one pipeline and runs on its thread. It reads where approvals stand, or has the
+// call's own at hand; what it answers takes effect only when the record is appended that carries it,
+// and the database refuses that record where another call, an officer or the clock came first: then
+// overtaken() answers.
 #pragma once
 
 #include <optional>
@@ -20,7 +21,7 @@ inline constexpr std::string_view kApprovalsPrefix = "/holdfast/approvals/";
 // Exactly one of them, unless the call is plainly allowed.
 struct Permit {
   std::optional<Refusal> refusal;
-  std::optional<approval::Approval> claim;                 // Approved: the intent is to claim it.
+  std::optional<approval::ApprovedCall> claim;             // Approved: the intent is to claim it.
   bool unavailable = false;                                // Nobody can say now.
   std::optional<approval::Opening> review = std::nullopt;  // The intent is to go past it.
 };
@@ -45,6 +46,10 @@ class ApprovalDesk {
   Task<http::Response> own_approval(const Call& call, const identity::Actor& actor);
 
  private:
+  // The approval that the call was given, where it is at hand and does for the rules.
+  std::optional<approval::ApprovedCall> at_hand(const approval::Binding& asked,
+                                                const Subject& subject,
+                                                const DecisionBasis& basis);
   Task<Permit> with_code(std::string_view header, const approval::Binding& asked,
                          const Subject& subject, const DecisionBasis& basis);
   Task<Permit> without_code(const approval::Binding& asked, const Subject& subject,

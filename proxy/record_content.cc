@@ -368,7 +368,7 @@ audit::Record intent_record(const Subject& subject, CallMembers members,
   record.is_limited = !basis.decision.limits.empty();
   record.generation = basis.rules_generation;
   if (subject.claim) {
-    record.content["approval"] = approval::claim(*subject.claim);
+    record.content["approval"] = approval::claim(subject.claim->code, subject.claim->binding);
     record.approval_step = audit::ApprovalStep::kClaim;
   }
   if (subject.review) {

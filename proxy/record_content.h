@@ -24,9 +24,9 @@ struct Subject {
   const Call& call;
   std::optional<graph::Operation> operation;
   std::optional<identity::Actor> actor;
-  std::vector<std::string> mailbox_names;     // As resolved; empty when unknown.
-  std::optional<approval::Approval> claim{};  // What the call's intent claims.
-  std::optional<approval::Opening> review{};  // Or that it goes past its approval.
+  std::vector<std::string> mailbox_names;         // As resolved; empty when unknown.
+  std::optional<approval::ApprovedCall> claim{};  // What the call's intent claims.
+  std::optional<approval::Opening> review{};      // Or that it goes past its approval.
   std::string preimage{};  // What was read of the item, as canonical JSON; empty: it was not read.
 };
 

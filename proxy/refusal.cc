@@ -224,13 +224,15 @@ Refusal approval_required(const approval::Decision& decision, const std::string&
 
 Refusal approval_pending(const approval::Decision& decision, const approval::Approval& approval) {
   const std::string code = to_string(approval.code);
-  if (approval.state == approval::ApprovalState::kApproved) {
-    return waiting(decision, code, approval.state,
-                   "This call is approved with the code " + code + "; send it again.");
-  }
   return waiting(decision, code, approval.state,
                  "This call needs approval. It has been requested with the code " + code +
                      " and is not approved yet; send the call again once it is.");
+}
+
+Refusal approved_by_now(const approval::Decision& decision, const Uuid& code) {
+  const std::string text = to_string(code);
+  return waiting(decision, text, approval::ApprovalState::kApproved,
+                 "This call is approved with the code " + text + "; send it again.");
 }
 
 Refusal approval_in_doubt(const approval::Decision& decision, const approval::Approval& approval) {

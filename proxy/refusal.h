@@ -59,6 +59,8 @@ std::optional<Refusal> missing_papers(const approval::Decision& decision,
 Refusal approval_required(const approval::Decision& decision, const std::string& code);
 // It has been asked for, and is not to be claimed yet.
 Refusal approval_pending(const approval::Decision& decision, const approval::Approval& approval);
+// It has come to be approved while the call was looked at.
+Refusal approved_by_now(const approval::Decision& decision, const Uuid& code);
 // It is approved; facts that are not known may make it one that takes more. The approval stands.
 Refusal approval_in_doubt(const approval::Decision& decision, const approval::Approval& approval);
 Refusal approval_rejected(const approval::Decision& decision, const approval::Approval& approval);

@@ -231,8 +231,8 @@ class RaceCase(StackCase):
         return self.sql(f"SELECT state FROM holdfast.approvals WHERE code = '{code}'")
 
     def steps(self, code):
-        return self.sql("SELECT string_agg(name, ',' ORDER BY step) FROM holdfast.approval_history "
-                        f"WHERE code = '{code}'")
+        return self.sql("SELECT string_agg(h ->> 'name', ',' ORDER BY (h ->> 'step')::integer) FROM "
+                        f"holdfast.find_approval('{code}', NULL) d, jsonb_array_elements(d -> 'history') h")
 
     # What happens meanwhile.
 

@@ -102,9 +102,9 @@ class ApprovalTest : public LogTest {
   // The names of the steps taken, in order.
   std::string steps(const Uuid& code) const {
     return value(
-        "SELECT string_agg(name, ',' ORDER BY step) FROM holdfast.approval_history "
-        "WHERE code = '" +
-        to_string(code) + "'");
+        "SELECT string_agg(h ->> 'name', ',' ORDER BY (h ->> 'step')::integer) "
+        "FROM holdfast.find_approval('" +
+        to_string(code) + "', NULL) d, jsonb_array_elements(d -> 'history') h");
   }
 
   // One officer's step on the approval as it was read; kRefused: another came first.
@@ -120,7 +120,7 @@ class ApprovalTest : public LogTest {
 
   static audit::Record claim_record(const approval::Approval& approval) {
     return step_record(audit::Kind::kIntent, audit::ApprovalStep::kClaim,
-                       approval::claim(approval));
+                       approval::claim(approval.code, approval.binding.digest()));
   }
   // The intent of a call that goes past its approval.
   static audit::Record glass_record(const approval::Opening& opening,

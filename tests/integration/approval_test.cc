@@ -32,8 +32,9 @@ TEST_F(ApprovalTest, lives_from_filing_to_execution_with_a_record_for_each_step)
   EXPECT_EQ(steps(code), "file,approve,claim,end");
   EXPECT_EQ(kinds(), "decision,approval,intent,outcome");
   // Each step names the record that tells of it.
-  EXPECT_EQ(value("SELECT count(*) FROM holdfast.approval_history h JOIN holdfast.log l ON "
-                  "convert_from(l.entry, 'UTF8')::json ->> 'id' = h.record::text"),
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.find_approval('" + to_string(code) +
+                  "', NULL) d, jsonb_array_elements(d -> 'history') h JOIN holdfast.log l ON "
+                  "convert_from(l.entry, 'UTF8')::json ->> 'id' = h ->> 'record'"),
             "4");
   EXPECT_FALSE(claim(approval_of(code)));
 }
@@ -223,7 +224,8 @@ TEST_F(ApprovalTest, the_database_itself_refuses_claims_of_something_else) {
   const Uuid code = file("item");
   ASSERT_TRUE(consent(code, officer(1)).ok());
   const auto claims = [&](const char* member, const std::string& value) {
-    nlohmann::json content = approval::claim(approval_of(code));
+    const approval::Approval approved = approval_of(code);
+    nlohmann::json content = approval::claim(code, approved.binding.digest());
     content[member] = value;
     const auto receipt = runner_.run(replica_->append_intent(
         step_record(Kind::kIntent, ApprovalStep::kClaim, std::move(content)), request("")));
@@ -234,6 +236,85 @@ TEST_F(ApprovalTest, the_database_itself_refuses_claims_of_something_else) {
   EXPECT_FALSE(claims("code", to_string(make_uuid_v4())));
   EXPECT_EQ(steps(code), "file,approve");
   EXPECT_TRUE(claims("code", to_string(code)));
+}
+
+TEST_F(ApprovalTest, a_claim_that_was_given_back_is_kept_beside_the_next) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  end(code, *claim(approval_of(code)), CallResult::kRefused, 429);
+  EXPECT_EQ(state(code), "APPROVED");
+  EXPECT_EQ(steps(code), "file,approve,claim,end");
+  const std::optional<Uuid> operation = claim(approval_of(code));
+  ASSERT_TRUE(operation);
+  EXPECT_EQ(steps(code), "file,approve,claim,end,claim");
+  end(code, *operation, CallResult::kExecuted, 204);
+  EXPECT_EQ(steps(code), "file,approve,claim,end,claim,end");
+  const nlohmann::json history = approval_of(code).document["history"];
+  EXPECT_EQ(history[3]["content"]["outcome"]["status"], 429);
+  EXPECT_EQ(history[5]["content"]["outcome"]["status"], 204);
+  EXPECT_NE(history[2]["record"], history[4]["record"]);
+  EXPECT_EQ(approval_of(code).claim_record, parse_uuid(history[4]["record"].get<std::string>()));
+}
+
+TEST_F(ApprovalTest, evidence_ends_a_claim_whose_outcome_was_unknown) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  const std::optional<Uuid> operation = claim(approval_of(code));
+  ASSERT_TRUE(operation);
+  end(code, *operation, CallResult::kUnknown);
+  EXPECT_EQ(state(code), "UNKNOWN");
+  audit::Record evidence = record(Kind::kReconciliation, *operation);
+  evidence.content["outcome"] = {{"result", "executed"}};
+  ASSERT_TRUE(runner_.run(officers_->append(std::move(evidence))).ok());
+  EXPECT_EQ(state(code), "EXECUTED");
+  EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
+  EXPECT_EQ(approval_of(code).document["history"][3]["state"], "UNKNOWN");
+}
+
+TEST_F(ApprovalTest, the_database_reads_of_an_entry_what_it_says_of_its_claim) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  end(code, *claim(approval_of(code)), CallResult::kExecuted, 204);
+  // As it stands in the log, and spelt as PostgreSQL does.
+  EXPECT_EQ(
+      value("SELECT count(*) FROM holdfast.log l, LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb "
+            "AS document) d, LATERAL (VALUES (l.entry), (convert_to(d.document::text, 'UTF8'))) "
+            "AS e (entry), LATERAL (SELECT holdfast.claim_members(e.entry, l.kind) AS found) f "
+            "WHERE l.kind IN ('intent', 'outcome') "
+            "AND NOT EXISTS (SELECT FROM unnest('{id,operation_id,approval,outcome}'::text[]) m "
+            "WHERE f.found -> m IS DISTINCT FROM d.document -> m)"),
+      "4");
+}
+
+TEST_F(ApprovalTest, a_proxy_is_told_of_what_people_approve_from_now_on) {
+  approval::ApprovedCalls calls(system_clock());
+  approval::ApprovalFollower follower({.database = database("holdfast_proxy")}, calls);
+  const auto told_of = [&](const std::string& item) {
+    const auto more = follower.step();
+    EXPECT_TRUE(more.ok()) << more.error().message;
+    return calls.take(binding(item).digest());
+  };
+  ASSERT_TRUE(consent(file("before"), officer(1)).ok());
+  EXPECT_FALSE(told_of("before")) << "it may be one of a million";
+  const Uuid code = file("item", terms({{.from = "compliance", .group = "g1", .count = 2}}));
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  EXPECT_FALSE(told_of("item"));
+  ASSERT_TRUE(consent(code, officer(2)).ok());
+  const std::optional<approval::ApprovedCall> told = told_of("item");
+  ASSERT_TRUE(told);
+  const approval::ApprovedCall read = approval::approved_call(approval_of(code));
+  EXPECT_EQ(told->code, code);
+  EXPECT_EQ(told->binding, read.binding);
+  EXPECT_EQ(told->stages.size(), 1U);
+  EXPECT_EQ(told->stages[0].count, 2);
+  EXPECT_EQ(told->use_within, read.use_within);
+  EXPECT_EQ(told->approved_at, read.approved_at);
+  EXPECT_FALSE(told_of("item")) << "once";
+
+  const Uuid over = file("over");
+  ASSERT_TRUE(consent(over, officer(1)).ok());
+  ASSERT_TRUE(decide(ApprovalStep::kRevoke, revoke(approval_of(over), officer(1), "no")).ok());
+  EXPECT_FALSE(told_of("over"));
 }
 
 TEST_F(ApprovalTest, history_is_kept) {

@@ -226,6 +226,10 @@ class TablesCase(Attack):
         self.sql("DROP TABLE kept")
         self.not_seen_by_verify()
 
+    def keep_claims(self):
+        """Has the history say of all claims what approvals' own rows do, for changes of it."""
+        self.sql("SELECT holdfast.keep_claim(code) FROM holdfast.approvals")
+
     def index_of(self, where):
         return self.sql("SELECT index FROM (SELECT index, kind, convert_from(entry, 'UTF8')::jsonb AS e "
                         f"FROM holdfast.log) l WHERE {where}")
@@ -320,6 +324,7 @@ class Tables(TablesCase):
                             "EXECUTED after 6")
 
     def test_attack_reset_a_spent_approval_with_its_history(self):
+        self.keep_claims()
         claim = self.index_of(f"kind = 'intent' AND e #>> '{{approval,code}}' = '{SPENT}' "
                               "ORDER BY index DESC LIMIT 1")
         self.tamper_tables(f"""
@@ -333,6 +338,7 @@ class Tables(TablesCase):
                             claim)
 
     def test_attack_claim_that_graph_had_refused_what_it_did(self):
+        self.keep_claims()
         self.tamper_tables(f"""
             UPDATE holdfast.approval_history SET state = 'APPROVED',
                 content = '{{"outcome": {{"result": "not_sent"}}}}'
@@ -341,6 +347,7 @@ class Tables(TablesCase):
         self.seen_by_verify(f"the approval {SPENT} does not have step 6, end, as its record tells it")
 
     def test_attack_take_the_steps_of_an_approval_in_another_order(self):
+        self.keep_claims()
         self.tamper_tables(f"""
             UPDATE holdfast.approval_history SET step = step + 10 WHERE code = '{SPENT}' AND step > 2;
             UPDATE holdfast.approval_history
@@ -365,12 +372,24 @@ class Tables(TablesCase):
                            "use_within = '1 day'; use_by = use_by - use_within + interval '1 day'"))
 
     def test_attack_let_another_call_have_claimed_an_approval(self):
-        for code, changes in ((SPENT, ("operation_id = gen_random_uuid()", "operation_id = NULL",
-                                       "claim_record = gen_random_uuid()")),
+        for code, changes in ((SPENT, ("operation_id = gen_random_uuid()", "operation_id = NULL")),
                               (APPROVED, ("operation_id = gen_random_uuid()",))):
             self.each_seen("approvals", f"code = '{code}'",
                            f"the approval {code} is claimed by another call than its records say",
                            changes)
+
+    def test_attack_change_the_claim_that_an_approval_has(self):
+        """Its last one, which is not in the history yet."""
+        lost = "has a step 6, (end|claim), that (no record tells of|cannot follow those before it)"
+        for changes, what in (
+                (("claim_record = gen_random_uuid()",),
+                 "has a step 5, claim, that no record tells of"),
+                (("end_record = gen_random_uuid()", "ended_at = NULL; end_record = NULL"), lost),
+                (("""outcome = '{"result": "not_sent"}'""", "outcome = NULL"),
+                 "does not have step 6, end, as its record tells it"),
+                (("open = true", "unsettled = operation_id"),
+                 "is not where those are looked for that are EXECUTED")):
+            self.each_seen("approvals", f"code = '{SPENT}'", f"the approval {SPENT} {what}", changes)
 
     def test_attack_count_the_steps_of_an_approval_otherwise(self):
         self.sql(f"UPDATE holdfast.approvals SET step = 9 WHERE code = '{APPROVED}'")
@@ -381,6 +400,7 @@ class Tables(TablesCase):
         self.seen_by_verify(f"the approval {APPROVED} has a step 9, approve, that cannot follow")
 
     def test_attack_take_a_step_of_one_record_twice(self):
+        self.keep_claims()
         self.tamper_tables(f"""
             INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
               SELECT code, step + 4, name, state, at, record, content FROM holdfast.approval_history
@@ -646,6 +666,7 @@ class Claimed(TablesCase):
         if kind == "reconciliation":
             self.append("audit", (kind, None, {"operation_id": intent[2]["operation_id"],
                                                "outcome": {"result": "executed"}}))
+        self.keep_claims()
         self.not_seen_by_verify()
         last = 4 if kind == "outcome" else 5
         self.tamper_tables(f"""
@@ -671,6 +692,7 @@ class Claimed(TablesCase):
             self.append("audit", self.decision("approve", code, "APPROVED", 2))
             intent = self.claim(code)
             self.sql(self.calling(intent, self.outcome(intent, result, status=status)))
+        self.keep_claims()
         self.tamper_tables(f"""
             UPDATE holdfast.approval_history h
               SET state = o.state, record = o.record, content = o.content, at = o.at
@@ -722,7 +744,8 @@ class Dropped(TablesCase, RetentionCase):
         self.seen_by_verify(f"the approval {SPENT} ")
         self.tamper_tables(f"""
             DELETE FROM holdfast.approval_history WHERE code = '{SPENT}' AND step > 2;
-            UPDATE holdfast.approvals SET step = 2, claim_record = NULL, operation_id = NULL
+            UPDATE holdfast.approvals SET step = 2, claim_record = NULL, operation_id = NULL,
+                claimed_at = NULL, ended_at = NULL, end_record = NULL, outcome = NULL
               WHERE code = '{SPENT}'""")
         self.seen_by_verify(f"the approval {SPENT} has a step 1, file, that no record tells of")
 

@@ -36,6 +36,13 @@ class FakeApprovals final : public ApprovalSource {
   Task<Result<std::optional<Approval>>> newest(Sha256 binding) override {
     co_return last([&](const Approval& approval) { return approval.binding.digest() == binding; });
   }
+  std::optional<ApprovedCall> at_hand(const Sha256& binding) override {
+    const auto found = std::ranges::find(approved, binding, &ApprovedCall::binding);
+    if (found == approved.end()) return std::nullopt;
+    ApprovedCall taken = std::move(*found);
+    approved.erase(found);
+    return taken;
+  }
   Task<Result<std::vector<Approval>>> list(ApprovalFilter filter) override {
     if (away) co_return Error{ErrorCode::kUnavailable, "database away"};
     std::vector<Approval> found;
@@ -56,6 +63,7 @@ class FakeApprovals final : public ApprovalSource {
   }
 
   std::vector<Approval> all;                        // In the order of filing.
+  std::vector<ApprovedCall> approved;               // What is at hand.
   nlohmann::json known = nlohmann::json::object();  // What context() says.
   bool context_away = false;
   bool away = false;

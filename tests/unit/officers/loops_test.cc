@@ -1,4 +1,4 @@
-#include "officers/loops.h"
+#include "base/loop.h"
 
 #include <gtest/gtest.h>
 

@@ -778,6 +778,53 @@ TEST_F(PipelineTest, ApprovedCallIsClaimedByItsIntentWithoutAnyHeader) {
   EXPECT_EQ(content(2)["approval"], json({{"code", code}, {"state", "EXECUTED"}}));
 }
 
+TEST_F(PipelineTest, ApprovedCallThatIsAtHandIsClaimedWithoutAsking) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  const int asked = approvals_.asked;
+  for (const bool by_code : {false, true}) {
+    approvals_.approved = {approval::approved_call(approvals_.all.back())};
+    http::Headers headers;
+    if (by_code) headers.add("x-msft-approval-code", code);
+    EXPECT_EQ(purge_contact(headers).status, 204);
+    EXPECT_EQ(approvals_.asked, asked);
+    EXPECT_EQ(content(by_code ? 3 : 1)["approval"],
+              json({{"binding", to_hex(approvals_.all.back().binding.digest())},
+                    {"code", code},
+                    {"state", "CLAIMED"}}));
+    EXPECT_TRUE(approvals_.approved.empty());
+  }
+}
+
+TEST_F(PipelineTest, WhatIsAtHandDecidesNothingButAClaim) {
+  const std::string code = file_approval(approval::ApprovalState::kRejected);
+  const approval::ApprovedCall approved = approval::approved_call(approvals_.all.back());
+  const std::string other = to_string(make_uuid_v4());
+  approval::ApprovedCall short_of_people = approved;
+  short_of_people.stages.clear();
+  approval::ApprovedCall without_papers = approved;
+  without_papers.justification.reset();
+  int asked = approvals_.asked;
+  // The answer is that of how the approval stands.
+  for (const approval::ApprovedCall& hint : {short_of_people, without_papers}) {
+    approvals_.approved = {hint};
+    EXPECT_EQ(error_of(purge_contact())["code"], "HoldfastApprovalRejected");
+    EXPECT_EQ(approvals_.asked, ++asked);
+  }
+  approvals_.approved = {approved};
+  EXPECT_EQ(error_of(purge_contact({{"x-msft-approval-code", other}}))["code"],
+            "HoldfastApprovalMismatch");
+  EXPECT_EQ(approvals_.asked, ++asked);
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
+TEST_F(PipelineTest, WhatIsAtHandAndOverIsAnsweredByHowThingsStand) {
+  file_approval(approval::ApprovalState::kRejected);
+  approvals_.approved = {approval::approved_call(approvals_.all.back())};
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval is over"});
+  EXPECT_EQ(error_of(purge_contact())["code"], "HoldfastApprovalRejected");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
 TEST_F(PipelineTest, ApprovalBindsTheOperationAndNotItsSpelling) {
   const std::string code = file_approval(approval::ApprovalState::kApproved);
   EXPECT_EQ(send("POST", "/V1.0/me/contacts('c1')/microsoft.graph.permanentDelete()").status, 204);

@@ -11,7 +11,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 
-namespace holdfast::officers {
+namespace holdfast {
 
 // What a loop does each time.
 struct LoopWork {
@@ -50,4 +50,4 @@ class Loop {
   std::thread thread_;  // Last: it uses all the above.
 };
 
-}  // namespace holdfast::officers
+}  // namespace holdfast

@@ -1,8 +1,8 @@
-#include "officers/loops.h"
+#include "base/loop.h"
 
 #include "base/log.h"
 
-namespace holdfast::officers {
+namespace holdfast {
 
 Loop::Loop(LoopWork work) : work_(std::move(work)), thread_([this] { run(); }) {}
 
@@ -52,4 +52,4 @@ void Loop::note(const Status& status) {
   if (ended) log_info("a background task works again", {{"task", work_.name}});
 }
 
-}  // namespace holdfast::officers
+}  // namespace holdfast

@@ -39,8 +39,8 @@ bool has_people_and_papers(const std::vector<ApprovalStage>& stages,
 
 // Whether a time that is shorter than the one that was filed has passed.
 bool is_over_already(const std::optional<std::chrono::seconds>& wanted,
-                     std::chrono::seconds none_wanted, std::chrono::seconds filed,
-                     WallTime since, WallTime now) {
+                     std::chrono::seconds none_wanted, std::chrono::seconds filed, WallTime since,
+                     WallTime now) {
   const std::chrono::seconds within = wanted.value_or(none_wanted);
   return within < filed && now >= since + within;
 }
@@ -285,8 +285,8 @@ ApprovedCall approved_call(const Approval& approval) {
           .binding = approval.binding.digest(),
           .stages = approval.stages,
           .use_within = approval.use_within,
-          .approved_at = time_of(approval.consents.empty() ? approval.filed_at
-                                                           : approval.consents.back().at),
+          .approved_at =
+              time_of(approval.consents.empty() ? approval.filed_at : approval.consents.back().at),
           .justification = approval.justification,
           .ticket = approval.ticket};
 }
@@ -341,9 +341,7 @@ json filing(const Uuid& code, const Binding& binding, const Identity& requester,
 }
 
 json claim(const Uuid& code, const Sha256& binding) {
-  return {{"binding", to_hex(binding)},
-          {"code", to_string(code)},
-          {"state", to_string(kClaimed)}};
+  return {{"binding", to_hex(binding)}, {"code", to_string(code)}, {"state", to_string(kClaimed)}};
 }
 
 json invalidation(const Approval& approval, std::string_view reason) {

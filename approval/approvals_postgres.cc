@@ -91,8 +91,8 @@ Result<bool> ApprovalFollower::step() {
   const Status ran = session_->run([&](pqxx::connection& connection) {
     pqxx::nontransaction transaction(connection);
     rows = transaction.exec_prepared(
-        session_->prepared("SELECT * FROM holdfast.approved_calls($1, $2)"),
-        position_, kFollowedAtOnce);
+        session_->prepared("SELECT * FROM holdfast.approved_calls($1, $2)"), position_,
+        kFollowedAtOnce);
   });
   if (!ran.ok()) return ran.error();
   for (const pqxx::row& row : rows) {

@@ -45,7 +45,8 @@ class ApprovalFollower {
  private:
   ApprovedCalls& approved_;
   std::unique_ptr<audit::DatabaseSession> session_;
-  std::optional<std::int64_t> position_;  // In the history of approvals: what is behind it was read.
+  std::optional<std::int64_t>
+      position_;  // In the history of approvals: what is behind it was read.
 };
 
 // Records that approvals have run out, as an audit writer of its own. Several processes may: each

@@ -1,8 +1,9 @@
 // Approvals that people have just given, at hand for the calls that they were given to.
 //
-// A call that is sent again once it is approved need not ask the database where its approval stands.
-// What is here is a hint, handed out once: it may be over by now, and the database, which refuses to
-// have it claimed then, has the last word. A call that finds nothing here asks the database.
+// A call that is sent again once it is approved need not ask the database where its approval
+// stands. What is here is a hint, handed out once: it may be over by now, and the database, which
+// refuses to have it claimed then, has the last word. A call that finds nothing here asks the
+// database.
 //
 // In memory only, and bounded. Safe to call from any thread.
 #pragma once

@@ -318,8 +318,10 @@ Record settled_outcome(const Uuid& operation_id, const json& intent_content, Cal
   record.content["outcome"] = {{"result", to_string(result)}, {"reason", reason}};
   record.is_limited = result == CallResult::kNotSent;
   const auto approval = intent_content.find("approval");
+  // What is no code the database would not take, nor anything beside it.
   if (approval != intent_content.end() && approval->is_object() && approval->contains("code") &&
-      approval->at("code").is_string()) {
+      approval->at("code").is_string() &&
+      parse_uuid(approval->at("code").get_ref<const std::string&>())) {
     record.approval_step = ApprovalStep::kEnd;
     record.content["approval"] = {
         {"code", approval->at("code")},

@@ -495,8 +495,8 @@ SELECT g.place FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS g (record,
   WHERE NOT EXISTS (SELECT FROM holdfast.approval_history h
                       WHERE h.code = g.code AND h.record = g.record)
     AND NOT EXISTS (SELECT FROM holdfast.approvals a
-                      WHERE a.code = g.code AND ((a.claimed_at IS NOT NULL AND a.claim_record = g.record)
-                                                 OR a.end_record = g.record))
+                      WHERE a.code = g.code AND a.claimed_at IS NOT NULL
+                        AND a.claim_record = g.record)
     AND NOT EXISTS (SELECT FROM holdfast.review_history h
                       WHERE h.code = g.code AND h.record = g.record))";
 }

@@ -188,10 +188,15 @@ json shown_to_requester(const Approval& approval) {
 Task<Permit> ApprovalDesk::permit(const Subject& subject, const DecisionBasis& basis) {
   if (basis.decision.effect == Effect::kDeny) co_return co_await denied(subject, basis);
   const approval::Binding asked = binding_of(subject);
-  const http::Headers& headers = subject.call.request.head.headers;
   if (std::optional<approval::ApprovedCall> approved = at_hand(asked, subject, basis)) {
     co_return claimed(*std::move(approved));
   }
+  co_return co_await asked_for(asked, subject, basis);
+}
+
+Task<Permit> ApprovalDesk::asked_for(const approval::Binding& asked, const Subject& subject,
+                                     const DecisionBasis& basis) {
+  const http::Headers& headers = subject.call.request.head.headers;
   switch (headers.count(kCodeHeader)) {
     case 0:
       if (!basis.decision.break_glass.empty() && headers.count(kBreakGlassHeader) > 0) {
@@ -206,14 +211,14 @@ Task<Permit> ApprovalDesk::permit(const Subject& subject, const DecisionBasis& b
 }
 
 std::optional<approval::ApprovedCall> ApprovalDesk::at_hand(const approval::Binding& asked,
-                                                           const Subject& subject,
-                                                           const DecisionBasis& basis) {
+                                                            const Subject& subject,
+                                                            const DecisionBasis& basis) {
   const http::Headers& headers = subject.call.request.head.headers;
   // What goes past an approval, or names one that may be another, is looked at closely.
   if (headers.count(kBreakGlassHeader) > 0 || headers.count(kCodeHeader) > 1) return std::nullopt;
   std::optional<approval::ApprovedCall> approved = approvals_.at_hand(asked.digest());
-  if (!approved || !approval::meets(*approved, basis.decision.require, basis.decision.approve,
-                                    clock_.now())) {
+  if (!approved ||
+      !approval::meets(*approved, basis.decision.require, basis.decision.approve, clock_.now())) {
     return std::nullopt;
   }
   const std::string* code = headers.find(kCodeHeader);
@@ -283,10 +288,13 @@ Task<Permit> ApprovalDesk::denied(const Subject& subject, const DecisionBasis& b
 }
 
 Task<Permit> ApprovalDesk::overtaken(const Subject& subject, const DecisionBasis& basis) {
-  Permit again = co_await permit(subject, basis);
+  if (basis.decision.effect == Effect::kDeny) co_return co_await denied(subject, basis);
+  Permit again = co_await asked_for(binding_of(subject), subject, basis);
+  const bool is_new =
+      subject.review || (subject.claim && again.claim && subject.claim->code != again.claim->code);
   // Given back in this very moment by a call that Graph did not look at. Who goes past an approval
   // has lost no claim: what is approved by now is used.
-  if (again.claim && !subject.review) {
+  if (again.claim && !is_new) {
     co_return refused(approved_by_now(basis.decision, again.claim->code));
   }
   co_return again;

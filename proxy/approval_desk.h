@@ -1,10 +1,10 @@
 // What approvals say to one guarded call: whether it may go on, what it claims then, and what its
 // caller is told otherwise.
 //
-// One desk belongs to one pipeline and runs on its thread. It reads where approvals stand, or has the
-// call's own at hand; what it answers takes effect only when the record is appended that carries it,
-// and the database refuses that record where another call, an officer or the clock came first: then
-// overtaken() answers.
+// One desk belongs to one pipeline and runs on its thread. It reads where approvals stand, or has
+// the call's own at hand; what it answers takes effect only when the record is appended that
+// carries it, and the database refuses that record where another call, an officer or the clock came
+// first: then overtaken() answers.
 #pragma once
 
 #include <optional>
@@ -36,9 +36,10 @@ class ApprovalDesk {
   // done, and the call's content has been read.
   Task<Permit> permit(const Subject& subject, const DecisionBasis& basis);
 
-  // The same after another was first. Never a claim, unless what was refused went past an approval
-  // (`subject.review`) that has come since. What it answers may be a step once more: what has run
-  // out is asked for anew, and the glass may be broken past what still waits.
+  // The same after another was first. A claim only of another approval than the one that the call
+  // has lost (`subject.claim`), or of one that has come since it went past another
+  // (`subject.review`). What it answers may be a step once more: what has run out is asked for
+  // anew, and the glass may be broken past what still waits.
   Task<Permit> overtaken(const Subject& subject, const DecisionBasis& basis);
 
   // GET and DELETE of /holdfast/approvals/{code} by a verified caller: where the caller's own
@@ -48,8 +49,9 @@ class ApprovalDesk {
  private:
   // The approval that the call was given, where it is at hand and does for the rules.
   std::optional<approval::ApprovedCall> at_hand(const approval::Binding& asked,
-                                                const Subject& subject,
-                                                const DecisionBasis& basis);
+                                                const Subject& subject, const DecisionBasis& basis);
+  Task<Permit> asked_for(const approval::Binding& asked, const Subject& subject,
+                         const DecisionBasis& basis);
   Task<Permit> with_code(std::string_view header, const approval::Binding& asked,
                          const Subject& subject, const DecisionBasis& basis);
   Task<Permit> without_code(const approval::Binding& asked, const Subject& subject,

@@ -27,7 +27,8 @@ DROP INDEX holdfast.approvals_claimed;
 CREATE INDEX approvals_open ON holdfast.approvals (number) WHERE open;
 CREATE INDEX approvals_unsettled ON holdfast.approvals (unsettled) WHERE unsettled IS NOT NULL;
 
--- The steps that the row itself has, as history would have them.
+-- The steps that the row itself has, as history would have them. An end alone, where the claim is from
+-- before there were these columns.
 CREATE FUNCTION holdfast.claim_steps(approval holdfast.approvals)
   RETURNS TABLE (step integer, name text, state text, at timestamptz, record uuid, content jsonb)
   LANGUAGE sql STABLE
@@ -51,7 +52,7 @@ BEGIN
   INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
     SELECT a.code, s.step, s.name, s.state, s.at, s.record, s.content
       FROM holdfast.approvals a, LATERAL holdfast.claim_steps(a) s
-      WHERE a.code = claimed AND a.claimed_at IS NOT NULL ORDER BY s.step;
+      WHERE a.code = claimed ORDER BY s.step;
   IF FOUND THEN
     UPDATE holdfast.approvals a
       SET claimed_at = NULL, ended_at = NULL, end_record = NULL, outcome = NULL
@@ -80,8 +81,9 @@ END $$;
 
 -- What the entry of a call that has claimed an approval says of that: id, operation_id, approval, and of
 -- an outcome what came of it. Only that much of it is parsed: what is before these members in an entry
--- has none of their names, and raw bytes that spell a name and its quotes are one. An entry whose sealed
--- values have been put back is spelt otherwise, and is parsed whole.
+-- has none of their names, and raw bytes that spell a name and its quotes are one. (Of what somebody else
+-- wrote as a proxy, `verify` says that it does not tell of the step.) An entry whose sealed values have
+-- been put back is spelt otherwise, and is parsed whole.
 CREATE FUNCTION holdfast.claim_members(entry bytea, kind text) RETURNS jsonb
   LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -219,7 +221,8 @@ AS $$
 $$;
 
 -- Steps of approvals behind that position, in order, each with what a call needs to know to claim the
--- approval where the step made it approved and it still is (a code). `behind` NULL: the newest position.
+-- approval where the step made it approved and it still is (a code). `behind` NULL, or of a database that
+-- has lost its newest steps: the newest position alone. At most 500.
 CREATE FUNCTION holdfast.approved_calls(behind bigint, at_most integer)
   RETURNS TABLE (reached bigint, code uuid, binding bytea, approved_at_us bigint, stages jsonb,
                  use_within_s bigint, justification text, ticket text)
@@ -229,9 +232,12 @@ CREATE FUNCTION holdfast.approved_calls(behind bigint, at_most integer)
   SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+  newest bigint;
 BEGIN
-  IF behind IS NULL THEN
-    reached := coalesce((SELECT max(h.position) FROM holdfast.approval_history h), 0);
+  SELECT coalesce(max(h.position), 0) INTO newest FROM holdfast.approval_history h;
+  IF behind IS NULL OR behind > newest THEN
+    reached := newest;
     RETURN NEXT;
     RETURN;
   END IF;
@@ -240,9 +246,9 @@ BEGIN
            a.filing -> 'stages', extract(epoch FROM a.use_within)::bigint,
            a.filing #>> '{request,justification}', a.filing #>> '{request,ticket}'
       FROM (SELECT n.position, n.code, n.name, n.state, n.at FROM holdfast.approval_history n
-              WHERE n.position > behind ORDER BY n.position LIMIT at_most) h
+              WHERE n.position > behind ORDER BY n.position LIMIT least(at_most, 500)) h
       LEFT JOIN holdfast.approvals a ON a.code = h.code AND a.state = 'APPROVED'
-        AND h.name = 'approve' AND h.state = 'APPROVED'
+        AND a.use_by > clock_timestamp() AND h.name = 'approve' AND h.state = 'APPROVED'
       ORDER BY h.position;
 END $$;
 

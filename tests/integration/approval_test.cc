@@ -263,12 +263,38 @@ TEST_F(ApprovalTest, evidence_ends_a_claim_whose_outcome_was_unknown) {
   ASSERT_TRUE(operation);
   end(code, *operation, CallResult::kUnknown);
   EXPECT_EQ(state(code), "UNKNOWN");
-  audit::Record evidence = record(Kind::kReconciliation, *operation);
+  audit::Record evidence = testing::record(Kind::kReconciliation, *operation);
   evidence.content["outcome"] = {{"result", "executed"}};
   ASSERT_TRUE(runner_.run(officers_->append(std::move(evidence))).ok());
   EXPECT_EQ(state(code), "EXECUTED");
   EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
   EXPECT_EQ(approval_of(code).document["history"][3]["state"], "UNKNOWN");
+}
+
+TEST_F(ApprovalTest, a_claim_that_history_has_already_ends_like_others) {
+  for (const CallResult result :
+       {CallResult::kExecuted, CallResult::kNotSent, CallResult::kUnknown}) {
+    const Uuid code = file(std::string(to_string(result)));
+    ASSERT_TRUE(consent(code, officer(1)).ok());
+    const std::optional<Uuid> operation = claim(approval_of(code));
+    ASSERT_TRUE(operation);
+    // As an earlier version left it.
+    sql("postgres", "SELECT holdfast.keep_claim('" + to_string(code) + "')");
+    EXPECT_EQ(steps(code), "file,approve,claim");
+    end(code, *operation, result);
+    EXPECT_EQ(steps(code), "file,approve,claim,end");
+    if (result == CallResult::kNotSent) {
+      EXPECT_TRUE(claim(approval_of(code)));
+      EXPECT_EQ(steps(code), "file,approve,claim,end,claim");
+    }
+    if (result == CallResult::kUnknown) {
+      audit::Record evidence = testing::record(Kind::kReconciliation, *operation);
+      evidence.content["outcome"] = {{"result", "not_executed"}};
+      ASSERT_TRUE(runner_.run(officers_->append(std::move(evidence))).ok());
+      EXPECT_EQ(state(code), "FAILED");
+      EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
+    }
+  }
 }
 
 TEST_F(ApprovalTest, the_database_reads_of_an_entry_what_it_says_of_its_claim) {
@@ -277,7 +303,8 @@ TEST_F(ApprovalTest, the_database_reads_of_an_entry_what_it_says_of_its_claim) {
   end(code, *claim(approval_of(code)), CallResult::kExecuted, 204);
   // As it stands in the log, and spelt as PostgreSQL does.
   EXPECT_EQ(
-      value("SELECT count(*) FROM holdfast.log l, LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb "
+      value("SELECT count(*) FROM holdfast.log l, LATERAL (SELECT convert_from(l.entry, "
+            "'UTF8')::jsonb "
             "AS document) d, LATERAL (VALUES (l.entry), (convert_to(d.document::text, 'UTF8'))) "
             "AS e (entry), LATERAL (SELECT holdfast.claim_members(e.entry, l.kind) AS found) f "
             "WHERE l.kind IN ('intent', 'outcome') "
@@ -310,6 +337,15 @@ TEST_F(ApprovalTest, a_proxy_is_told_of_what_people_approve_from_now_on) {
   EXPECT_EQ(told->use_within, read.use_within);
   EXPECT_EQ(told->approved_at, read.approved_at);
   EXPECT_FALSE(told_of("item")) << "once";
+
+  // A database that has lost its newest steps: from there on.
+  sql("postgres",
+      "SET session_replication_role = replica; "
+      "ALTER TABLE holdfast.approval_history DISABLE TRIGGER approval_history_refuse_change; "
+      "UPDATE holdfast.approval_history SET position = -position");
+  EXPECT_FALSE(told_of("item"));
+  ASSERT_TRUE(consent(file("after"), officer(1)).ok());
+  EXPECT_TRUE(told_of("after"));
 
   const Uuid over = file("over");
   ASSERT_TRUE(consent(over, officer(1)).ok());

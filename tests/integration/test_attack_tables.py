@@ -92,8 +92,10 @@ class TablesCase(Attack):
             approval={"binding": digest(code), "code": code, "state": "CLAIMED"}))
 
     def outcome(self, intent, result, step="end", **more):
-        return ("outcome", step, {"operation_id": intent[2]["operation_id"],
-                                  "outcome": {"result": result, **more}})
+        made = {"operation_id": intent[2]["operation_id"], "outcome": {"result": result, **more}}
+        if step and "approval" in intent[2]:
+            made["approval"] = {"code": intent[2]["approval"]["code"]}
+        return ("outcome", step, made)
 
     def orphan(self):
         """SQL of a call whose process died, so that the audit service ended it; and its operation."""
@@ -319,7 +321,12 @@ class Tables(TablesCase):
             self.seen_by_verify(f"the approval {PENDING} does not have step 2, approve, as its record")
 
     def test_attack_reset_a_spent_approval(self):
-        self.sql(f"UPDATE holdfast.approvals SET state = 'APPROVED' WHERE code = '{SPENT}'")
+        reset = f"UPDATE holdfast.approvals SET state = '%s', open = true WHERE code = '{SPENT}'"
+        self.sql(reset % "APPROVED")
+        self.seen_by_verify(f"the approval {SPENT} does not have step 6, end, as its record tells it")
+        self.sql(reset % "EXECUTED")
+        self.keep_claims()
+        self.sql(reset % "APPROVED")
         self.seen_by_verify(f"the approval {SPENT} is APPROVED after 6 steps, but its records make it "
                             "EXECUTED after 6")
 
@@ -329,7 +336,7 @@ class Tables(TablesCase):
                               "ORDER BY index DESC LIMIT 1")
         self.tamper_tables(f"""
             DELETE FROM holdfast.approval_history WHERE code = '{SPENT}' AND step > 4;
-            UPDATE holdfast.approvals a SET state = 'APPROVED', step = 4,
+            UPDATE holdfast.approvals a SET state = 'APPROVED', step = 4, open = true,
                 claim_record = h.record, operation_id = (
                   SELECT operation_id FROM holdfast.record_search WHERE id = h.record)
               FROM holdfast.approval_history h

@@ -9,6 +9,8 @@
 namespace holdfast::audit {
 namespace {
 
+using nlohmann::json;
+
 const Writer kWriter{.id = *parse_uuid("10000000-0000-4000-8000-000000000001"),
                      .role = WriterRole::kProxy};
 const Uuid kId = *parse_uuid("0192f0c1-0000-7000-8000-000000000001");
@@ -33,11 +35,11 @@ TEST(Entry, is_canonical_json_with_the_writers_role_last) {
 }
 
 TEST(Entry, time_inside_the_content_is_left_alone) {
-  const nlohmann::json content = {{"system", {{"time", "0000-00-00T00:00:00.000000Z"}}}};
+  const json content = {{"system", {{"time", "0000-00-00T00:00:00.000000Z"}}}};
   Result<Entry> entry = make_entry({.kind = Kind::kSystem, .content = content}, kId, kWriter);
   ASSERT_TRUE(entry.ok());
   entry->set_time(at("2026-10-05T08:00:00Z"));
-  const nlohmann::json parsed = *parse_json(entry->bytes);
+  const json parsed = *parse_json(entry->bytes);
   EXPECT_EQ(parsed["system"], content["system"]);
   EXPECT_EQ(parsed["time"], "2026-10-05T08:00:00.000000Z");
   EXPECT_FALSE(parsed.contains("operation_id"));
@@ -54,7 +56,7 @@ TEST(Entry, size_is_limited) {
 
 struct BadContent {
   const char* name;
-  nlohmann::json content;
+  json content;
 };
 
 void PrintTo(const BadContent& row, std::ostream* out) {
@@ -70,7 +72,7 @@ TEST_P(BadContentTest, is_refused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BadContentTest,
-                         ::testing::Values(BadContent{"array", nlohmann::json::array()},
+                         ::testing::Values(BadContent{"array", json::array()},
                                            BadContent{"kind", {{"kind", "approval"}}},
                                            BadContent{"time", {{"time", "now"}}},
                                            BadContent{"after_writer", {{"zzz", 1}}},
@@ -106,13 +108,27 @@ TEST(Entry, late_results_become_what_reconciliation_can_say) {
   EXPECT_EQ(result_for("unknown"), "indeterminate");
 }
 
+TEST(Entry, settled_outcome_ends_the_claim_that_its_intent_names) {
+  const std::string code = to_string(make_uuid_v4());
+  const Record settled = settled_outcome(
+      Uuid{}, {{"approval", {{"code", code}, {"state", "CLAIMED"}}}}, CallResult::kUnknown, "why");
+  EXPECT_EQ(settled.approval_step, ApprovalStep::kEnd);
+  EXPECT_EQ(settled.content["approval"], json({{"code", code}, {"state", "UNKNOWN"}}));
+  for (const json& approval :
+       {json("x"), json({{"code", "}"}}), json({{"code", 1}}), json({{"a", "b"}})}) {
+    const Record other =
+        settled_outcome(Uuid{}, {{"approval", approval}}, CallResult::kUnknown, "why");
+    EXPECT_EQ(other.approval_step, ApprovalStep::kNone);
+    EXPECT_FALSE(other.content.contains("approval"));
+  }
+}
+
 TEST(Entry, settled_outcome_repeats_the_call_and_nothing_else) {
   const Record settled = settled_outcome(
       kOperation, {{"actor", 1}, {"decision", 2}, {"request", 3}}, CallResult::kUnknown, "why");
-  EXPECT_EQ(
-      settled.content,
-      nlohmann::json(
-          {{"actor", 1}, {"request", 3}, {"outcome", {{"result", "unknown"}, {"reason", "why"}}}}));
+  EXPECT_EQ(settled.content, json({{"actor", 1},
+                                   {"request", 3},
+                                   {"outcome", {{"result", "unknown"}, {"reason", "why"}}}}));
 }
 
 TEST(Entry, an_intent_that_cannot_be_repeated_is_ended_all_the_same) {
@@ -126,8 +142,7 @@ TEST(Entry, an_intent_that_cannot_be_repeated_is_ended_all_the_same) {
     ASSERT_TRUE(ended.ok()) << bytes.substr(0, 40) << ": " << ended.error().message;
     EXPECT_EQ(ended->operation_id, kOperation);
     EXPECT_EQ(ended->approval_step, ApprovalStep::kNone);
-    EXPECT_EQ(content_of(*ended)["outcome"],
-              nlohmann::json({{"result", "unknown"}, {"reason", "why"}}));
+    EXPECT_EQ(content_of(*ended)["outcome"], json({{"result", "unknown"}, {"reason", "why"}}));
     EXPECT_EQ(ended->bytes.find("u0000"), std::string::npos);
   }
 }

@@ -825,6 +825,16 @@ TEST_F(PipelineTest, WhatIsAtHandAndOverIsAnsweredByHowThingsStand) {
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 
+TEST_F(PipelineTest, WhatIsAtHandAndOverGivesWayToWhatIsApprovedByNow) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  approval::ApprovedCall over = approval::approved_call(approvals_.all.back());
+  over.code = make_uuid_v4();
+  approvals_.approved = {over, approval::approved_call(approvals_.all.back())};
+  log_.fail_nth(1, {ErrorCode::kRefused, "the approval is over"});
+  EXPECT_EQ(purge_contact().status, 204);
+  EXPECT_EQ(content(1)["approval"]["code"], code);
+}
+
 TEST_F(PipelineTest, ApprovalBindsTheOperationAndNotItsSpelling) {
   const std::string code = file_approval(approval::ApprovalState::kApproved);
   EXPECT_EQ(send("POST", "/V1.0/me/contacts('c1')/microsoft.graph.permanentDelete()").status, 204);

@@ -91,9 +91,11 @@ DECLARE
   approval CONSTANT integer := position('"approval":{'::bytea IN entry);
   kind_at CONSTANT integer := position(convert_to('","kind":"' || kind || '",', 'UTF8') IN entry);
   operation CONSTANT integer := position('"operation_id":"'::bytea IN entry);
+  outcome CONSTANT integer := position(',"outcome":{'::bytea IN entry);
+  request CONSTANT integer := position(',"request":{'::bytea IN entry);  -- Follows the outcome.
   members bytea;
 BEGIN
-  IF approval = 0 OR kind_at = 0 OR operation = 0 THEN
+  IF 0 IN (approval, kind_at, operation) OR (kind = 'outcome' AND 0 IN (outcome, request)) THEN
     RETURN convert_from(entry, 'UTF8')::jsonb;
   END IF;
   members := '{"id":"'::bytea || substring(entry FROM kind_at - 36 FOR 36)
@@ -101,12 +103,9 @@ BEGIN
     || substring(entry FROM approval
                  FOR position('}'::bytea IN substring(entry FROM approval FOR 1000)));
   IF kind = 'outcome' THEN
-    members := members || ','::bytea
-      || substring(entry FROM position('"outcome":'::bytea IN entry));
-  ELSE
-    members := members || '}'::bytea;
+    members := members || substring(entry FROM outcome FOR request - outcome);
   END IF;
-  RETURN convert_from(members, 'UTF8')::jsonb;
+  RETURN convert_from(members || '}'::bytea, 'UTF8')::jsonb;
 END $$;
 
 -- One after the other: what takes time are statements, and none about all claims of a batch is as quick
@@ -243,12 +242,14 @@ BEGIN
   END IF;
   RETURN QUERY
     SELECT h.position, a.code, a.binding, (extract(epoch FROM h.at) * 1000000)::bigint,
-           a.filing -> 'stages', extract(epoch FROM a.use_within)::bigint,
-           a.filing #>> '{request,justification}', a.filing #>> '{request,ticket}'
+           f.stages, extract(epoch FROM a.use_within)::bigint,
+           f.request ->> 'justification', f.request ->> 'ticket'
       FROM (SELECT n.position, n.code, n.name, n.state, n.at FROM holdfast.approval_history n
               WHERE n.position > behind ORDER BY n.position LIMIT least(at_most, 500)) h
       LEFT JOIN holdfast.approvals a ON a.code = h.code AND a.state = 'APPROVED'
         AND a.use_by > clock_timestamp() AND h.name = 'approve' AND h.state = 'APPROVED'
+      -- Once, because it may be compressed.
+      LEFT JOIN LATERAL jsonb_to_record(a.filing) AS f (stages jsonb, request jsonb) ON true
       ORDER BY h.position;
 END $$;
 

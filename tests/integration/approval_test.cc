@@ -301,16 +301,17 @@ TEST_F(ApprovalTest, the_database_reads_of_an_entry_what_it_says_of_its_claim) {
   const Uuid code = file("item");
   ASSERT_TRUE(consent(code, officer(1)).ok());
   end(code, *claim(approval_of(code)), CallResult::kExecuted, 204);
-  // As it stands in the log, and spelt as PostgreSQL does.
-  EXPECT_EQ(
-      value("SELECT count(*) FROM holdfast.log l, LATERAL (SELECT convert_from(l.entry, "
-            "'UTF8')::jsonb "
-            "AS document) d, LATERAL (VALUES (l.entry), (convert_to(d.document::text, 'UTF8'))) "
-            "AS e (entry), LATERAL (SELECT holdfast.claim_members(e.entry, l.kind) AS found) f "
-            "WHERE l.kind IN ('intent', 'outcome') "
-            "AND NOT EXISTS (SELECT FROM unnest('{id,operation_id,approval,outcome}'::text[]) m "
-            "WHERE f.found -> m IS DISTINCT FROM d.document -> m)"),
-      "4");
+  // As it stands in the log, and spelt as PostgreSQL does, which is parsed whole.
+  const std::string found =
+      "SELECT count(*) FROM holdfast.log l, "
+      "LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb AS document) d, "
+      "LATERAL (VALUES (l.entry), (convert_to(d.document::text, 'UTF8'))) e (entry), "
+      "LATERAL (SELECT holdfast.claim_members(e.entry, l.kind) AS members) f "
+      "WHERE l.kind IN ('intent', 'outcome') AND ";
+  EXPECT_EQ(value(found + "NOT EXISTS (SELECT FROM unnest('{id,operation_id,approval,outcome}'"
+                          "::text[]) m WHERE f.members -> m IS DISTINCT FROM d.document -> m)"),
+            "4");
+  EXPECT_EQ(value(found + "f.members ? 'request'"), "2");
 }
 
 TEST_F(ApprovalTest, a_proxy_is_told_of_what_people_approve_from_now_on) {

@@ -105,6 +105,18 @@ class Approvals(ApprovalCase):
                                   ("outcome", "EXECUTED"), ("decision", "EXECUTED")])
         self.check_invariants()
 
+    def test_the_proxy_is_told_of_approvals_and_need_not_ask(self):
+        code = self.file(9)
+        asking = "EXECUTE ON FUNCTION holdfast.find_approval(uuid, bytea)"
+        self.stack.cluster.sql(f"REVOKE {asking} FROM holdfast_proxy")
+        try:
+            self.approve(code)
+            wait_until(lambda: self.ask(9)[0] == 204, "the call to be let through")
+        finally:
+            self.stack.cluster.sql(f"GRANT {asking} TO holdfast_proxy")
+        self.assertEqual(self.ask(9)[0], 409)
+        self.check_invariants()
+
     def test_two_compliance_officers_and_a_lawyer(self):
         code = self.file(kind="contacts", version="beta")
         self.assertIn("PENDING", self.approve(code, "officer1"))

@@ -22,11 +22,12 @@ logging:
 """
 NO_OFFICER = {"tokens": [{"name": "nobody", "sha256": "0" * 64, "roles": ["auditor"]}]}
 # The log's size, what search holds, what the newest checkpoint covers, and what search has indexed, at
-# one moment.
+# one moment; how much had been written to the WAL then, and how much of it was durable.
 SAMPLE = """SELECT extract(epoch FROM clock_timestamp()), next_index,
   (SELECT derived FROM holdfast.search_state),
   (SELECT coalesce(max(size), 0) FROM holdfast.tree_checkpoints),
-  (SELECT indexed FROM holdfast.search_index_state) FROM holdfast.log_head"""
+  (SELECT indexed FROM holdfast.search_index_state),
+  pg_current_wal_insert_lsn() - '0/0', pg_current_wal_flush_lsn() - '0/0' FROM holdfast.log_head"""
 
 
 @contextlib.contextmanager
@@ -58,7 +59,7 @@ class Watch:
         """What was written before is not what is measured."""
         deadline = time.monotonic() + CURRENT_SECONDS_MAX
         while True:
-            _, size, derived, signed, indexed = self._cluster.sql(SAMPLE).split("|")
+            _, size, derived, signed, indexed, _, _ = self._cluster.sql(SAMPLE).split("|")
             if size == derived == signed == indexed:
                 return
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -75,12 +76,12 @@ class Watch:
         self._sampler.stdin.flush()
 
     def end(self) -> tuple[dict[str, float], float]:
-        """The longest that a record was not yet in each, in seconds; and the most records that no
-        index of search had."""
+        """The longest that a committed record was not yet in each, in seconds; and the most records that
+        no index of search had."""
         self._sampler.terminate()
         lines = self._sampler.communicate()[0].splitlines()
         samples = [tuple(float(cell) for cell in line.split("|"))
-                   for line in lines if line.count("|") == 4]
+                   for line in lines if line.count("|") == 6]
         if len(samples) < 10:
             raise RuntimeError("how far search and checkpoints are behind was not measured")
         behind = {name: _behind(samples, column)
@@ -89,11 +90,15 @@ class Watch:
 
 
 def _behind(samples: list[tuple], column: int) -> float:
-    """A record missing at a sample was there, at the latest, when the log was first seen larger."""
+    """A record missing at a sample was there, at the latest, when the log was first seen larger, and
+    committed, as its writer is told, once what the WAL had then was durable."""
     sizes = [sample[1] for sample in samples]
+    durable = [sample[6] for sample in samples]
     longest = 0.0
     for sample in samples:
         first = bisect.bisect_right(sizes, sample[column])
         if first < len(samples):
-            longest = max(longest, sample[0] - samples[first][0])
+            committed = bisect.bisect_left(durable, samples[first][5])
+            if committed < len(samples):
+                longest = max(longest, sample[0] - samples[committed][0])
     return longest

@@ -17,8 +17,6 @@ ALTER TABLE holdfast.approvals
   -- PostgreSQL reads the text of a constraint again for every statement, and of this one for long. What
   -- writes the state are the functions here; `holdfast verify` knows the steps that there are.
   DROP CONSTRAINT approvals_state_check;
-UPDATE holdfast.approvals SET open = false WHERE state NOT IN ('PENDING', 'APPROVED');
-UPDATE holdfast.approvals SET unsettled = operation_id WHERE state = 'UNKNOWN';
 -- A row is changed in place of its index entries only where it finds room and no index is about what
 -- changes.
 ALTER TABLE holdfast.approvals SET (fillfactor = 70);
@@ -26,6 +24,8 @@ DROP INDEX holdfast.approvals_open;
 DROP INDEX holdfast.approvals_claimed;
 CREATE INDEX approvals_open ON holdfast.approvals (number) WHERE open;
 CREATE INDEX approvals_unsettled ON holdfast.approvals (unsettled) WHERE unsettled IS NOT NULL;
+UPDATE holdfast.approvals SET open = false WHERE state NOT IN ('PENDING', 'APPROVED');
+UPDATE holdfast.approvals SET unsettled = operation_id WHERE state = 'UNKNOWN';
 
 -- The steps that the row itself has, as history would have them. An end alone, where the claim is from
 -- before there were these columns.

@@ -9,10 +9,10 @@
 
 #include "audit/anchors_postgres.h"
 #include "audit/conninfo.h"
+#include "base/loop.h"
 #include "base/result.h"
 #include "config/config.h"
 #include "officers/api_metrics.h"
-#include "base/loop.h"
 
 namespace holdfast::officers {
 

@@ -21,10 +21,10 @@
 #include "audit/poster.h"
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "base/loop.h"
 #include "base/metrics.h"
 #include "base/result.h"
 #include "config/config.h"
-#include "base/loop.h"
 #include "officers/notice_document.h"
 #include "officers/webhook_file.h"
 

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <future>
 
-namespace holdfast::officers {
+namespace holdfast {
 namespace {
 
 using namespace std::chrono_literals;
@@ -68,4 +68,4 @@ TEST(Loop, stopping_interrupts_a_step_that_hangs) {
 }
 
 }  // namespace
-}  // namespace holdfast::officers
+}  // namespace holdfast

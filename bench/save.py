@@ -37,7 +37,7 @@ and the upstream too, shares the machine's processors: read the ratios, not the 
 - **guarded**: calls that destroy something. Holdfast and the gateways written with Fastify and pg and
   with mitmproxy and psycopg2 (`bench/peers/`) each know the caller, decide, commit an intent before
   and an outcome after forwarding. nginx only passes the call on and records nothing.
-- **approved**: calls that people approved before, each claiming its approval in the statement that
+- **approved**: calls that people approved shortly before, each claiming its approval in the statement that
   commits its intent, against calls that a rule plainly allows, at the same Holdfast.
 - **append**: the log by itself, against rows that pgbench commits one by one.
 - **memory**, **functions**: Holdfast alone.

@@ -89,28 +89,30 @@ CREATE FUNCTION holdfast.claim_members(entry bytea, kind text) RETURNS jsonb
 AS $$
 DECLARE
   approval CONSTANT integer := position('"approval":{'::bytea IN entry);
+  approval_length CONSTANT integer :=
+    position('}'::bytea IN substring(entry FROM approval FOR 1000));  -- It holds no object.
   kind_at CONSTANT integer := position(convert_to('","kind":"' || kind || '",', 'UTF8') IN entry);
   operation CONSTANT integer := position('"operation_id":"'::bytea IN entry);
   outcome CONSTANT integer := position(',"outcome":{'::bytea IN entry);
   request CONSTANT integer := position(',"request":{'::bytea IN entry);  -- Follows the outcome.
   members bytea;
 BEGIN
-  IF 0 IN (approval, kind_at, operation) OR (kind = 'outcome' AND 0 IN (outcome, request)) THEN
+  IF 0 IN (approval, approval_length, kind_at, operation)
+     OR (kind = 'outcome' AND (outcome = 0 OR request < outcome)) THEN
     RETURN convert_from(entry, 'UTF8')::jsonb;
   END IF;
   members := '{"id":"'::bytea || substring(entry FROM kind_at - 36 FOR 36)
     || '","operation_id":"'::bytea || substring(entry FROM operation + 16 FOR 36) || '",'::bytea
-    || substring(entry FROM approval
-                 FOR position('}'::bytea IN substring(entry FROM approval FOR 1000)));
+    || substring(entry FROM approval FOR approval_length);
   IF kind = 'outcome' THEN
     members := members || substring(entry FROM outcome FOR request - outcome);
   END IF;
   RETURN convert_from(members || '}'::bytea, 'UTF8')::jsonb;
 END $$;
 
--- One after the other: what takes time are statements, and none about all claims of a batch is as quick
--- as these are. An outcome is never refused for what its claim is. Of two claims of one approval one
--- wins; what an entry gives back, one behind it may claim.
+-- One after the other. Statements about all claims of a batch are a little quicker from some claims on, and
+-- half as slow again for the one that most batches have. An outcome is never refused for what its claim is.
+-- Of two claims of one approval one wins; what an entry gives back, one behind it may claim.
 CREATE OR REPLACE FUNCTION holdfast.take_claims(
   entries bytea[], kinds text[], approval_steps text[], refusals text[])
   RETURNS text[]

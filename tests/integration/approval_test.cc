@@ -312,6 +312,18 @@ TEST_F(ApprovalTest, the_database_reads_of_an_entry_what_it_says_of_its_claim) {
                           "::text[]) m WHERE f.members -> m IS DISTINCT FROM d.document -> m)"),
             "4");
   EXPECT_EQ(value(found + "f.members ? 'request'"), "2");
+  // What is not as long, or not in the order, as Holdfast writes it is parsed whole, too.
+  for (const std::string& odd : {R"({"approval":{"code":")" + std::string(2000, 'x') + R"("},)",
+                                 std::string(R"({"request":{},"approval":{"code":"x"},)")}) {
+    const std::string entry =
+        odd +
+        R"("id":"12345678-0000-4000-8000-000000000000","kind":"outcome","operation_id":"y",)" +
+        R"("outcome":{"result":"z"}})";
+    EXPECT_EQ(value("SELECT holdfast.claim_members(convert_to('" + entry +
+                    "', 'UTF8'), 'outcome') "
+                    "#>> '{outcome,result}'"),
+              "z");
+  }
 }
 
 TEST_F(ApprovalTest, a_proxy_is_told_of_what_people_approve_from_now_on) {

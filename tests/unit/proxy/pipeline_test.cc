@@ -817,6 +817,19 @@ TEST_F(PipelineTest, WhatIsAtHandDecidesNothingButAClaim) {
   EXPECT_TRUE(upstream_->forwarded.empty());
 }
 
+TEST_F(PipelineTest, WhatIsAtHandMendsNoHeaderThatIsWrong) {
+  const std::string code = file_approval(approval::ApprovalState::kApproved);
+  break_glass_for_contacts();
+  for (const http::Headers& wrong :
+       {http::Headers{{"x-msft-approval-code", code}, {"x-msft-approval-code", code}},
+        http::Headers{{"Holdfast-Break-Glass", "yes"}}}) {
+    approvals_.approved = {approval::approved_call(approvals_.all.back())};
+    EXPECT_EQ(purge_contact(wrong).status, 400);
+    EXPECT_EQ(approvals_.approved.size(), 1U);
+  }
+  EXPECT_TRUE(upstream_->forwarded.empty());
+}
+
 TEST_F(PipelineTest, WhatIsAtHandAndOverIsAnsweredByHowThingsStand) {
   file_approval(approval::ApprovalState::kRejected);
   approvals_.approved = {approval::approved_call(approvals_.all.back())};

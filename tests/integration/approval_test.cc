@@ -256,6 +256,16 @@ TEST_F(ApprovalTest, a_claim_that_was_given_back_is_kept_beside_the_next) {
   EXPECT_EQ(approval_of(code).claim_record, parse_uuid(history[4]["record"].get<std::string>()));
 }
 
+TEST_F(ApprovalTest, what_was_given_back_runs_out_like_others) {
+  const Uuid code = file("item");
+  ASSERT_TRUE(consent(code, officer(1)).ok());
+  end(code, *claim(approval_of(code)), CallResult::kNotSent);
+  const char* expired = "SELECT count(*) FROM holdfast.expired_approvals(10)";
+  EXPECT_EQ(value(expired), "0");
+  let_pass("2 hours");
+  EXPECT_EQ(value(expired), "1");
+}
+
 TEST_F(ApprovalTest, evidence_ends_a_claim_whose_outcome_was_unknown) {
   const Uuid code = file("item");
   ASSERT_TRUE(consent(code, officer(1)).ok());
@@ -269,6 +279,17 @@ TEST_F(ApprovalTest, evidence_ends_a_claim_whose_outcome_was_unknown) {
   EXPECT_EQ(state(code), "EXECUTED");
   EXPECT_EQ(steps(code), "file,approve,claim,end,reconcile");
   EXPECT_EQ(approval_of(code).document["history"][3]["state"], "UNKNOWN");
+}
+
+TEST_F(ApprovalTest, an_outcome_ends_the_claim_of_its_own_call_alone) {
+  const Uuid mine = file("mine");
+  const Uuid other = file("other");
+  for (const Uuid& code : {mine, other}) ASSERT_TRUE(consent(code, officer(1)).ok());
+  const std::optional<Uuid> operation = claim(approval_of(mine));
+  ASSERT_TRUE(operation && claim(approval_of(other)));
+  end(other, *operation, CallResult::kNotSent);
+  EXPECT_EQ(state(other), "CLAIMED");
+  EXPECT_EQ(state(mine), "CLAIMED");
 }
 
 TEST_F(ApprovalTest, a_claim_that_history_has_already_ends_like_others) {
@@ -355,7 +376,8 @@ TEST_F(ApprovalTest, a_proxy_is_told_of_what_people_approve_from_now_on) {
   sql("postgres",
       "SET session_replication_role = replica; "
       "ALTER TABLE holdfast.approval_history DISABLE TRIGGER approval_history_refuse_change; "
-      "UPDATE holdfast.approval_history SET position = -position");
+      "UPDATE holdfast.approval_history SET position = -position; "
+      "ALTER SEQUENCE holdfast.notice_positions RESTART WITH 1");
   EXPECT_FALSE(told_of("item"));
   ASSERT_TRUE(consent(file("after"), officer(1)).ok());
   EXPECT_TRUE(told_of("after"));

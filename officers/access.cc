@@ -13,6 +13,20 @@ constexpr std::size_t kUserAgentBytesMax = 256;
 constexpr std::size_t kBodyBytesMax = 16 * 1024;
 constexpr std::size_t kHeaderTextBytesMax = 2048;
 
+// A name is whatever the issuer lets it be, and two may have the same; the object id is one
+// person's.
+nlohmann::json actor_of(const Officer& officer) {
+  nlohmann::json actor = {{"kind", "user"}, {"name", to_text(officer.name)}};
+  if (!officer.person.accounts.empty()) {
+    const std::string& account = officer.person.accounts.front();
+    const std::size_t slash = account.find('/');
+    actor["tenant"] = to_text(account.substr(0, slash));
+    if (slash != std::string::npos) actor["user"] = to_text(account.substr(slash + 1));
+  }
+  if (officer.token_id) actor["token_id"] = to_string(*officer.token_id);
+  return actor;
+}
+
 }  // namespace
 
 Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked) {
@@ -20,7 +34,8 @@ Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked) {
   if (!content.ok()) co_return problem(400, "the body cannot be read: " + content.error().message);
   if (content->empty()) co_return nlohmann::json::object();
   Result<nlohmann::json> body = parse_json(*content);
-  if (!body.ok() || !body->is_object()) co_return problem(400, "the body is no JSON object");
+  if (!body.ok()) co_return problem(400, "the body is no JSON: " + body.error().message);
+  if (!body->is_object()) co_return problem(400, "the body is no JSON object");
   co_return *std::move(body);
 }
 
@@ -30,7 +45,10 @@ bool is_blank(std::string_view text) {
 
 std::optional<http::Response> bad_text(const std::string& text, const std::string& name,
                                        Needed needed) {
-  if (text.size() > kHeaderTextBytesMax) return problem(400, name + " is too long", name);
+  if (text.size() > kHeaderTextBytesMax) {
+    return problem(400, name + " is longer than " + std::to_string(kHeaderTextBytesMax) + " bytes",
+                   name);
+  }
   if (needed == Needed::kYes && is_blank(text)) {
     return problem(400, "a " + name + " is needed", name);
   }
@@ -56,10 +74,7 @@ Task<std::variant<std::string, http::Response>> text_of_body(const Asked& asked,
 audit::Record change_record(audit::Kind kind, const Asked& asked) {
   const http::RequestHead& head = asked.request.head;
   audit::Record record{.kind = kind};
-  record.content["actor"] = {{"kind", "user"}, {"name", to_text(asked.officer.name)}};
-  if (asked.officer.token_id) {
-    record.content["actor"]["token_id"] = to_string(*asked.officer.token_id);
-  }
+  record.content["actor"] = actor_of(asked.officer);
   if (asked.officer.expires_at) {
     record.content["actor"]["expires_at"] = to_rfc3339(*asked.officer.expires_at);
   }
@@ -95,6 +110,7 @@ Task<Status> record_access(audit::AuditLog& log, const Asked& asked, std::string
       {"method", head.method}, {"target", head.target}, {"source_ip", asked.request.peer.address}};
   const std::string user_agent = to_text(head.headers.get("User-Agent"), kUserAgentBytesMax);
   if (!user_agent.empty()) request["user_agent"] = user_agent;
+  record.content["actor"] = actor_of(asked.officer);
   record.content["request"] = std::move(request);
   record.content["access"] = {{"by", asked.officer.name},
                               {"endpoint", endpoint},

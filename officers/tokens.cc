@@ -44,15 +44,24 @@ constexpr std::string_view kSchema = R"({
       "required": ["tenant", "user"],
       "additionalProperties": false,
       "properties": {
-        "tenant": { "type": "string", "minLength": 1 },
-        "user": { "type": "string", "minLength": 1 },
+        "tenant": { "$ref": "#/definitions/id" },
+        "user": { "$ref": "#/definitions/id" },
         "names": { "type": "array", "items": { "type": "string", "minLength": 1 } },
-        "apps": { "type": "array", "items": { "type": "string", "minLength": 1 } },
+        "apps": { "type": "array", "items": { "$ref": "#/definitions/id" } },
         "accounts": {
           "type": "array",
-          "items": { "type": "string", "pattern": "^[^/]+/[^/]+$" }
+          "items": {
+            "type": "string",
+            "pattern": "^[^@/\\s]+/[^@/\\s]+$",
+            "description": "TENANT/USER, by their object ids"
+          }
         }
       }
+    },
+    "id": {
+      "type": "string",
+      "pattern": "^[^@/\\s]+$",
+      "description": "an object id: a name there would be nobody's"
     }
   }
 })";

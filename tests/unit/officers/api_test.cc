@@ -81,6 +81,7 @@ TEST_F(ApiTest, reading_is_recorded_before_it_is_answered) {
   EXPECT_EQ(access["query"], (json{{"actor", "bob x"}, {"order", "desc"}, {"limit", 9}}));
   EXPECT_EQ(access["count"], 2);
   EXPECT_EQ(entries[0].record.content.at("request").at("source_ip"), "10.1.2.3");
+  EXPECT_EQ(entries[0].record.content.at("actor"), (json{{"kind", "user"}, {"name", "alice"}}));
   EXPECT_THAT(entries[0].record.content.dump(), ::testing::Not(HasSubstr("secret")));
   EXPECT_EQ(entries[1].record.content.at("access").at("count"), 1);
   EXPECT_EQ(entries[2].record.content.at("access").at("count"), 0);

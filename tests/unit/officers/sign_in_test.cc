@@ -48,6 +48,10 @@ class SignInTest : public ApiTest {
 TEST_F(SignInTest, a_person_reads_under_their_name) {
   EXPECT_EQ(get("/api/v1/records", token({"auditor"})).status, 200);
   EXPECT_EQ(log_.entries().back().record.content["access"]["by"], "Adele Vance");
+  EXPECT_EQ(log_.entries().back().record.content["actor"], (json{{"kind", "user"},
+                                                                 {"name", "Adele Vance"},
+                                                                 {"tenant", identity::kTenant},
+                                                                 {"user", identity::kAdele}}));
 }
 
 TEST_F(SignInTest, a_person_approves_without_any_setting_for_tokens) {
@@ -64,6 +68,7 @@ TEST_F(SignInTest, a_person_approves_without_any_setting_for_tokens) {
   EXPECT_EQ(approved.status, 200) << approved.content;
   const json actor = log_.entries().back().record.content["actor"];
   EXPECT_EQ(actor["expires_at"], "2026-10-05T09:01:00.000000Z");  // `exp`, and what clocks differ.
+  EXPECT_EQ(actor["user"], identity::kAdele);
   const json by = log_.entries().back().record.content["approval"]["by"];
   EXPECT_EQ(by["via"], "sign_in");
   EXPECT_EQ(by["accounts"], json::array({identity::kTenant + "/" + identity::kAdele}));

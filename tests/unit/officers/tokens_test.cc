@@ -84,6 +84,11 @@ TEST(Tokens, bad_people_are_refused_by_line_and_key) {
   EXPECT_THAT(refusal(begin + "  - tenant: t\n    user: ADA\n"),
               ::testing::AllOf(HasSubstr("tokens.yaml:6"), HasSubstr("user: is used twice")));
   EXPECT_THAT(refusal("tokens: []\npeople:\n  - tenant: T\n"), HasSubstr("user"));
+  const auto is_a_name = ::testing::AllOf(HasSubstr("tokens.yaml:"), HasSubstr("object id"));
+  EXPECT_THAT(refusal("tokens: []\npeople:\n  - tenant: T\n    user: ada@contoso.com\n"),
+              is_a_name);
+  EXPECT_THAT(refusal(begin + "    accounts: [T/ada@contoso.com]\n"), is_a_name);
+  EXPECT_THAT(refusal(begin + "    apps: [\"the app\"]\n"), is_a_name);
   EXPECT_NE(refusal("tokens: []\npeople: {}\n"), "");
 }
 

@@ -82,7 +82,8 @@ Status check_requirements(const Requirements& requirements,
   Status justified = check_justification(requirements.justification_min, justification);
   if (!justified.ok()) return justified;
   // The library's matcher recurses once a character: a long ticket would end the stack.
-  if (ticket && (ticket->size() > kTicketBytesMax || has_control_character(*ticket, ""))) {
+  if (ticket && (ticket->size() > kTicketBytesMax || !is_utf8(*ticket) ||
+                 has_control_character(*ticket, ""))) {
     return invalid(kTicketHeader,
                    "must be plain text of at most " + std::to_string(kTicketBytesMax) + " bytes");
   }

@@ -156,6 +156,11 @@ bool is_plain(const approval::Decision& denial) {
       denial.by, [](const approval::RuleMatch& match) { return match.unknown_facts.empty(); });
 }
 
+bool goes_past_approval(const Subject& subject, const DecisionBasis& basis) {
+  return !basis.decision.break_glass.empty() &&
+         subject.call.request.head.headers.count(kBreakGlassHeader) > 0;
+}
+
 bool is_open(const Approval& approval) {
   return approval.state == ApprovalState::kPending || approval.state == ApprovalState::kApproved;
 }
@@ -199,9 +204,6 @@ Task<Permit> ApprovalDesk::asked_for(const approval::Binding& asked, const Subje
   const http::Headers& headers = subject.call.request.head.headers;
   switch (headers.count(kCodeHeader)) {
     case 0:
-      if (!basis.decision.break_glass.empty() && headers.count(kBreakGlassHeader) > 0) {
-        co_return co_await past_approval(asked, subject, basis);
-      }
       co_return co_await without_code(asked, subject, basis);
     case 1:
       co_return co_await with_code(headers.get(kCodeHeader), asked, subject, basis);
@@ -237,6 +239,8 @@ Task<Permit> ApprovalDesk::with_code(std::string_view header, const approval::Bi
   if (const auto field = approval::first_difference(approval.binding, asked)) {
     co_return refused(approval_mismatch(basis.decision, *field));
   }
+  // Which call it is for is all that its code says to who goes past it.
+  if (goes_past_approval(subject, basis)) co_return co_await past_approval(asked, subject, basis);
   const bool used = approval.state == ApprovalState::kFailed;
   // One that is over is asked for anew, unless that has been done already.
   if (!approval.answers && !used) co_return co_await without_code(asked, subject, basis);
@@ -245,6 +249,7 @@ Task<Permit> ApprovalDesk::with_code(std::string_view header, const approval::Bi
 
 Task<Permit> ApprovalDesk::without_code(const approval::Binding& asked, const Subject& subject,
                                         const DecisionBasis& basis) {
+  if (goes_past_approval(subject, basis)) co_return co_await past_approval(asked, subject, basis);
   Result<std::optional<Approval>> newest = co_await approvals_.newest(asked.digest());
   if (!newest.ok()) co_return Permit{.unavailable = true};
   if (!newest->has_value() || !(*newest)->answers) {
@@ -355,7 +360,8 @@ Task<http::Response> ApprovalDesk::cancel(const Call& call, const identity::Acto
       .status = 409,
       .code = "HoldfastApprovalUsed",
       .message = content.ok() ? "The approval has changed in this very moment; look again."
-                              : content.error().message};
+                              : content.error().message,
+      .holdfast = approval_detail(approval)};
   co_return error_response(answer, call, clock_.now());
 }
 

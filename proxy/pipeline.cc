@@ -172,6 +172,8 @@ Task<http::Response> Pipeline::handle(Call& call) {
   refusal = co_await callers_.verify(caller, call);
   if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
   subject.actor = caller.actor;
+  refusal = ambiguous_papers(call.request.head.headers);
+  if (refusal) co_return co_await refuse_call(subject, std::move(*refusal));
 
   CallMembers members;
   std::variant<audit::Receipt, http::Response> committed =

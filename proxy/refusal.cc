@@ -89,6 +89,15 @@ Refusal bad_request(const std::string& why, int status) {
           .effect = "bad_request"};
 }
 
+std::optional<Refusal> ambiguous_papers(const http::Headers& headers) {
+  for (const char* name : {"x-msft-approval-justification", "Holdfast-Ticket"}) {
+    if (headers.count(name) > 1) {
+      return bad_request(std::string("There is more than one ") + name + " header.");
+    }
+  }
+  return std::nullopt;
+}
+
 Refusal unauthenticated(const std::string& why) {
   return {
       .answer = {.status = 401,
@@ -282,19 +291,23 @@ Refusal approval_mismatch(const approval::Decision& decision, std::string_view f
           .effect = "require_approval"};
 }
 
+nlohmann::json approval_detail(const approval::Approval& approval) {
+  json detail = json::object();
+  add_approval(detail, to_string(approval.code), approval.state);
+  if (approval.claim_record) detail["record"] = to_string(*approval.claim_record);
+  return detail;
+}
+
 Refusal approval_used(const approval::Approval& approval) {
   const std::string code = to_string(approval.code);
-  json detail = json::object();
-  add_approval(detail, code, approval.state);
   std::string message = "The approval with the code " + code + " has been used";
   if (approval.claim_record) {
-    detail["record"] = to_string(*approval.claim_record);
     message += "; the record of that call is " + to_string(*approval.claim_record);
   }
   return {.answer = {.status = 409,
                      .code = "HoldfastApprovalUsed",
                      .message = message + ".",
-                     .holdfast = std::move(detail)},
+                     .holdfast = approval_detail(approval)},
           .effect = "deny",
           .approval = seen(code, approval.state)};
 }

@@ -27,6 +27,8 @@ struct Refusal {
 };
 
 Refusal bad_request(const std::string& why, int status = 400);
+// What is said twice for the people who approve and read, so that nobody knows what was meant.
+std::optional<Refusal> ambiguous_papers(const http::Headers& headers);
 Refusal unauthenticated(const std::string& why);
 // The client certificate names nobody who may call, or somebody else than the token.
 Refusal not_admitted(const std::string& why);
@@ -67,5 +69,7 @@ Refusal approval_rejected(const approval::Decision& decision, const approval::Ap
 // The code that the call names is good for another call; `field` says in what they differ.
 Refusal approval_mismatch(const approval::Decision& decision, std::string_view field);
 Refusal approval_used(const approval::Approval& approval);
+// Where it stands, as innerError.holdfast says it: code and state, and the record of who used it.
+nlohmann::json approval_detail(const approval::Approval& approval);
 
 }  // namespace holdfast::proxy

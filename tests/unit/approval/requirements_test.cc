@@ -44,8 +44,10 @@ TEST(Requirements, WhatIsPresentHasLimits) {
   EXPECT_EQ(problem({}, std::nullopt, std::string(256, 'a')), "");
   EXPECT_EQ(problem({}, std::nullopt, std::string(257, 'a')),
             "Holdfast-Ticket must be plain text of at most 256 bytes");
-  EXPECT_EQ(problem({}, std::nullopt, "a\nb"),
-            "Holdfast-Ticket must be plain text of at most 256 bytes");
+  for (const char* ticket : {"a\nb", "a\x80z"}) {
+    EXPECT_EQ(problem({}, std::nullopt, ticket),
+              "Holdfast-Ticket must be plain text of at most 256 bytes");
+  }
 }
 
 TEST(Requirements, JustificationHeaderIsBase64OfUtf8) {

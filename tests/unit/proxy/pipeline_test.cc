@@ -1253,7 +1253,12 @@ TEST_F(PipelineTest, RequestersCancelWhatIsPending) {
   EXPECT_EQ(send("DELETE", "/holdfast/approvals/" + code).status, 200);
   EXPECT_EQ(log_.entries().back().record.approval_step, audit::ApprovalStep::kCancel);
   approvals_.all.back().state = approval::ApprovalState::kExecuted;
-  EXPECT_EQ(send("DELETE", "/holdfast/approvals/" + code).status, 409);
+  approvals_.all.back().claim_record = make_uuid_v4();
+  const http::Response used = send("DELETE", "/holdfast/approvals/" + code);
+  EXPECT_EQ(used.status, 409);
+  EXPECT_EQ(error_of(used)["innerError"]["holdfast"],
+            (json{{"approval", {{"code", code}, {"state", "EXECUTED"}}},
+                  {"record", to_string(*approvals_.all.back().claim_record)}}));
 }
 
 TEST_F(PipelineTest, ApprovalWithoutItsPapersIsAskedForThem) {
@@ -1352,6 +1357,57 @@ TEST_F(PipelineTest, BreakingTheGlassIsForCallsWithoutAnAnswer) {
   }
   approvals_.away = true;
   EXPECT_EQ(break_glass({{"x-msft-approval-justification", kLeak}}).status, 503);
+}
+
+TEST_F(PipelineTest, BreakingTheGlassWithTheCodeOfItsApprovalIsNoOther) {
+  using enum approval::ApprovalState;
+  const std::vector<std::pair<approval::ApprovalState, int>> cases = {
+      {kPending, 204},  {kApproved, 204},  {kRejected, 403},
+      {kExecuted, 409}, {kCancelled, 204}, {kFailed, 204}};
+  for (const auto& [state, status] : cases) {
+    SCOPED_TRACE(audit::to_string(state));
+    clock_.advance(std::chrono::minutes(1));
+    approvals_.all.clear();
+    const std::string code = file_approval(state);
+    approvals_.all.back().answers = state != kCancelled && state != kFailed;
+    break_glass_for_contacts();
+    const http::Headers headers = {{"x-msft-approval-justification", kLeak},
+                                   {"x-msft-approval-code", code}};
+    EXPECT_EQ(break_glass(headers).status, status);
+    if (status != 204) continue;
+    const std::size_t intent = log_.entries().size() - 2;
+    EXPECT_EQ(content(intent).contains("review"), state != kApproved);
+  }
+  // One that is another call's is a mistake, and "yes" is no word for it.
+  clock_.advance(std::chrono::minutes(1));
+  const http::Response other = break_glass({{"x-msft-approval-justification", kLeak},
+                                            {"x-msft-approval-code", to_string(make_uuid_v4())}});
+  EXPECT_EQ(error_of(other)["code"], "HoldfastApprovalMismatch");
+  const std::string code = file_approval(kPending);
+  const http::Response yes =
+      send("POST", "/v1.0/me/contacts/c1/permanentDelete",
+           {{"x-msft-approval-code", code}, {"Holdfast-Break-Glass", "yes"}});
+  EXPECT_EQ(error_of(yes)["code"], "HoldfastBadRequest");
+}
+
+TEST_F(PipelineTest, WhatIsSaidTwiceForPeopleIsSaidByNobody) {
+  for (const char* name : {"x-msft-approval-justification", "Holdfast-Ticket"}) {
+    SCOPED_TRACE(name);
+    clock_.advance(std::chrono::minutes(1));
+    http::Headers headers = papers();
+    headers.add(name, to_base64("another"));
+    headers.add(name, to_base64("another"));
+    for (const char* target :
+         {"/v1.0/me/contacts/c1/permanentDelete", "/v1.0/me/messages/m1/permanentDelete"}) {
+      const http::Response response = send("POST", target, headers);
+      EXPECT_EQ(response.status, 400) << target;
+      EXPECT_EQ(error_of(response)["code"], "HoldfastBadRequest");
+      EXPECT_EQ(error_of(response)["message"],
+                std::string("There is more than one ") + name + " header.");
+      EXPECT_EQ(response.headers.count("Holdfast-Record"), 1U);
+    }
+  }
+  EXPECT_TRUE(upstream_->forwarded.empty());
 }
 
 TEST_F(PipelineTest, AnApprovalThatTheRulesHaveOutgrownIsNoAnswerToAnEmergency) {

@@ -110,7 +110,8 @@ std::string explain(const json& schema, const std::string& keyword, const json& 
   }
   if (keyword == "required") return missing_keys(wanted, value);
   if (keyword == "minLength" || keyword == "minItems" || keyword == "minProperties") {
-    return number == "1" ? "must not be empty" : "must have at least " + number + " entries";
+    const char* what = keyword == "minLength" ? " characters" : " entries";
+    return number == "1" ? "must not be empty" : "must have at least " + number + what;
   }
   if (keyword == "maxLength") return "must have at most " + number + " characters";
   if (keyword == "maxItems") return "must have at most " + number + " entries";

@@ -52,7 +52,7 @@ FROM debian:bookworm-slim AS holdfast
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates openssl tzdata \
       libcjose0 libdate-tz3 libjemalloc2 libpistache0 libpqxx-6.4 libprometheus-cpp-core1.0 \
-      libspdlog1.10 libssl3 libyaml-cpp0.7 \
+      libre2-9 libspdlog1.10 libssl3 libyaml-cpp0.7 \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin holdfast \
  && install -d -o holdfast -g holdfast -m 0700 /var/lib/holdfast/spool /var/lib/holdfast/audit /var/lib/holdfast/lists \

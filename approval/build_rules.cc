@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <regex>
 #include <set>
 #include <utility>
 
 #include "approval/condition_builder.h"
+#include "approval/requirements.h"
 #include "base/encoding.h"
 #include "graph/mailbox_key.h"
 
@@ -104,11 +104,9 @@ void read_requirements(const json& rule, const std::string& pointer, const Appro
       require.value("justification", result.require.justification_min);
   if (!require.contains("ticket")) return;
   const std::string pattern = require["ticket"].get<std::string>();
-  try {
-    const std::regex compiled(pattern, std::regex::ECMAScript);
-  } catch (const std::regex_error&) {
+  if (const Status valid = check_ticket_pattern(pattern); !valid.ok()) {
     problems.add(pointer + "/require/ticket",
-                 "\"" + pattern + "\" is not a regular expression (ECMAScript)");
+                 "\"" + pattern + "\" is not a regular expression (RE2): " + valid.error().message);
   }
   result.require.ticket_patterns.push_back(pattern);
 }

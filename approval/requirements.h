@@ -13,6 +13,10 @@ namespace holdfast::approval {
 inline constexpr std::size_t kJustificationCharactersMax = 1024;
 inline constexpr std::size_t kTicketBytesMax = 256;
 
+// Whether that is a regular expression of RE2 (https://github.com/google/re2/wiki/Syntax): what a
+// ticket may be matched with, in time that grows with the ticket alone. kInvalid: why not.
+Status check_ticket_pattern(const std::string& pattern);
+
 // The x-msft-approval-justification header: Base64 of UTF-8 text. kInvalid when it is not, holds
 // control characters other than tab and line breaks, or is longer than
 // kJustificationCharactersMax. Characters are Unicode code points.

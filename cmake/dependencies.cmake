@@ -16,6 +16,7 @@ pkg_check_modules(pistache REQUIRED IMPORTED_TARGET libpistache)
 pkg_check_modules(cjose REQUIRED IMPORTED_TARGET cjose)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
+find_library(RE2_LIBRARY re2 REQUIRED)  # Its .pc has flags that precompiled headers lack.
 
 # For programs. glibc's allocator costs a tenth of a guarded call; jemalloc replaces it by being
 # there, nothing of it is called by name. Sanitizers bring their own.

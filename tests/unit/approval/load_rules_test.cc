@@ -234,7 +234,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"bad_regex",
                 "rules:\n  - { id: r, effect: require_approval, require: { ticket: '([a-z' } }\n",
                 "rules.yaml:4: /rules/0/require/ticket: \"([a-z\" is not a regular expression "
-                "(ECMAScript)"},
+                "(RE2): missing ]: [a-z"},
+        Mistake{"look_around",
+                "rules:\n  - { id: r, effect: require_approval, require: { ticket: 'A(?=B)' } }\n",
+                "rules.yaml:4: /rules/0/require/ticket: \"A(?=B)\" is not a regular expression "
+                "(RE2): invalid perl operator: (?="},
         Mistake{
             "list_name", "lists: { 'a b': { values: [x] } }\nrules: []\n",
             "rules.yaml:3: /lists: the name \"a b\" must be of at most 64 letters, digits, dots, "

@@ -37,6 +37,15 @@ TEST(Requirements, ATicketMatchesEveryPatternAsAWhole) {
             "Holdfast-Ticket is required, matching CASE-[0-9]+");
 }
 
+// With a matcher that tries one way after the other these would take longer than anybody waits.
+TEST(Requirements, NoTicketTakesLongToMatch) {
+  for (const char* pattern : {"([A-Z]+-?)+[0-9]+", "(a|A)*(A|a)*(a|A)*x", "(A?){200}A{200}"}) {
+    EXPECT_TRUE(check_ticket_pattern(pattern).ok()) << pattern;
+    const Requirements one{.justification_min = 0, .ticket_patterns = {pattern}};
+    EXPECT_NE(problem(one, std::nullopt, std::string(199, 'A') + "-"), "");
+  }
+}
+
 TEST(Requirements, WhatIsPresentHasLimits) {
   EXPECT_EQ(problem({}, std::string(1024, 'a'), std::nullopt), "");
   EXPECT_EQ(problem({}, std::string(1025, 'a'), std::nullopt),

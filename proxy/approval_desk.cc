@@ -1,6 +1,7 @@
 #include "proxy/approval_desk.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "base/encoding.h"
@@ -40,7 +41,7 @@ Permit claimed(approval::ApprovedCall approved) {
 // are spent and that the call would take from.
 void add_reasons(const Subject& subject, const approval::Decision& decision, json& content) {
   json why = json::array();
-  for (const approval::RuleMatch& match : decision.by) {
+  for (const approval::RuleMatch& match : std::views::take(decision.by, kReasonsMax)) {
     json reason = {{"rule", match.id}};
     if (!match.title.empty()) reason["title"] = to_text(match.title);
     if (!match.unknown_facts.empty()) reason["unknown_facts"] = match.unknown_facts;

@@ -250,7 +250,9 @@ Task<std::variant<audit::Receipt, http::Response, Pipeline::Outdated>> Pipeline:
     const auto spent = std::ranges::find_if(basis.decision.limits, [&](const auto& taken) {
       return receipt.error().code == ErrorCode::kLimit && taken.rule.id == receipt.error().message;
     });
-    if (spent == basis.decision.limits.end()) co_return audit_unavailable(subject.call);
+    if (spent == basis.decision.limits.end()) {
+      co_return unrecorded(subject.call, receipt.error());
+    }
     const approval::TakenLimit limit = *spent;
     if (limit.limit.over == approval::Effect::kDeny) {
       co_return co_await refuse_call(subject, limit_exceeded(limit), &basis);
@@ -422,7 +424,9 @@ Task<http::Response> Pipeline::refuse_call(const Subject& subject, Refusal refus
       co_await parts_.log.append(refusal_record(subject, note, basis));
   if (!recorded.ok()) {
     const bool overtaken = note.approval && recorded.error().code == ErrorCode::kRefused;
-    if (!overtaken || if_overtaken == IfOvertaken::kGiveUp) co_return audit_unavailable(call);
+    if (!overtaken || if_overtaken == IfOvertaken::kGiveUp) {
+      co_return unrecorded(call, recorded.error());
+    }
     Permit permit = co_await desk_.overtaken(subject, *basis);
     if (!permit.refusal) co_return audit_unavailable(call);
     co_return co_await refuse_call(subject, *std::move(permit.refusal), basis,
@@ -492,6 +496,14 @@ void Pipeline::name_record(http::Response& response, const std::string& record) 
 
 http::Response Pipeline::audit_unavailable(const Call& call) const {
   return error_response(proxy::audit_unavailable(), call, parts_.clock.now());
+}
+
+http::Response Pipeline::unrecorded(const Call& call, const Error& error) const {
+  if (error.code == ErrorCode::kLimit || error.code == ErrorCode::kInvalid) {
+    log_error("a call cannot be recorded",
+              {{"request_id", call.request_id}, {"why", error.message}});
+  }
+  return audit_unavailable(call);
 }
 
 http::Response Pipeline::local_endpoint(const Call& call) const {

@@ -120,6 +120,8 @@ class Pipeline final : public http::Handler {
                                   ForwardResult result, const Result<audit::RecordRef>& ended);
   void name_record(http::Response& response, const std::string& record) const;
   http::Response audit_unavailable(const Call& call) const;
+  // The same, where the log did not take the call's record. What it never will is for the operator.
+  http::Response unrecorded(const Call& call, const Error& error) const;
   http::Response local_endpoint(const Call& call) const;
 
   PipelineParts parts_;

@@ -1,6 +1,7 @@
 #include "proxy/record_content.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "approval/binding.h"
@@ -22,6 +23,9 @@ constexpr std::size_t kReasonBytesMax = 512;
 // An authority's certificates are believed, but they need not fill a record.
 constexpr std::size_t kCertificateNamesMax = 16;
 constexpr std::size_t kNamesBytesMax = 8 * 1024;  // An entry has room for several of these.
+constexpr std::size_t kDecisionBytesMax = 24 * 1024;
+// Of each list: a thousand rules may match a call of which little is known.
+constexpr std::size_t kRulesNamedMax = 100;
 
 std::vector<std::string> as_texts(const std::vector<std::string>& texts) {
   std::vector<std::string> clean;
@@ -142,16 +146,28 @@ std::string actor_content(const identity::Actor& actor) {
   return std::move(content).take();
 }
 
-std::vector<std::string> match_content(const std::vector<approval::RuleMatch>& matches) {
+template <typename Element>
+std::span<const Element> first_of(const std::vector<Element>& list) {
+  return std::span(list).first(std::min(list.size(), kRulesNamedMax));
+}
+
+// How many of a list are not named. The object keeps the name, and so literals are given.
+void add_more(CanonicalObject& content, const char* name, std::size_t size) {
+  if (size <= kRulesNamedMax) return;
+  content.integer(name, static_cast<std::int64_t>(size - kRulesNamedMax));
+}
+
+void add_matches(CanonicalObject& content, const char* name, const char* more,
+                 const std::vector<approval::RuleMatch>& matches) {
   std::vector<std::string> array;
-  array.reserve(matches.size());
-  for (const approval::RuleMatch& match : matches) {
+  for (const approval::RuleMatch& match : first_of(matches)) {
     CanonicalObject item;
     item.text("effect", approval::to_string(match.effect)).text("id", match.id);
     if (!match.unknown_facts.empty()) item.texts("unknown_facts", match.unknown_facts);
     array.push_back(std::move(item).take());
   }
-  return array;
+  content.written(name, array);
+  add_more(content, more, matches.size());
 }
 
 std::size_t bytes_of(const std::vector<std::string>& names) {
@@ -242,11 +258,14 @@ std::string limit_content(const approval::TakenLimit& taken, const Subject& subj
   return std::move(content).take();
 }
 
+enum class Length { kWhole, kShort };
+
 // The effect is the note's where there is one: a call may be refused before or after the rules
-// were asked.
+// were asked. kShort: without what may be long.
 std::string decision_content(const Subject& subject, const DecisionBasis* basis,
-                             const RefusalNote* note) {
+                             const RefusalNote* note, Length length) {
   CanonicalObject content;
+  const bool whole = length == Length::kWhole;
   const auto effect = [&] {
     if (note != nullptr) return std::string_view(note->effect);
     return approval::to_string(subject.review ? approval::Effect::kBreakGlass
@@ -255,13 +274,13 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
   if (basis != nullptr) content.boolean("default", basis->decision.by.empty());
   content.text("effect", effect());
   if (basis != nullptr) {
-    content.written("facts", facts_content(basis->facts));
+    if (whole) content.written("facts", facts_content(basis->facts));
     if (note == nullptr && !basis->decision.limits.empty()) {
       content.written("limits", limits_content(subject, basis->decision.limits));
     }
-    content.written("matched", match_content(basis->decision.matched));
-    if (!basis->decision.monitored.empty()) {
-      content.written("monitored", match_content(basis->decision.monitored));
+    if (whole) add_matches(content, "matched", "matched_more", basis->decision.matched);
+    if (whole && !basis->decision.monitored.empty()) {
+      add_matches(content, "monitored", "monitored_more", basis->decision.monitored);
     }
   }
   if (note != nullptr) content.text("reason", to_text(note->reason, kReasonBytesMax));
@@ -273,13 +292,23 @@ std::string decision_content(const Subject& subject, const DecisionBasis* basis,
       rules.reserve(basis->decision.by.size());
       for (const approval::RuleMatch& match : basis->decision.by) rules.push_back(match.id);
     }
-    content.texts("rules", rules);
+    content.texts("rules", first_of(rules));
     content.integer("rules_generation", basis->rules_generation);
+    add_more(content, "rules_more", rules.size());
     content.text("rules_revision", basis->rules_revision);
     content.text("rules_sha256", basis->rules_sha256);
+    if (!whole) content.boolean("shortened", true);
   }
   if (note != nullptr) content.integer("status", note->status);
   return std::move(content).take();
+}
+
+// What happened must be told even where why does not fit.
+std::string decision_that_fits(const Subject& subject, const DecisionBasis* basis,
+                               const RefusalNote* note) {
+  std::string content = decision_content(subject, basis, note, Length::kWhole);
+  if (content.size() <= kDecisionBytesMax) return content;
+  return decision_content(subject, basis, note, Length::kShort);
 }
 
 audit::Record call_record(audit::Kind kind, const Subject& subject, CallMembers members) {
@@ -364,7 +393,7 @@ CallMembers call_members(const Subject& subject) {
 audit::Record intent_record(const Subject& subject, CallMembers members,
                             const DecisionBasis& basis) {
   audit::Record record = call_record(audit::Kind::kIntent, subject, std::move(members));
-  record.written.push_back({"decision", decision_content(subject, &basis, nullptr)});
+  record.written.push_back({"decision", decision_that_fits(subject, &basis, nullptr)});
   record.is_limited = !basis.decision.limits.empty();
   record.generation = basis.rules_generation;
   if (subject.claim) {
@@ -396,7 +425,7 @@ audit::Record outcome_record(const Subject& subject, CallMembers members,
 audit::Record refusal_record(const Subject& subject, const RefusalNote& note,
                              const DecisionBasis* basis) {
   audit::Record record = call_record(audit::Kind::kDecision, subject, call_members(subject));
-  record.written.push_back({"decision", decision_content(subject, basis, &note)});
+  record.written.push_back({"decision", decision_that_fits(subject, basis, &note)});
   if (!subject.preimage.empty()) record.written.push_back({"preimage", subject.preimage});
   if (note.approval) {
     record.content["approval"] = note.approval->content;

@@ -1390,6 +1390,48 @@ TEST_F(PipelineTest, BreakingTheGlassWithTheCodeOfItsApprovalIsNoOther) {
   EXPECT_EQ(error_of(yes)["code"], "HoldfastBadRequest");
 }
 
+// A thousand rules that match a call of which little is known, with names as long as they may be.
+TEST_F(PipelineTest, HoweverManyRulesMatchTheCallIsRecorded) {
+  for (const std::string effect : {"deny", "require_approval", "allow"}) {
+    for (const std::string mode : {"enforce", "monitor"}) {
+      SCOPED_TRACE(effect + " " + mode);
+      clock_.advance(std::chrono::minutes(1));
+      std::string rules = "schema: 1\nrevision: r3\nrules:\n";
+      for (int i = 0; i < 990; ++i) {
+        const std::string id = "rule-" + std::to_string(1000 + i) + std::string(55, 'x');
+        rules += "  - { id: " + id + ", title: " + std::string(200, 't') + ", effect: " + effect +
+                 ", mode: " + mode + " }\n";
+      }
+      enforce(rules_from(rules));
+      const std::size_t before = log_.entries().size();
+      const http::Response response = send("POST", "/v1.0/me/contacts/c1/permanentDelete");
+      EXPECT_NE(response.status, 503);
+      ASSERT_GT(log_.entries().size(), before);
+      const json decision = content(before)["decision"];
+      const json& listed = mode == "monitor" ? decision["monitored"] : decision["matched"];
+      EXPECT_EQ(listed.size(), 100U);
+      EXPECT_EQ(decision[mode == "monitor" ? "monitored_more" : "matched_more"], 890);
+      EXPECT_EQ(decision.value("rules_more", 0), mode == "monitor" ? 0 : 890);
+    }
+  }
+}
+
+TEST_F(PipelineTest, ADecisionThatIsTooLongIsShortened) {
+  json names = {{"id", kAlex}, {"userPrincipalName", "alex@contoso.com"}, {"mail", nullptr}};
+  for (int i = 0; i < 400; ++i) {
+    names["proxyAddresses"].push_back("smtp:" + std::to_string(i) + std::string(60, 'a') +
+                                      "@contoso.com");
+  }
+  clock_.advance(identity::kNamesAgeMax + 1min);
+  graph_->answer("/v1.0/me?$select=id,userPrincipalName,mail,proxyAddresses", 200, names.dump());
+  EXPECT_EQ(send("POST", "/v1.0/me/messages/m1/permanentDelete").status, 204);
+  const json intent = content(0);
+  EXPECT_EQ(intent["operation"]["mailbox"]["names"].size(), 402U);
+  EXPECT_EQ(intent["decision"]["shortened"], true);
+  EXPECT_FALSE(intent["decision"].contains("facts"));
+  EXPECT_EQ(intent["decision"]["effect"], "allow");
+}
+
 TEST_F(PipelineTest, WhatIsSaidTwiceForPeopleIsSaidByNobody) {
   for (const char* name : {"x-msft-approval-justification", "Holdfast-Ticket"}) {
     SCOPED_TRACE(name);

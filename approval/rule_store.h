@@ -9,6 +9,7 @@
 // Rules are replaced whole. Nothing is kept on disk.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -41,6 +42,11 @@ class RuleStore {
   std::string problem() const;
   void set_problem(std::string problem);
 
+  // Whether this proxy's own files were read, and what they offer taken, when it last looked. The
+  // rules in force do not hang on that, and a change that somebody waits for does.
+  bool files_are_well() const { return files_are_well_; }
+  void note_files(bool well) { files_are_well_ = well; }
+
   // For a call that was decided by a generation that is over: waits for the next one, at most
   // `patience`. Whether there is one.
   Task<bool> wait_beyond(std::int64_t number, std::chrono::milliseconds patience);
@@ -55,6 +61,7 @@ class RuleStore {
   std::optional<Generation> generation_ HOLDFAST_GUARDED_BY(mutex_);
   std::string problem_ HOLDFAST_GUARDED_BY(mutex_) = "the rules in force are not known yet";
   bool is_wanted_ HOLDFAST_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> files_are_well_{true};
 };
 
 }  // namespace holdfast::approval

@@ -147,6 +147,7 @@ Status RuleWatcher::read_files() {
     log_error("rules not reloaded, the old ones stay", {{"reason", done.error().message}});
   }
   failure_ = done.ok() ? "" : done.error().message;
+  store_.note_files(done.ok());
   // The new rules may name other lists: those are looked at from now on, and read once more.
   seen_ = std::move(seen);
   return done;

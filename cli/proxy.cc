@@ -156,6 +156,10 @@ int serve(const config::Config& config) {
   }
   Metrics metrics;
   audit::expose_health(**log, metrics);
+  metrics.gauge_from("holdfast_rules_files_ok",
+                     "1 while the rule file and its lists are read as they are; 0: they are not, "
+                     "and the rules in force stay.",
+                     {}, [&rules] { return rules.files_are_well() ? 1.0 : 0.0; });
   std::optional<std::string> credentials = load_egress_credentials(config.upstream);
   if (!credentials) return kUsageError;
   proxy::ServiceOptions options = service_options(config);

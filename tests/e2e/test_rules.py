@@ -5,6 +5,7 @@ import signal
 import time
 
 from base import StackCase
+from service import fetch
 from stack import Stack
 
 WAIT_SECONDS = 60
@@ -63,6 +64,10 @@ class RulesReload(WatchedRules):
     def changes(self):
         return [entry for entry in self.stack.entries() if entry["kind"] == "rules"]
 
+    def files_are_well(self):
+        page = fetch(self.stack.proxy_url + "/holdfast/metrics", self.stack.ca_file)[2].decode()
+        return "\nholdfast_rules_files_ok 1\n" in page
+
     def decision_of(self, answer):
         return self.record(answer[1]["Holdfast-Record"])["decision"]
 
@@ -87,14 +92,18 @@ class RulesReload(WatchedRules):
         self.assertEqual(self.decision_of(answer)["rules_generation"], 2)
 
         # One whose tests fail, noticed without being asked, and one that is no YAML, on SIGHUP.
+        self.assertTrue(self.files_are_well())
         self.write(DENIED + FAILING_TEST)
         eventually(self.failures)
+        eventually(lambda: not self.files_are_well())
         self.write("schema: 1\nrules: [\n")
         known = len(self.failures())
         self.stack.proxy.signal(signal.SIGHUP)
         eventually(lambda: len(self.failures()) > known)
         self.expect_error(self.call("POST", self.path(1)), 403, "HoldfastDenied")
         self.assertEqual(len(self.changes()), 2)
+        self.write(DENIED)
+        eventually(self.files_are_well)
 
         draft = self.stack.folder / "draft.yaml"
         draft.write_text(DENIED)

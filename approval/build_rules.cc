@@ -218,11 +218,13 @@ std::chrono::seconds parse_duration(const std::string& text) {
 }
 
 bool looks_like_mailbox(const std::string& name) {
+  if (has_control_characters(name)) return false;
   const graph::MailboxKey key = graph::parse_mailbox_key(graph::smtp_address(name));
   if (key.kind != graph::MailboxKeyKind::kName) return true;
   const std::size_t at = key.id.find('@');
   return at != std::string::npos && at > 0 && at + 1 < key.id.size() &&
-         key.id.find_first_of(" \t<>") == std::string::npos;
+         key.id.find('@', at + 1) == std::string::npos &&
+         key.id.find_first_of(" \t<>,;") == std::string::npos;
 }
 
 std::string normal_mailbox(const std::string& name) {

@@ -250,6 +250,9 @@ ConditionBuilder::Named ConditionBuilder::named(const json& value, const std::st
 }
 
 std::optional<std::string> ConditionBuilder::complaint(const std::string& text, Use use) {
+  if (has_control_characters(text) || text.find('\t') != std::string::npos) {
+    return "a value must not hold control characters";
+  }
   const std::string quoted = "\"" + text + "\" ";
   switch (use) {
     case Use::kText:

@@ -42,6 +42,10 @@ TEST_P(BadRules, AreRefusedWithFileLineAndKey) {
   files.write("empty.csv", "");
   files.write("utf16.csv", "\xff\xfeh\0e\0");
   files.write("quote.csv", "a@contoso.com\n\"b@contoso.com\n");
+  files.write("old_mac.csv", "# people\rmailbox\rheld@contoso.com\r");
+  files.write("joined.csv", "mailbox\nheld@contoso.com\n\"a@contoso.com,b@contoso.com\"\n");
+  files.write("comma.csv", "\"Doe,held@contoso.com\"\n");
+  files.write("tab.csv", "\"held\t@contoso.com\"\n");
   EXPECT_EQ(files.problem(kRulesHead + GetParam().text), GetParam().problem);
 }
 
@@ -256,6 +260,35 @@ INSTANTIATE_TEST_SUITE_P(
                 "utf16.csv:1: the list file is not UTF-8 text"},
         Mistake{"list_file_with_open_quote", "lists: { l: { file: quote.csv } }\nrules: []\n",
                 "quote.csv:2: a quote is not closed"},
+        Mistake{"list_file_with_cr_alone", "lists: { l: { file: old_mac.csv } }\nrules: []\n",
+                "old_mac.csv:1: line ends must be LF or CRLF"},
+        Mistake{"list_file_of_two_in_one",
+                "lists: { l: { file: joined.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "joined.csv:3: \"a@contoso.com,b@contoso.com\" is neither a mail address nor an "
+                "object id"},
+        Mistake{"list_file_with_a_comma_in_quotes",
+                "lists: { l: { file: comma.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "comma.csv:1: \"Doe,held@contoso.com\" is neither a mail address nor an object id"},
+        Mistake{"list_file_with_a_tab_in_quotes",
+                "lists: { l: { file: tab.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "tab.csv:1: a value must not hold control characters"},
+        Mistake{"list_with_a_line_end",
+                "lists: { l: { values: [x@b.c, \"a@b.c\\r\"] } }\n" +
+                    rule("when: { mailbox: { in: l } }"),
+                "rules.yaml:3: /lists/l/values/1: a value must not hold control characters"},
+        Mistake{"list_of_two_in_one",
+                "lists: { l: { values: [\"a@b\\nc\"] } }\n" + rule("when: { mailbox: { in: l } }"),
+                "rules.yaml:3: /lists/l/values/0: a value must not hold control characters"},
+        Mistake{
+            "list_with_a_second_at",
+            "lists: { l: { values: [a@b@c] } }\n" + rule("when: { mailbox: { in: l } }"),
+            "rules.yaml:3: /lists/l/values/0: \"a@b@c\" is neither a mail address nor an object "
+            "id"},
+        Mistake{"folder_in_a_block", rule("when: { folder: \"inbox\\n\" }"),
+                "rules.yaml:6: /rules/0/when/folder: a value must not hold control characters"},
+        Mistake{"mailboxes_with_a_semicolon", rule("when: { mailbox: 'x;a@b.c' }"),
+                "rules.yaml:6: /rules/0/when/mailbox: \"x;a@b.c\" is neither a mail address nor an "
+                "object id"},
         Mistake{"list_file_of_people",
                 "lists: { l: { file: people.csv } }\n" + rule("when: { mailbox: { in: l } }"),
                 "people.csv:4: \"Jane Doe\" is neither a mail address nor an object id"},

@@ -96,6 +96,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"bad_day", rule("when: { time: { days: [monday] } }"),
                 "rules.yaml:6: /rules/0/when/time/days/0: must be one of mon, tue, wed, thu, fri, "
                 "sat, sun"},
+        Mistake{"nameless_approver",
+                "approvers: { \"\": { group: 3f2c0a52-0000-4000-8000-000000000001 } }\nrules: []\n",
+                "rules.yaml:3: /approvers/: must be a name that is not empty"},
+        Mistake{"nul_in_an_approvers_name",
+                "approvers:\n  \"a\\0\": { group: 3f2c0a52-0000-4000-8000-000000000001 }\n"
+                "rules: []\n",
+                "rules.yaml:4: a string must not hold a NUL character"},
+        Mistake{"list_with_nul",
+                "lists: { l: { values: [\"a\\0@b.c\"] } }\n" + rule("when: { mailbox: { in: l } }"),
+                "rules.yaml:3: a string must not hold a NUL character"},
         Mistake{"bad_approver", "approvers: { a: { group: lawyers } }\nrules: []\n",
                 "rules.yaml:3: /approvers/a/group: must be an object id such as "
                 "3f2c0a52-0000-4000-8000-000000000001"}),

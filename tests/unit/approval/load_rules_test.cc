@@ -214,7 +214,18 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             "bad_domain", rule("when: { mailbox: { domain: '@contoso.com' } }"),
             "rules.yaml:6: /rules/0/when/mailbox/domain: \"@contoso.com\" is not a domain such as "
-            "contoso.com"},
+            "contoso.com: letters, digits and hyphens, with one dot between them and none at the "
+            "ends"},
+        Mistake{
+            "one_bad_domain_of_two",
+            rule("when: { mailbox: { domain: [contoso.com, contoso.com.] } }"),
+            "rules.yaml:6: /rules/0/when/mailbox/domain/1: \"contoso.com.\" is not a domain such "
+            "as contoso.com: letters, digits and hyphens, with one dot between them and none at "
+            "the ends"},
+        Mistake{
+            "mailbox_at_no_domain", rule("when: { mailbox: held@contoso.com. }"),
+            "rules.yaml:6: /rules/0/when/mailbox: \"held@contoso.com.\" is neither a mail address "
+            "nor an object id"},
         Mistake{
             "bad_network", rule("when: { source_ip: 10.0.0.0/33 }"),
             "rules.yaml:6: /rules/0/when/source_ip: \"10.0.0.0/33\" is not an IP address or CIDR "
@@ -347,6 +358,30 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"unknown_given", test_of("action: recall, colour: red", "effect: allow"),
                 "rules.yaml:7: /tests/0/given/colour: unknown key \"colour\""}),
     mistake_name);
+
+TEST(LoadRules, DomainsThatNothingCanMatchAreRefused) {
+  const RuleFiles files;
+  const auto problem = [&](const std::string& members) {
+    return files.problem(kRulesHead + rule("when: { " + members + " }"));
+  };
+  for (const std::string domain :
+       {".", ".y", "y.", "x..y", "x.y.", "a@x.y", "@", " ", "x y", " x.y", "x.y ", "x.y\\n",
+        "x\\t.y", "*.x.y", "x.y\\u00A0", "x,y", "x.y;", "x/y"}) {
+    EXPECT_THAT(problem("mailbox: { domain: \"" + domain + "\" }"),
+                testing::HasSubstr("/mailbox/domain: \""))
+        << domain;
+    if (domain.find_first_of(" \\") == std::string::npos) {
+      EXPECT_THAT(problem("sender: \"a@" + domain + "\""),
+                  testing::HasSubstr("is neither a mail address nor"))
+          << domain;
+    }
+  }
+  for (const std::string domain :
+       {"x.y", "X-1.Contoso.com", "xn--bcher-kva.example", "b\xC3\xBC.de", "my_x.y", "localhost"}) {
+    EXPECT_EQ(problem("mailbox: { domain: \"" + domain + "\" }, sender: \"a@" + domain + "\""),
+              "none");
+  }
+}
 
 TEST(LoadRules, AMissingFileIsNotFound) {
   const RuleFiles files;

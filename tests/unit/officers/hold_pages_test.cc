@@ -96,8 +96,8 @@ TEST(HoldPages, a_source_without_an_address_is_named) {
   for (const char* email :
        {R"(null)", R"("")", R"("alex")", R"("@contoso.com")", R"("alex@")", R"("a b@contoso.com")",
         R"("a@contoso.com\nb@contoso.com")", R"("<a@contoso.com>")", R"("a,b@contoso.com")",
-        R"("a@b@contoso.com")", R"("sip:a@contoso.com")", R"("a\u0085b@contoso.com")", "7",
-        R"(["a@contoso.com"])"}) {
+        R"("a@b@contoso.com")", R"("a@contoso.com.")", R"("sip:a@contoso.com")",
+        R"("a\u0085b@contoso.com")", "7", R"(["a@contoso.com"])"}) {
     const auto mailbox = held_mailbox({{"id", "source-7"}, {"email", json::parse(email)}});
     ASSERT_FALSE(mailbox.ok()) << email;
     EXPECT_NE(mailbox.error().message.find("source-7"), std::string::npos) << email;

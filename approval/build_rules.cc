@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <map>
 #include <set>
 #include <utility>
@@ -215,12 +216,27 @@ std::chrono::seconds parse_duration(const std::string& text) {
   }
 }
 
+bool looks_like_domain(std::string_view name) {
+  constexpr std::string_view kNoBreakSpace = "\xC2\xA0";
+  if (name.find(kNoBreakSpace) != std::string_view::npos) return false;
+  char before = '.';
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool in_label = byte >= 0x80 || std::isalnum(byte) != 0 || c == '-' || c == '_';
+    if (!in_label && (c != '.' || before == '.')) return false;
+    before = c;
+  }
+  return before != '.';
+}
+
 bool looks_like_mailbox(const std::string& name) {
+  if (has_control_characters(name)) return false;
   const graph::MailboxKey key = graph::parse_mailbox_key(graph::smtp_address(name));
   if (key.kind != graph::MailboxKeyKind::kName) return true;
   const std::size_t at = key.id.find('@');
-  return at != std::string::npos && at > 0 && at + 1 < key.id.size() &&
-         key.id.find_first_of(" \t<>") == std::string::npos;
+  return at != std::string::npos && at > 0 &&
+         key.id.find_first_of(" \t<>,;") == std::string::npos &&
+         looks_like_domain(std::string_view(key.id).substr(at + 1));
 }
 
 std::string normal_mailbox(const std::string& name) {

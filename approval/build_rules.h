@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "approval/facts.h"
@@ -48,8 +49,12 @@ BuiltRules build_rules(const config::YamlDocument& document, const ListReader& r
 unsigned weekday_index(const std::string& name);
 // Text that fits the schema's duration.
 std::chrono::seconds parse_duration(const std::string& text);
+// Labels of letters, digits, hyphens and underscores with one dot between them and none at the
+// ends: contoso.com. Bytes beyond ASCII count as letters. Nothing else is ever behind the @ of an
+// address that Graph tells.
+bool looks_like_domain(std::string_view name);
 // A mailbox is told by an address, an object id or {object id}@{tenant id}; never by the part of
-// an address before its @, by `me`, or by an address of another kind than smtp.
+// an address before its @, by `me`, by an address of another kind than smtp, or by several at once.
 bool looks_like_mailbox(const std::string& name);
 // That name as identity resolves mailboxes to names: lower case, without the prefix of a proxy
 // address; of {object id}@{tenant id}, which no mailbox has among its names, the object id.

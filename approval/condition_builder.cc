@@ -204,8 +204,10 @@ void ConditionBuilder::add_mailbox(const json& value, const std::string& pointer
     const Named domains = named(value["domain"], pointer + "/domain");
     DomainTest test;
     for (const auto& [domain, place] : domains.values) {
-      if (domain.find_first_of("@ *") != std::string::npos) {
-        problems_.add(place, "\"" + domain + "\" is not a domain such as contoso.com");
+      if (!looks_like_domain(domain)) {
+        problems_.add(place, "\"" + to_text(domain) +
+                                 "\" is not a domain such as contoso.com: letters, digits and "
+                                 "hyphens, with one dot between them and none at the ends");
       }
       test.domains.push_back(ascii_lower(domain));
     }
@@ -250,6 +252,9 @@ ConditionBuilder::Named ConditionBuilder::named(const json& value, const std::st
 }
 
 std::optional<std::string> ConditionBuilder::complaint(const std::string& text, Use use) {
+  if (has_control_characters(text) || text.find('\t') != std::string::npos) {
+    return "a value must not hold control characters";
+  }
   const std::string quoted = "\"" + text + "\" ";
   switch (use) {
     case Use::kText:

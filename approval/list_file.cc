@@ -37,7 +37,7 @@ Error os_error(int number) {
 }
 
 std::string_view trimmed_cell(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r";
+  constexpr std::string_view kSpace = " \t";
   const std::size_t first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
@@ -103,17 +103,40 @@ Result<std::vector<ListEntry>> parse_list(std::string_view text) {
   bool first = true;
   for (int number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');
-    const std::string_view line = trimmed_cell(text.substr(0, end));
+    std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty() || line.starts_with('#')) continue;
-    const std::optional<std::string> value = first_column(line);
+    if (end != std::string_view::npos && line.ends_with('\r')) line.remove_suffix(1);
+    // Before comments are skipped: what ends a line for whoever wrote the file, and not here, would
+    // make one comment or title of all that follows.
+    if (line.find('\r') != std::string_view::npos) {
+      return wrong(number, "line ends must be LF or CRLF");
+    }
+    if (has_control_characters(line)) return wrong(number, "control characters are not allowed");
+    const std::string_view content = trimmed_cell(line);
+    if (content.empty() || content.starts_with('#')) continue;
+    // A tab at the beginning stays: it ends an empty column.
+    const std::optional<std::string> value = first_column(line.substr(line.find_first_not_of(' ')));
     if (!value) return wrong(number, "a quote is not closed");
+    if (value->empty() && line.find_first_not_of(",;\t \"") != std::string_view::npos) {
+      return wrong(number, "the first column is empty");
+    }
     const bool title = first && std::find(kColumnTitles.begin(), kColumnTitles.end(),
                                           ascii_lower(*value)) != kColumnTitles.end();
     first = false;
     if (!title && !value->empty()) entries.push_back({*value, number});
   }
   return entries;
+}
+
+bool has_control_characters(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return true;
+    const std::string_view next = text.substr(i + 1, 2);
+    if (byte == 0xC2 && !next.empty() && static_cast<unsigned char>(next[0]) < 0xA0) return true;
+    if (byte == 0xE2 && (next == "\x80\xA8" || next == "\x80\xA9")) return true;
+  }
+  return false;
 }
 
 std::string list_line(std::string_view value) {

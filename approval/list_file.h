@@ -4,8 +4,9 @@
 //   mailbox,case
 //   held@contoso.com,CASE-17
 //
-// Columns end at a comma, semicolon or tab. Lines beginning with # and empty lines are skipped, as
-// is a first line that is a column title (mailbox, mail, upn, …). Values may be in double quotes.
+// Lines end with LF or CRLF, columns at a comma, semicolon or tab. Lines beginning with #, empty
+// lines and lines of empty columns are skipped, as is a first line that is a column title (mailbox,
+// mail, upn, …). Values may be in double quotes.
 #pragma once
 
 #include <string>
@@ -44,9 +45,14 @@ struct ListEntry {
   int line = 0;
 };
 
-// kInvalid, beginning with the line ("3: "), for text that is not UTF-8, an unclosed quote, or a
-// file of no bytes at all: a half-written list must not pass for an empty one.
+// kInvalid, beginning with the line ("3: "), for text that is not UTF-8, other line ends, control
+// characters, an unclosed quote, a first column that is empty beside one that is not, or a file of
+// no bytes at all: a list that is half written or read wrongly must not pass for a shorter one.
 Result<std::vector<ListEntry>> parse_list(std::string_view text);
+
+// Those of ASCII but for the tab, those beyond (U+0080 to U+009F), and Unicode's ends of lines and
+// paragraphs. `text` is UTF-8.
+bool has_control_characters(std::string_view text);
 
 // The line, with its end, that parse_list() reads as `value`: text without line ends, neither empty
 // nor with space around it.

@@ -130,6 +130,10 @@ class Builder final : public YAML::EventHandler {
     if (tag == "!" && (first == '"' || first == '\'') && !quotes_closed(text_, position)) {
       throw Refusal{mark.line + 1, "the quotes are not closed"};
     }
+    // What an escape makes ("\0") is not among the bytes; PostgreSQL cannot store it.
+    if (value.find('\0') != std::string::npos) {
+      throw Refusal{mark.line + 1, "a string must not hold a NUL character"};
+    }
     if (expects_key()) {
       take_key(mark, value);
     } else {

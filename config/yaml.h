@@ -2,7 +2,8 @@
 //
 // YAML 1.2 core schema: only true and false are booleans, only null and ~ are null, so `no`, `on`
 // and `08:00` are strings; a quoted scalar is always a string. Refused: duplicate keys, anchors and
-// aliases, tags, several documents, nesting over 32 levels, files over 4 MiB.
+// aliases, tags, several documents, NUL in strings and keys, nesting over 32 levels, files over
+// 4 MiB.
 #pragma once
 
 #include <map>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "approval/build_rules.h"
 #include "approval/list_file.h"
 #include "base/encoding.h"
 #include "base/json.h"
@@ -35,13 +36,12 @@ std::string target_at(std::string_view link, const http::Origin& graph) {
   return std::string(link.substr(path));
 }
 
-// An address as one word that a list can hold.
+// An address as one word that a list of mailboxes can hold: whatever else were written into it
+// would keep the rules from loading.
 bool is_address(std::string_view text) {
-  const std::size_t at = text.find('@');
-  const auto is_inside = [](char c) { return static_cast<unsigned char>(c) > ' ' && c != '\x7f'; };
-  return at != std::string_view::npos && at > 0 && at + 1 < text.size() &&
-         text.size() <= kAddressBytesMax && std::ranges::all_of(text, is_inside) &&
-         text.find_first_of("<>") == std::string_view::npos;
+  return text.size() <= kAddressBytesMax && text.find('@') != std::string_view::npos &&
+         text.find_first_of(" \t\r\n") == std::string_view::npos &&
+         approval::looks_like_mailbox(std::string(text));
 }
 
 }  // namespace

@@ -42,6 +42,10 @@ TEST_P(BadRules, AreRefusedWithFileLineAndKey) {
   files.write("empty.csv", "");
   files.write("utf16.csv", "\xff\xfeh\0e\0");
   files.write("quote.csv", "a@contoso.com\n\"b@contoso.com\n");
+  files.write("old_mac.csv", "# people\rmailbox\rheld@contoso.com\r");
+  files.write("joined.csv", "mailbox\nheld@contoso.com\n\"a@contoso.com,b@contoso.com\"\n");
+  files.write("comma.csv", "\"Doe,held@contoso.com\"\n");
+  files.write("tab.csv", "\"held\t@contoso.com\"\n");
   EXPECT_EQ(files.problem(kRulesHead + GetParam().text), GetParam().problem);
 }
 
@@ -92,6 +96,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"bad_day", rule("when: { time: { days: [monday] } }"),
                 "rules.yaml:6: /rules/0/when/time/days/0: must be one of mon, tue, wed, thu, fri, "
                 "sat, sun"},
+        Mistake{"nameless_approver",
+                "approvers: { \"\": { group: 3f2c0a52-0000-4000-8000-000000000001 } }\nrules: []\n",
+                "rules.yaml:3: /approvers/: must be a name that is not empty"},
+        Mistake{"nul_in_an_approvers_name",
+                "approvers:\n  \"a\\0\": { group: 3f2c0a52-0000-4000-8000-000000000001 }\n"
+                "rules: []\n",
+                "rules.yaml:4: a string must not hold a NUL character"},
+        Mistake{"list_with_nul",
+                "lists: { l: { values: [\"a\\0@b.c\"] } }\n" + rule("when: { mailbox: { in: l } }"),
+                "rules.yaml:3: a string must not hold a NUL character"},
         Mistake{"bad_approver", "approvers: { a: { group: lawyers } }\nrules: []\n",
                 "rules.yaml:3: /approvers/a/group: must be an object id such as "
                 "3f2c0a52-0000-4000-8000-000000000001"}),
@@ -200,7 +214,18 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             "bad_domain", rule("when: { mailbox: { domain: '@contoso.com' } }"),
             "rules.yaml:6: /rules/0/when/mailbox/domain: \"@contoso.com\" is not a domain such as "
-            "contoso.com"},
+            "contoso.com: letters, digits and hyphens, with one dot between them and none at the "
+            "ends"},
+        Mistake{
+            "one_bad_domain_of_two",
+            rule("when: { mailbox: { domain: [contoso.com, contoso.com.] } }"),
+            "rules.yaml:6: /rules/0/when/mailbox/domain/1: \"contoso.com.\" is not a domain such "
+            "as contoso.com: letters, digits and hyphens, with one dot between them and none at "
+            "the ends"},
+        Mistake{
+            "mailbox_at_no_domain", rule("when: { mailbox: held@contoso.com. }"),
+            "rules.yaml:6: /rules/0/when/mailbox: \"held@contoso.com.\" is neither a mail address "
+            "nor an object id"},
         Mistake{
             "bad_network", rule("when: { source_ip: 10.0.0.0/33 }"),
             "rules.yaml:6: /rules/0/when/source_ip: \"10.0.0.0/33\" is not an IP address or CIDR "
@@ -260,6 +285,35 @@ INSTANTIATE_TEST_SUITE_P(
                 "utf16.csv:1: the list file is not UTF-8 text"},
         Mistake{"list_file_with_open_quote", "lists: { l: { file: quote.csv } }\nrules: []\n",
                 "quote.csv:2: a quote is not closed"},
+        Mistake{"list_file_with_cr_alone", "lists: { l: { file: old_mac.csv } }\nrules: []\n",
+                "old_mac.csv:1: line ends must be LF or CRLF"},
+        Mistake{"list_file_of_two_in_one",
+                "lists: { l: { file: joined.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "joined.csv:3: \"a@contoso.com,b@contoso.com\" is neither a mail address nor an "
+                "object id"},
+        Mistake{"list_file_with_a_comma_in_quotes",
+                "lists: { l: { file: comma.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "comma.csv:1: \"Doe,held@contoso.com\" is neither a mail address nor an object id"},
+        Mistake{"list_file_with_a_tab_in_quotes",
+                "lists: { l: { file: tab.csv } }\n" + rule("when: { mailbox: { in: l } }"),
+                "tab.csv:1: a value must not hold control characters"},
+        Mistake{"list_with_a_line_end",
+                "lists: { l: { values: [x@b.c, \"a@b.c\\r\"] } }\n" +
+                    rule("when: { mailbox: { in: l } }"),
+                "rules.yaml:3: /lists/l/values/1: a value must not hold control characters"},
+        Mistake{"list_of_two_in_one",
+                "lists: { l: { values: [\"a@b\\nc\"] } }\n" + rule("when: { mailbox: { in: l } }"),
+                "rules.yaml:3: /lists/l/values/0: a value must not hold control characters"},
+        Mistake{
+            "list_with_a_second_at",
+            "lists: { l: { values: [a@b@c] } }\n" + rule("when: { mailbox: { in: l } }"),
+            "rules.yaml:3: /lists/l/values/0: \"a@b@c\" is neither a mail address nor an object "
+            "id"},
+        Mistake{"folder_in_a_block", rule("when: { folder: \"inbox\\n\" }"),
+                "rules.yaml:6: /rules/0/when/folder: a value must not hold control characters"},
+        Mistake{"mailboxes_with_a_semicolon", rule("when: { mailbox: 'x;a@b.c' }"),
+                "rules.yaml:6: /rules/0/when/mailbox: \"x;a@b.c\" is neither a mail address nor an "
+                "object id"},
         Mistake{"list_file_of_people",
                 "lists: { l: { file: people.csv } }\n" + rule("when: { mailbox: { in: l } }"),
                 "people.csv:4: \"Jane Doe\" is neither a mail address nor an object id"},
@@ -308,6 +362,30 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"unknown_given", test_of("action: recall, colour: red", "effect: allow"),
                 "rules.yaml:7: /tests/0/given/colour: unknown key \"colour\""}),
     mistake_name);
+
+TEST(LoadRules, DomainsThatNothingCanMatchAreRefused) {
+  const RuleFiles files;
+  const auto problem = [&](const std::string& members) {
+    return files.problem(kRulesHead + rule("when: { " + members + " }"));
+  };
+  for (const std::string domain :
+       {".", ".y", "y.", "x..y", "x.y.", "a@x.y", "@", " ", "x y", " x.y", "x.y ", "x.y\\n",
+        "x\\t.y", "*.x.y", "x.y\\u00A0", "x,y", "x.y;", "x/y"}) {
+    EXPECT_THAT(problem("mailbox: { domain: \"" + domain + "\" }"),
+                testing::HasSubstr("/mailbox/domain: \""))
+        << domain;
+    if (domain.find_first_of(" \\") == std::string::npos) {
+      EXPECT_THAT(problem("sender: \"a@" + domain + "\""),
+                  testing::HasSubstr("is neither a mail address nor"))
+          << domain;
+    }
+  }
+  for (const std::string domain :
+       {"x.y", "X-1.Contoso.com", "xn--bcher-kva.example", "b\xC3\xBC.de", "my_x.y", "localhost"}) {
+    EXPECT_EQ(problem("mailbox: { domain: \"" + domain + "\" }, sender: \"a@" + domain + "\""),
+              "none");
+  }
+}
 
 TEST(LoadRules, AMissingFileIsNotFound) {
   const RuleFiles files;

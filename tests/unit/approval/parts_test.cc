@@ -40,7 +40,7 @@ TEST(Network, HoldsItsAddresses) {
 TEST(ListFile, TakesTheFirstColumnOfWhateverWasExported) {
   const auto entries = parse_list(
       "\xEF\xBB\xBF# holds\r\n\r\nUPN;Name\r\na@x.com;Adele\r\n \"b@x.com\" , B\r\nc@x.com\tC\r\n"
-      "\"d\"\"e@x.com\"\n,empty\nupn");
+      "\"d\"\"e@x.com\"\n,, \t\nupn");
   std::vector<std::string> texts;
   for (const ListEntry& entry : entries.value()) texts.push_back(entry.text);
   EXPECT_THAT(texts, testing::ElementsAre("a@x.com", "b@x.com", "c@x.com", "d\"e@x.com", "upn"));
@@ -50,6 +50,49 @@ TEST(ListFile, TakesTheFirstColumnOfWhateverWasExported) {
 TEST(ListFile, AListOfNobodyIsWrittenDown) {
   EXPECT_TRUE(parse_list("# nobody\n").value().empty());
   EXPECT_FALSE(parse_list("").ok());
+}
+
+// Each of them would else be read as fewer values than were written.
+TEST(ListFile, WhatIsReadWronglyIsRefusedByItsLine) {
+  struct Case {
+    std::string text;
+    const char* problem;
+  };
+  constexpr const char* kLineEnds = "line ends must be LF or CRLF";
+  constexpr const char* kControl = "control characters are not allowed";
+  constexpr const char* kEmpty = "the first column is empty";
+  for (const auto& [text, problem] : {
+           Case{"# on hold\ra@x.com\rb@x.com\r", kLineEnds},
+           Case{"mailbox,case\ra@x.com,7", kLineEnds},
+           Case{"a@x.com\r", kLineEnds},
+           Case{"a@x.com,7\rb@x.com\r\n", kLineEnds},
+           Case{"a@x.com\r\r\n", kLineEnds},
+           Case{"# on hold\x0b"
+                "a@x.com\n",
+                kControl},
+           Case{"mailbox,case\xC2\x85"
+                "a@x.com,7\n",
+                kControl},
+           Case{"mailbox\xE2\x80\xA8"
+                "a@x.com\n",
+                kControl},
+           Case{"mailbox,case\xE2\x80\xA9"
+                "a@x.com\n",
+                kControl},
+           Case{"a@x.com\x7f\n", kControl},
+           Case{"\"a@x.com\x1b\"\n", kControl},
+           Case{",CASE-17\n", kEmpty},
+           Case{" ;b@x.com\n", kEmpty},
+           Case{"\tb@x.com\n", kEmpty},
+           Case{"\"\",\"b@x.com\"\n", kEmpty},
+           Case{",mailbox\n0,a@x.com\n", kEmpty},
+       }) {
+    const auto entries = parse_list("first@x.com\r\n" + text);
+    ASSERT_FALSE(entries.ok()) << text;
+    EXPECT_EQ(entries.error().code, ErrorCode::kInvalid) << text;
+    EXPECT_EQ(entries.error().message, std::string("2: ") + problem) << text;
+  }
+  EXPECT_TRUE(parse_list("a@x.com,caf\xC3\xA9 \xE2\x80\x93\xC2\xA0\tb\n").ok());
 }
 
 TEST(Explain, SaysWhyAndWhatWouldChangeIt) {

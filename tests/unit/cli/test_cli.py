@@ -42,6 +42,14 @@ class CommandLine(unittest.TestCase):
         self.refuses("unknown: destroy (see holdfast --help)", "destroy")
         self.refuses("unknown: --rulez (see holdfast --help)", "check", "--rulez", "x")
 
+    def test_wrong_numbers_of_generations(self):
+        for number in ("0", "x", "-1", "1.5", "010", "9999999999999999999"):
+            for command in (["show"], ["approve", "--sha256", "a"]):
+                with self.subTest(number=number, command=command):
+                    self.refuses("number: a generation's number is a whole number from 1 on, as "
+                                 "`rules list` shows it (see holdfast --help)",
+                                 "rules", *command, number)
+
     def test_explain_knows_a_mailbox_by_its_id_with_the_tenant(self):
         guid = "ade1e000-0000-4000-8000-00000000000b"
         key = f"{guid.upper()}@d3b07384-0000-4000-8000-000000000005"

@@ -192,6 +192,7 @@ BuiltRules build_rules(const YamlDocument& document, const ListReader& read, Wal
   data.asks_about_items = conditions.any_about_items();
   data.list_files = conditions.list_files();
   data.lists = conditions.take_lists();
+  data.calendars = conditions.take_calendars();
   built.list_sources = conditions.take_sources();
   return built;
 }

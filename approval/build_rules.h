@@ -9,20 +9,21 @@
 
 #include "approval/facts.h"
 #include "approval/rule_model.h"
+#include "base/encoding.h"
 #include "config/yaml.h"
 
 namespace holdfast::approval {
 
-// Problems, one line each, in the order they are found.
+// Problems, one line each, in the order they are found; what they quote of the files adds no line.
 class Problems {
  public:
   explicit Problems(const config::YamlDocument& document) : document_(document) {}
 
   // `pointer` is a JSON pointer into the document.
   void add(const std::string& pointer, const std::string& what) {
-    lines_.push_back(document_.where(pointer) + what);
+    add_line(document_.where(pointer) + what);
   }
-  void add_line(std::string line) { lines_.push_back(std::move(line)); }
+  void add_line(const std::string& line) { lines_.push_back(to_text(line)); }
 
   bool empty() const { return lines_.empty(); }
   // All of them, one a line.

@@ -350,11 +350,7 @@ Condition ConditionBuilder::time_condition(const json& value, const std::string&
   if (!value.contains("during")) {
     const std::optional<Schedule> schedule = schedule_of(value, pointer, default_zone_);
     if (schedule) test.any_of.push_back(*schedule);
-    std::string wants = value.contains("from")
-                            ? value["from"].get<std::string>() + " to " + value.value("to", "")
-                            : "all day";
-    if (value.contains("days")) wants += " on " + value["days"].dump();
-    return {"time", wants, std::move(test)};
+    return {"time", schedule ? to_string(*schedule) : "", std::move(test)};
   }
   if (value.size() > 1) problems_.add(pointer, "time has either during or from, to and days");
   const Named calendars = named(value["during"], pointer + "/during");

@@ -35,6 +35,7 @@ class ConditionBuilder {
   bool any_about_items() const { return any_about_items_; }
 
   std::vector<RuleList> take_lists();
+  std::map<std::string, Schedule> take_calendars() { return std::move(calendars_); }
   SourceFiles take_sources() { return std::move(sources_); }
 
  private:

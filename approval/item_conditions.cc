@@ -86,8 +86,11 @@ std::optional<Condition> ConditionBuilder::validity(const json& rule, const std:
   const auto bound = [&](const char* key, const char* word, bool is_end) {
     std::optional<WallTime> time;
     if (!rule.contains(key)) return time;
-    wants += (wants.empty() ? "" : " ") + std::string(word) + " " + rule[key].get<std::string>();
+    const std::string text = rule[key].get<std::string>();
+    wants += (wants.empty() ? "" : " ") + std::string(word) + " " + text;
     time = instant_of(rule[key], is_end, pointer + "/" + key);
+    // When a day begins is the zone's to say; a time says it itself.
+    if (time && !parse_rfc3339(text).ok()) wants += " (" + to_string(*default_zone_) + ")";
     return time;
   };
   test.from = bound("valid_from", "from", false);

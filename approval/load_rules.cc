@@ -9,6 +9,7 @@
 #include "approval/rules.h"
 #include "approval/rules_schema.h"
 #include "base/crypto.h"
+#include "base/encoding.h"
 #include "config/yaml.h"
 
 namespace holdfast::approval {
@@ -16,6 +17,11 @@ namespace {
 
 constexpr std::size_t kRuleFileBytesMax = 4 * 1024 * 1024;
 constexpr std::size_t kListBytesMax = 64 * 1024 * 1024;
+
+// The first problem of a file, which is told in one line whatever keys it quotes.
+Error in_one_line(const Error& error) {
+  return {error.code, to_text(error.message)};
+}
 
 Error invalid(const Problems& problems) {
   return {ErrorCode::kInvalid, problems.text()};
@@ -34,11 +40,13 @@ enum class Tests { kRun, kSkip };
 Result<RuleSet> load(FileBytes file, const std::string& label, const ListReader& read, WallTime now,
                      Tests tests = Tests::kRun) {
   Result<config::YamlDocument> written = config::parse_yaml(file.bytes, label);
-  if (!written.ok()) return written.error();
+  if (!written.ok()) return in_one_line(written.error());
 
   Problems problems(*written);
   const config::YamlDocument& document = *written;
-  if (Status fits = config::validate(document, rules_schema()); !fits.ok()) return fits.error();
+  if (Status fits = config::validate(document, rules_schema()); !fits.ok()) {
+    return in_one_line(fits.error());
+  }
 
   BuiltRules built = build_rules(document, read, now, problems);
   if (!problems.empty()) return invalid(problems);

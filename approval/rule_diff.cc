@@ -121,19 +121,10 @@ std::string in_words(const Rule& rule) {
   return text;
 }
 
-// Whether both ask the same. A calendar may mean other hours under the same name.
-bool is_same(const Condition& a, const Condition& b) {
-  if (a.key != b.key || a.wants != b.wants) return false;
-  const auto* time = std::get_if<TimeTest>(&a.test);
-  const auto* other_time = std::get_if<TimeTest>(&b.test);
-  if (time != nullptr && other_time != nullptr) return *time == *other_time;
-  const auto* valid = std::get_if<ValidityTest>(&a.test);
-  const auto* other_valid = std::get_if<ValidityTest>(&b.test);
-  return valid == nullptr || other_valid == nullptr || *valid == *other_valid;
-}
-
-bool holds(const std::vector<Condition>& all, const Condition& wanted) {
-  return std::ranges::any_of(all, [&](const Condition& one) { return is_same(one, wanted); });
+// The one of that key, which a rule has once at most; nullptr: there is none.
+const Condition* with_key(const std::vector<Condition>& all, const std::string& key) {
+  const auto found = std::ranges::find(all, key, &Condition::key);
+  return found == all.end() ? nullptr : &*found;
 }
 
 void differ(const std::string& what, const std::string& was, const std::string& is,
@@ -155,8 +146,12 @@ class RuleChanges {
       add(after_.mode == Mode::kMonitor ? "is only monitored now, and has no effect"
                                         : "takes effect now; it was only monitored before");
     }
-    compare(before_.when, after_.when, "holds only where", "no longer asks that");
-    compare(before_.unless, after_.unless, "exempts only where", "no longer exempts by");
+    compare(before_.when, after_.when,
+            {.added = "holds only where", .changed = "holds where", .gone = "no longer asks that"});
+    compare(before_.unless, after_.unless,
+            {.added = "exempts only where",
+             .changed = "exempts where",
+             .gone = "no longer exempts by"});
     differ("its limit", in_words(before_.limit), in_words(after_.limit));
     differ("who approves", in_words(before_.approve.stages), in_words(after_.approve.stages));
     differ("the time to decide", in_words(before_.approve.decide_within),
@@ -179,13 +174,26 @@ class RuleChanges {
     approval::differ("rule " + after_.id + ": " + what, was, is, sentences_);
   }
 
+  struct Verbs {
+    std::string added;
+    std::string changed;
+    std::string gone;
+  };
+
+  // By their words, which say all but what lists and calendars are: changes of those are told once,
+  // not for each rule.
   void compare(const std::vector<Condition>& before, const std::vector<Condition>& after,
-               const std::string& added, const std::string& removed) {
+               const Verbs& verbs) {
     for (const Condition& condition : after) {
-      if (!holds(before, condition)) add(added + " " + in_words(condition) + ", which is new");
+      const Condition* old = with_key(before, condition.key);
+      if (old == nullptr) {
+        add(verbs.added + " " + in_words(condition) + ", which is new");
+      } else if (old->wants != condition.wants) {
+        add(verbs.changed + " " + in_words(condition) + "; it was " + old->wants);
+      }
     }
     for (const Condition& condition : before) {
-      if (!holds(after, condition)) add(removed + " " + in_words(condition));
+      if (with_key(after, condition.key) == nullptr) add(verbs.gone + " " + in_words(condition));
     }
   }
 
@@ -276,6 +284,21 @@ void compare_lists(const RuleSetData& before, const RuleSetData& after, Sentence
   }
 }
 
+void compare_calendars(const RuleSetData& before, const RuleSetData& after, Sentences& sentences) {
+  for (const auto& [name, schedule] : after.calendars) {
+    const auto old = before.calendars.find(name);
+    if (old == before.calendars.end()) {
+      sentences.push_back("calendar " + name + " is new: " + to_string(schedule));
+    } else {
+      differ("calendar " + name, to_string(old->second), to_string(schedule), sentences);
+    }
+  }
+  for (const auto& [name, schedule] : before.calendars) {
+    if (after.calendars.contains(name)) continue;
+    sentences.push_back("calendar " + name + " is gone: it was " + to_string(schedule));
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> describe_changes(const RuleSet& before, const RuleSet& after) {
@@ -298,6 +321,7 @@ std::vector<std::string> describe_changes(const RuleSet& before, const RuleSet& 
     }
   }
   compare_lists(before.data(), after.data(), sentences);
+  compare_calendars(before.data(), after.data(), sentences);
   return sentences;
 }
 

@@ -9,8 +9,8 @@
 
 namespace holdfast::approval {
 
-// One sentence for each rule and list that is new or gone, and for every part of one that is not as
-// it was. Empty: the two decide alike.
+// One sentence for each rule, list and calendar that is new or gone, and for every part of one that
+// is not as it was: what it is and what it was. Empty: the two decide alike.
 std::vector<std::string> describe_changes(const RuleSet& before, const RuleSet& after);
 
 // The same of what is decided of one call: the effect, the rules it comes from, and as far as they

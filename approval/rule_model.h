@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -88,9 +89,12 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
+// All of it, so that two that differ read differently: "Monday to Friday 08:00 to 18:00
+// (Europe/Berlin)".
+std::string to_string(const Schedule& schedule);
+
 struct TimeTest {
   std::vector<Schedule> any_of;
-  bool operator==(const TimeTest&) const = default;
 };
 
 enum class MeasuredFact { kMessageAge, kSize };
@@ -106,12 +110,13 @@ struct RangeTest {
 struct ValidityTest {
   std::optional<WallTime> from;
   std::optional<WallTime> to;
-  bool operator==(const ValidityTest&) const = default;
 };
 
 struct Condition {
-  std::string key;    // As in the file: action, actor.app, mailbox.domain, …
-  std::string wants;  // For people: "in legal-hold", "message or event", "during office".
+  std::string key;  // As in the file: action, actor.app, mailbox.domain, …
+  // For people: "in legal-hold", "message or event", "during office". All that is asked, but for
+  // what lists hold and when calendars are.
+  std::string wants;
   std::variant<NameTest, DomainTest, AffectedTest, OwnMailboxTest, NetworkTest, TimeTest, RangeTest,
                ValidityTest>
       test;
@@ -139,6 +144,7 @@ struct RuleSetData {
   std::string sha256;
   std::vector<Rule> rules;  // In the order of the file, which means nothing.
   std::vector<RuleList> lists;
+  std::map<std::string, Schedule> calendars;   // By name; the conditions have them already.
   std::vector<std::string> list_files;         // Those that lists are read from.
   std::shared_ptr<const SourceFiles> sources;  // All that the above is made from.
   // Of rules and lists; nullptr: every rule is looked at.

@@ -29,6 +29,9 @@ struct LocalTime {
 // thread.
 std::optional<Zone> find_zone(const std::string& name);
 
+// Its name in the database, "Europe/Berlin".
+const std::string& to_string(const Zone& zone);
+
 // The first instant of a calendar day there.
 WallTime day_begin(const Zone& zone, std::chrono::sys_days day);
 

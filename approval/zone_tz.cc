@@ -18,6 +18,10 @@ std::optional<Zone> find_zone(const std::string& name) {
   }
 }
 
+const std::string& to_string(const Zone& zone) {
+  return zone.zone->name();
+}
+
 WallTime day_begin(const Zone& zone, std::chrono::sys_days day) {
   // Where clocks are put forward at midnight, the day begins with the hour that exists.
   const date::local_days local{day.time_since_epoch()};

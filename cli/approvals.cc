@@ -97,7 +97,7 @@ int run_show(const Invocation& invocation, const Deciding& deciding) {
   if (!settings) return kUsageError;
   AuditClient api(*settings);
   return print_answer(api.get(path_of(deciding.code)), deciding.format,
-                      [](const json& approval) { std::cout << approval.dump(2) << "\n"; });
+                      [](const json& approval) { std::cout << officers::record_detail(approval); });
 }
 
 int run_decide(const Invocation& invocation, const Deciding& deciding, const std::string& verb) {

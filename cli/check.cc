@@ -1,12 +1,16 @@
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 #include "approval/rule_model.h"
 #include "approval/rules.h"
 #include "cli/load.h"
+#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
+
+using officers::printable;
 
 struct CheckOptions {
   std::string rules;
@@ -22,18 +26,20 @@ int run_check(const Invocation& invocation, const CheckOptions& options) {
   const WallTime now = system_clock().now();
   const Result<approval::RuleSet> rules = approval::load_rules(path, now);
   if (!rules.ok()) {
-    std::cerr << rules.error().message << "\n";
+    std::istringstream problems(rules.error().message);
+    for (std::string line; std::getline(problems, line);) std::cerr << printable(line) << "\n";
     return kFoundProblem;
   }
   const std::vector<std::string> stale = approval::stale_lists(*rules, now);
-  for (const std::string& line : stale) std::cerr << path << ": " << line << "\n";
+  for (const std::string& line : stale) std::cerr << path << ": " << printable(line) << "\n";
   if (!stale.empty()) return kFoundProblem;
   for (const std::string& line : approval::conditions_nobody_meets(*rules)) {
-    std::cerr << path << ": warning: " << line << "\n";
+    std::cerr << path << ": warning: " << printable(line) << "\n";
   }
   std::cout << "ok: " << rules->data().rules.size() << " rules, " << rules->data().tests
             << " tests\n"
-            << "revision " << rules->revision() << ", sha256 " << rules->sha256() << "\n";
+            << "revision " << printable(rules->revision()) << ", sha256 " << rules->sha256()
+            << "\n";
   return kDone;
 }
 

@@ -12,6 +12,7 @@
 #include "base/uuid.h"
 #include "cli/load.h"
 #include "graph/classify.h"
+#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -24,6 +25,7 @@ using graph::MailboxKind;
 using graph::RequestClass;
 using identity::ActorKind;
 using nlohmann::json;
+using officers::printable;
 
 struct ExplainOptions {
   std::string method;
@@ -143,7 +145,7 @@ json classification_json(const Classification& classification) {
 
 std::string joined(const std::vector<std::string>& parts) {
   std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + printable(part);
   return text;
 }
 
@@ -152,15 +154,15 @@ void print_conditions(const std::vector<approval::ConditionOutcome>& outcomes,
   for (const approval::ConditionOutcome& outcome : outcomes) {
     std::cout << "      " << std::left << std::setw(7) << heading << std::setw(9)
               << approval::to_string(outcome.truth) << outcome.condition << ": wants "
-              << outcome.wants << "; is " << outcome.value << "\n";
+              << printable(outcome.wants) << "; is " << printable(outcome.value) << "\n";
   }
 }
 
 void print_rule(const RuleOutcome& rule) {
   const std::string mode = rule.mode == approval::Mode::kMonitor ? " (monitor)" : "";
-  std::cout << "  " << std::left << std::setw(32) << rule.id << std::setw(17)
+  std::cout << "  " << std::left << std::setw(32) << printable(rule.id) << std::setw(17)
             << approval::to_string(rule.effect) << (rule.result.matched ? "matched" : "not matched")
-            << mode << "\n      " << rule.title << "\n";
+            << mode << "\n      " << printable(rule.title) << "\n";
   if (rule.when.empty()) std::cout << "      when   true     every call\n";
   print_conditions(rule.when, "when");
   print_conditions(rule.unless, "unless");
@@ -175,21 +177,22 @@ void print_requirements(const approval::Requirements& require, std::string_view 
               << " characters\n";
   }
   for (const std::string& pattern : require.ticket_patterns) {
-    std::cout << indent << "needs a ticket matching " << pattern << "\n";
+    std::cout << indent << "needs a ticket matching " << printable(pattern) << "\n";
   }
 }
 
 // A way past the approval that the call needs.
 void print_break_glass(const approval::BreakGlass& way) {
-  std::cout << "  or at once by breaking the glass, by " << way.rule.id << "; to be reviewed in "
-            << way.review_within.count() << " s\n";
+  std::cout << "  or at once by breaking the glass, by " << printable(way.rule.id)
+            << "; to be reviewed in " << way.review_within.count() << " s\n";
   print_requirements(way.require, "    ");
 }
 
 void print_limit(const approval::TakenLimit& taken) {
   const approval::Limit& limit = taken.limit;
   const bool each = limit.by != approval::LimitBy::kRule;
-  std::cout << "  within the limit of " << taken.rule.id << ": " << limit.count << " calls";
+  std::cout << "  within the limit of " << printable(taken.rule.id) << ": " << limit.count
+            << " calls";
   if (limit.distinct_mailboxes) {
     std::cout << " on " << *limit.distinct_mailboxes << " mailboxes";
   }
@@ -212,7 +215,8 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
   if (decision.effect == approval::Effect::kRequireApproval) {
     for (const approval::BreakGlass& way : decision.break_glass) print_break_glass(way);
   }
-  std::cout << "\nrules (revision " << rules.revision() << ", sha256 " << rules.sha256() << ")\n";
+  std::cout << "\nrules (revision " << printable(rules.revision()) << ", sha256 " << rules.sha256()
+            << ")\n";
   for (const RuleOutcome& rule : explanation.rules) print_rule(rule);
   std::cout << "\nwhat would change the answer\n";
   if (explanation.changes.empty()) std::cout << "  nothing about this call alone\n";
@@ -220,7 +224,7 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
     const bool with = !change.matching.empty();
     std::cout << "  " << approval::to_string(change.effect) << (with ? ", by " : ", without ")
               << joined(with ? change.matching : change.not_matching) << ", if:\n";
-    for (const std::string& need : change.needs) std::cout << "      " << need << "\n";
+    for (const std::string& need : change.needs) std::cout << "      " << printable(need) << "\n";
   }
 }
 
@@ -261,7 +265,7 @@ int run_explain(const Invocation& invocation, const ExplainOptions& options) {
       std::cout << output.dump() << "\n";
     } else {
       std::cout << graph::to_string(classification.request_class) << ": the rules are not asked. "
-                << classification.reason << "\n";
+                << printable(classification.reason) << "\n";
     }
     return kDone;
   }

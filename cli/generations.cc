@@ -3,6 +3,7 @@
 // owner.
 #include <iostream>
 #include <memory>
+#include <regex>
 
 #include "approval/generations_postgres.h"
 #include "base/encoding.h"
@@ -134,7 +135,13 @@ int run_recover(const Invocation& invocation, const Recovering& options) {
 void add_number(CLI::App* command, std::int64_t& number) {
   command->add_option("number", number, "The generation's number.")
       ->required()
-      ->check(CLI::PositiveNumber)
+      ->check([](const std::string& text) {
+        // No zero in front, which would be read as octal; and what 64 bits hold.
+        static const std::regex number_from_one("[1-9][0-9]{0,17}");
+        return std::regex_match(text, number_from_one)
+                   ? std::string()
+                   : "a generation's number is a whole number from 1 on, as `rules list` shows it";
+      })
       ->type_name("NUMBER");
 }
 

@@ -4,11 +4,15 @@
 #include <iostream>
 #include <sstream>
 
+#include "officers/record_table.h"
+
 namespace holdfast::cli {
 
 void print_error(const std::string& message) {
   std::istringstream lines(message);
-  for (std::string line; std::getline(lines, line);) std::cerr << "holdfast: " << line << "\n";
+  for (std::string line; std::getline(lines, line);) {
+    std::cerr << "holdfast: " << officers::printable(line) << "\n";
+  }
 }
 
 std::optional<config::Config> load_config(const Invocation& invocation) {

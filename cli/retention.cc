@@ -10,6 +10,7 @@
 #include "cli/load.h"
 #include "cli/operator_name.h"
 #include "cli/text_table.h"
+#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -127,7 +128,8 @@ json shown(const audit::PlannedErasure& erasure) {
 
 void print_subject(const audit::PlannedErasure& erasure) {
   std::cout << erasure.documents << " sealed documents, of whom records know as\n";
-  for (const std::string& name : erasure.names) std::cout << "  " << name << "\n";
+  for (const std::string& name : erasure.names)
+    std::cout << "  " << officers::printable(name) << "\n";
   std::cout << (erasure.obstacle.empty() ? "may be erased" : "stays: " + erasure.obstacle) << "\n";
 }
 

@@ -3,6 +3,7 @@
 
 #include "approval/rule_diff.h"
 #include "cli/load.h"
+#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -25,7 +26,7 @@ int run_diff(const Invocation&, const RulesOptions& options) {
     return kUsageError;
   }
   const std::vector<std::string> changes = approval::describe_changes(*before, *after);
-  for (const std::string& change : changes) std::cout << change << "\n";
+  for (const std::string& change : changes) std::cout << officers::printable(change) << "\n";
   if (changes.empty()) std::cout << "nothing changes\n";
   return changes.empty() ? kDone : kFoundProblem;
 }

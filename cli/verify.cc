@@ -20,6 +20,7 @@
 #include "cli/log_service.h"
 #include "cli/progress.h"
 #include "cli/verify_trust.h"
+#include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
@@ -312,8 +313,8 @@ void print_report(const std::string& what, const audit::LogReport& report,
     std::cout << "open         and " << report.open.size() - kOpenShown << " more\n";
   }
   for (const audit::Fault& fault : faults.list()) {
-    std::cout << "FAULT        " << (fault.index ? place_of(fault) + ": " : "") << fault.what
-              << "\n";
+    std::cout << "FAULT        " << (fault.index ? place_of(fault) + ": " : "")
+              << officers::printable(fault.what) << "\n";
   }
   if (faults.count() > faults.list().size()) {
     std::cout << "FAULT        and " << faults.count() - faults.list().size() << " more\n";

@@ -186,6 +186,15 @@ INSTANTIATE_TEST_SUITE_P(
                 "rules.yaml:7: /rules/0/valid_to: valid_to is not after valid_from"},
         Mistake{"unknown_calendar", rule("when: { time: { during: holidays } }"),
                 "rules.yaml:6: /rules/0/when/time/during: unknown calendar \"holidays\""},
+        Mistake{"quoted_text_adds_no_line",
+                rule(R"(when: { time: { during: "x\nrules.yaml:1: \e[2K" } })"),
+                "rules.yaml:6: /rules/0/when/time/during: unknown calendar "
+                "\"x?rules.yaml:1: ?[2K\""},
+        Mistake{"a_quoted_key_adds_no_line", rule(R"("colour\nrules.yaml:1:": red)"),
+                "rules.yaml:6: /rules/0/colour?rules.yaml:1:: unknown key "
+                "\"colour?rules.yaml:1:\""},
+        Mistake{"a_key_that_stands_twice_adds_no_line", rule("\"a\\nb\": red\n    \"a\\nb\": red"),
+                "rules.yaml:7: the key \"a?b\" is already on line 6"},
         Mistake{
             "unknown_action", rule("when: { action: [recall, delete] }"),
             "rules.yaml:6: /rules/0/when/action/1: \"delete\" is not an action (permanentDelete, "

@@ -99,10 +99,58 @@ TEST(RuleDiff, EveryPartOfARuleIsCompared) {
                           "(10.0.0.0/8)"));
 }
 
-TEST(RuleDiff, OtherHoursUnderTheSameNameAreAChange) {
-  EXPECT_THAT(changes({{"to: \"18:00\"", "to: \"20:00\""}}),
-              ElementsAre("rule bot: holds only where time is during office, which is new",
-                          "rule bot: no longer asks that time is during office"));
+TEST(RuleDiff, ACalendarIsToldAsItIsAndAsItWasAndNotOfItsRules) {
+  const std::string office = R"({ days: [mon], from: "08:00", to: "18:00" })";
+  EXPECT_THAT(
+      changes({{office, R"({ from: "00:00", to: "24:00" })"}}),
+      ElementsAre("calendar office is every day 00:00 to 24:00 (UTC); it was Monday 08:00 to 18:00 "
+                  "(UTC)"));
+  EXPECT_THAT(changes({{office, R"({ days: [mon, tue, wed, fri, sat], from: "22:30", to: "06:05",
+                                     timezone: Europe/Berlin })"}}),
+              ElementsAre("calendar office is Monday to Wednesday, Friday, Saturday 22:30 to 06:05 "
+                          "(Europe/Berlin); it was Monday 08:00 to 18:00 (UTC)"));
+  EXPECT_THAT(changes({{"schema: 1", "schema: 1\ntimezone: Europe/Berlin"}}),
+              ElementsAre("calendar office is Monday 08:00 to 18:00 (Europe/Berlin); it was Monday "
+                          "08:00 to 18:00 (UTC)"));
+}
+
+TEST(RuleDiff, NewAndGoneCalendarsAreToldWithTheirHours) {
+  EXPECT_THAT(changes({{"  office: {", "  late: {"}, {"during: office", "during: late"}}),
+              ElementsAre("rule bot: holds where time is during late; it was during office",
+                          "calendar late is new: Monday 08:00 to 18:00 (UTC)",
+                          "calendar office is gone: it was Monday 08:00 to 18:00 (UTC)"));
+}
+
+// Whether a rule was widened or narrowed can be read only where both are told, time zones too.
+TEST(RuleDiff, ConditionsThatChangeAreToldAsTheyAreAndAsTheyWere) {
+  const RuleFiles files;
+  const auto load = [&](const std::string& zone, const std::string& parts) {
+    const Result<RuleSet> rules =
+        files.load("schema: 1\nrevision: a\ntimezone: " + zone +
+                   "\nrules: [ { id: a, effect: deny, " + parts + " } ]\n");
+    EXPECT_TRUE(rules.ok()) << rules.error().message;
+    return rules.value();
+  };
+  const std::string hours = R"(when: { time: { from: "08:00", to: "18:00" } })";
+  EXPECT_THAT(
+      describe_changes(load("UTC", hours), load("Europe/Berlin", hours)),
+      ElementsAre("rule a: holds where time is every day 08:00 to 18:00 (Europe/Berlin); it was "
+                  "every day 08:00 to 18:00 (UTC)"));
+  const std::string weekend = R"(unless: { time: { days: [sat, sun] } })";
+  const std::string sunday = R"(unless: { time: { days: [sun] } })";
+  EXPECT_THAT(describe_changes(load("UTC", weekend), load("UTC", sunday)),
+              ElementsAre("rule a: exempts where time is Sunday 00:00 to 24:00 (UTC); it was "
+                          "Saturday, Sunday 00:00 to 24:00 (UTC)"));
+  const std::string days = "valid_from: 2026-10-05, valid_to: \"2026-10-06T00:00:00Z\"";
+  const std::string more = "valid_from: 2026-10-04, valid_to: \"2026-10-06T00:00:00Z\"";
+  EXPECT_THAT(describe_changes(load("UTC", days), load("UTC", more)),
+              ElementsAre("rule a: holds where valid is from 2026-10-04 (UTC) to "
+                          "2026-10-06T00:00:00Z; it was from 2026-10-05 (UTC) to "
+                          "2026-10-06T00:00:00Z"));
+  EXPECT_THAT(describe_changes(load("UTC", days), load("Europe/Berlin", days)),
+              ElementsAre("rule a: holds where valid is from 2026-10-05 (Europe/Berlin) to "
+                          "2026-10-06T00:00:00Z; it was from 2026-10-05 (UTC) to "
+                          "2026-10-06T00:00:00Z"));
 }
 
 TEST(RuleDiff, ListsAreComparedEntryByEntry) {

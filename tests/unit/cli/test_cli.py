@@ -42,6 +42,14 @@ class CommandLine(unittest.TestCase):
         self.refuses("unknown: destroy (see holdfast --help)", "destroy")
         self.refuses("unknown: --rulez (see holdfast --help)", "check", "--rulez", "x")
 
+    def test_wrong_numbers_of_generations(self):
+        for number in ("0", "x", "-1", "1.5", "010", "9999999999999999999"):
+            for command in (["show"], ["approve", "--sha256", "a"]):
+                with self.subTest(number=number, command=command):
+                    self.refuses("number: a generation's number is a whole number from 1 on, as "
+                                 "`rules list` shows it (see holdfast --help)",
+                                 "rules", *command, number)
+
     def test_explain_knows_a_mailbox_by_its_id_with_the_tenant(self):
         guid = "ade1e000-0000-4000-8000-00000000000b"
         key = f"{guid.upper()}@d3b07384-0000-4000-8000-000000000005"
@@ -69,6 +77,39 @@ class CommandLine(unittest.TestCase):
                          (0, f"{path}: warning: actor.group is unknown in calls: rule on-call "
                              "never opens anything\n"))
         self.assertIn("ok: 1 rules", output)
+
+    def test_text_of_rules_and_calls_moves_no_cursor_and_adds_no_line(self):
+        text = "a\x1b\x7f\x9b\nforged"
+        yaml = json.dumps(text)
+        call = ["POST", "/v1.0/users/a@b.c/messages/m1/permanentDelete", "--folder", text]
+        plain = "schema: 1\nrevision: a\nrules:\n  - { id: ask, effect: deny }\n"
+        hostile = (f"schema: 1\nrevision: {yaml}\nrules:\n"
+                   f"  - {{ id: ask, title: {yaml}, effect: require_approval,\n"
+                   f"      when: {{ folder: {yaml} }}, require: {{ ticket: {yaml} }} }}\n"
+                   f"  - {{ id: glass, effect: break_glass, require: {{ ticket: {yaml} }} }}\n"
+                   "  - { id: rest, effect: allow }\n")
+        wrong = plain.replace("deny", f"deny, when: {{ time: {{ during: {yaml} }} }}")
+        with tempfile.TemporaryDirectory() as folder:
+            old, new, broken = (pathlib.Path(folder) / name for name in ("old", "new", "broken"))
+            for path, content in ((old, plain), (new, hostile), (broken, wrong)):
+                path.write_text(content, encoding="utf-8")
+            for exit_status, needles, arguments in (
+                    (1, ["rule ask: its title is a????forged; it was ask"],
+                     ["rules", "diff", old, new]),
+                    (2, ['unknown calendar "a????forged"'], ["rules", "diff", old, broken]),
+                    (0, ["revision a????forged, sha256"], ["check", "--rules", new]),
+                    (1, ['unknown calendar "a????forged"'], ["check", "--rules", broken]),
+                    (0, ["      a????forged\n", "folder: wants a????forged; is a????forged\n",
+                         "  needs a ticket matching a????forged\n",
+                         "    needs a ticket matching a????forged\n",
+                         "(revision a????forged, sha256", "(now a????forged)"],
+                     ["explain", "--rules", new, *call])):
+                status, output, error = holdfast(*map(str, arguments))
+                self.assertEqual(status, exit_status, output + error)
+                self.assertNotRegex(output + error, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+                self.assertNotRegex(output + error, r"(?m)^forged")
+                for needle in needles:
+                    self.assertIn(needle, output + error)
 
     def test_wrong_configuration_starts_no_role(self):
         with tempfile.TemporaryDirectory() as folder:

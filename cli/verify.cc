@@ -109,6 +109,9 @@ Result<Subject> offline_subject(const std::string& directory, VerifyTrust& trust
   if (::access(directory.c_str(), R_OK | X_OK) != 0) {
     return invalid("--offline " + directory + ": no such directory, or it cannot be read");
   }
+  if (!audit::holds_log(directory)) {
+    return invalid("--offline " + directory + ": nothing of a log is there");
+  }
   const auto open = [directory]() -> Result<std::unique_ptr<audit::LogSource>> {
     return std::unique_ptr<audit::LogSource>(std::make_unique<audit::DirectorySource>(directory));
   };

@@ -394,6 +394,11 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   return conclude(faults, !trust->keys.empty());
 }
 
+// An empty one is what an unset variable of a script gives: what it was to name would be left out.
+std::string needs_value(const std::string& value) {
+  return value.empty() ? "needs a value" : "";
+}
+
 }  // namespace
 
 void add_verify(CLI::App& app, Invocation& invocation) {
@@ -447,6 +452,9 @@ void add_verify(CLI::App& app, Invocation& invocation) {
                    "Keep what is read as a copy that --offline can verify.")
       ->type_name("DIR")
       ->excludes(offline);
+  for (CLI::Option* option : command->get_options()) {
+    if (option->get_expected_min() > 0) option->check(needs_value);
+  }
   command->footer(
       "Without --offline and --url it reads the database of audit.database.url, and checks what\n"
       "belongs to the log there: the search table, what protects the tables from changes, and\n"

@@ -184,7 +184,7 @@ Result<Subject> find_subject(const VerifyOptions& options, const config::Config&
   return database_subject(config.audit.database, trust, options.save);
 }
 
-// A checkpoint, or the lines of an anchor file, of which the last may not be finished.
+// A checkpoint, or the lines of an anchor file.
 Status add_kept_notes(const std::string& path, std::vector<audit::FoundNote>& notes) {
   const std::string from = "the checkpoint in " + path;
   std::ifstream file(path);
@@ -194,9 +194,12 @@ Status add_kept_notes(const std::string& path, std::vector<audit::FoundNote>& no
     notes.push_back({.note = *std::move(note), .from = from});
     return {};
   }
-  for (std::string line; std::getline(file, line) && !file.eof();) {
+  for (std::string line; std::getline(file, line);) {
     Result<audit::AnchoredCheckpoint> kept = audit::parse_anchor_line(line);
-    if (!kept.ok()) return invalid(path + ": " + kept.error().message);
+    if (!kept.ok()) {
+      const std::string where = path + (file.eof() ? ": its last line is not finished: " : ": ");
+      return invalid(where + kept.error().message);
+    }
     notes.push_back({.note = std::move(kept->note), .from = from});
   }
   return {};

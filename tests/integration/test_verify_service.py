@@ -1,4 +1,5 @@
 """`holdfast verify` as it ships: from the database, from the audit service and from a copy."""
+import json
 import os
 import pathlib
 import re
@@ -160,6 +161,36 @@ class VerifyService(unittest.TestCase):
         status, _, errors = self.offline(folder, "--checkpoint", str(later / "checkpoint"))
         self.assertEqual(status, 1)
         self.assertRegex(errors, r"index \d+: the log ends here")
+
+    def anchor_lines(self, *notes):
+        """The lines of an anchor file that has these checkpoints."""
+        lines = []
+        for note in notes:
+            _, size, root = note.splitlines()[:3]
+            lines.append(json.dumps({"note": note, "root": root,
+                                     "signed": "2026-10-05T08:00:00.000000Z", "size": int(size)},
+                                    sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        return lines
+
+    def test_the_last_line_of_an_anchor_file_counts_without_its_newline(self):
+        folder = self.copy()
+        old = (folder / "checkpoint").read_text()
+        self.stack.request("POST", PATH.format("anchored"), self.stack.requester)
+        self.wait_for_checkpoint()
+        new = (self.copy() / "checkpoint").read_text()
+        anchors = self.stack.folder / "kept.ndjson"
+        first, second = self.anchor_lines(old, new)
+        for content in (second, f"{first}\n{second}"):
+            anchors.write_text(content)
+            status, output, errors = self.offline(folder, "--checkpoint", str(anchors))
+            self.assertEqual(status, 1, output)
+            self.assertRegex(errors, r"index \d+: the log ends here")
+        anchors.write_text(f"{first}\n{second[:-1]}")
+        status, output, errors = self.offline(folder, "--checkpoint", str(anchors))
+        self.assertEqual((status, output), (2, ""))
+        self.assertIn(f"--checkpoint: {anchors}: its last line is not finished", errors)
+        anchors.write_text(f"{first}\n")
+        self.assertEqual(self.offline(folder, "--checkpoint", str(anchors))[0], 0)
 
     def test_who_has_no_key_is_told(self):
         folder = self.copy()

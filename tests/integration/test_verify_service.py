@@ -191,6 +191,11 @@ class VerifyService(unittest.TestCase):
         self.assertIn(f"--checkpoint: {anchors}: its last line is not finished", errors)
         anchors.write_text(f"{first}\n")
         self.assertEqual(self.offline(folder, "--checkpoint", str(anchors))[0], 0)
+        # The service's own file, which it may be writing.
+        anchors.write_text(f"{first}\n{second[:-1]}")
+        status, output, errors = self.verify("--set", f"audit.anchors.file={anchors}")
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertIn(f"not checked  the last line of {anchors}, which is not finished\n", output)
 
     def test_who_has_no_key_is_told(self):
         folder = self.copy()

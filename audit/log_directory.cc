@@ -1,6 +1,7 @@
 #include "audit/log_directory.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "audit/entry.h"
@@ -40,6 +41,14 @@ Status write(const std::filesystem::path& path, std::string_view bytes) {
 }
 
 }  // namespace
+
+bool holds_log(const std::string& directory) {
+  return std::ranges::any_of(std::array{"checkpoint", "tile", "evidence"}, [&](const char* name) {
+    std::error_code problem;
+    const auto about = std::filesystem::symlink_status(directory + "/" + name, problem);
+    return about.type() != std::filesystem::file_type::not_found;
+  });
+}
 
 Result<std::string> read_checkpoint_note(const std::string& directory) {
   return read_regular_file(directory + "/checkpoint", kNoteBytesMax);

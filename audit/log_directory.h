@@ -10,6 +10,10 @@
 
 namespace holdfast::audit {
 
+// Whether anything of a log is there: a copy that lacks some of it is not in order, but a directory
+// without any of it is none.
+bool holds_log(const std::string& directory);
+
 // DIR/checkpoint. kNotFound, kInvalid.
 Result<std::string> read_checkpoint_note(const std::string& directory);
 

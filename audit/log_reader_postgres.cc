@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 #include <set>
+#include <thread>
 
 #include "audit/bytea_postgres.h"
 #include "audit/entry_facts.h"
@@ -307,6 +308,28 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
   });
   if (!status.ok()) return status.error();
   return log;
+}
+
+Result<bool> gets_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
+                             const TreeHead& head, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kPause{100};
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
+  while (true) {
+    bool found = false;
+    const Status status = session.run([&](pqxx::connection& connection) {
+      ReadOnly transaction(connection);
+      const pqxx::result rows = transaction.exec_params(
+          "SELECT root FROM holdfast.tree_checkpoints "
+          "WHERE ordinal >= $1::bigint AND size = $2::bigint",
+          ordinal, head.size);
+      found = std::ranges::any_of(
+          rows, [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
+    });
+    if (!status.ok()) return status.error();
+    if (found || std::chrono::steady_clock::now() >= deadline) return found;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& access) {

@@ -1,8 +1,10 @@
 #include "audit/verify_checkpoints.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace holdfast::audit {
 
@@ -35,6 +37,32 @@ CheckedNotes check_notes(std::span<const FoundNote> notes, std::span<const Verif
     }
   }
   return checked;
+}
+
+Faults check_signed(std::uint64_t records, std::span<const SignedRoot> roots) {
+  Faults faults;
+  const auto is_over_records = [](const SignedRoot& root) { return root.head.size > 0; };
+  if (records == 0 || std::ranges::any_of(roots, is_over_records)) return faults;
+  faults.add_general(
+      "no checkpoint of the log is left; its " + std::to_string(records) +
+      " records are signed by nothing: find out who took the checkpoints away, and give one that "
+      "was kept with --checkpoint; if the log is new, run holdfast audit until it has signed");
+  return faults;
+}
+
+std::vector<SignedRoot> roots_lacking(std::span<const SignedRoot> kept,
+                                      std::span<const SignedRoot> stored) {
+  std::vector<SignedRoot> lacking;
+  if (kept.empty()) return lacking;
+  using Tree = std::pair<std::uint64_t, Sha256>;
+  std::vector<Tree> trees;
+  trees.reserve(stored.size());
+  for (const SignedRoot& root : stored) trees.emplace_back(root.head.size, root.head.root);
+  std::ranges::sort(trees);
+  std::ranges::copy_if(kept, std::back_inserter(lacking), [&](const SignedRoot& root) {
+    return !std::ranges::binary_search(trees, Tree{root.head.size, root.head.root});
+  });
+  return lacking;
 }
 
 }  // namespace holdfast::audit

@@ -30,4 +30,14 @@ struct CheckedNotes {
 CheckedNotes check_notes(std::span<const FoundNote> notes, std::span<const VerifierKey> keys,
                          unsigned threads);
 
+// A log's records and no signed root over any of them, as a fault: whoever has taken all
+// checkpoints away could have written any records in their place. That it never was signed cannot
+// be told from what is in the database, so a log that waits for its first checkpoint is one as
+// well.
+Faults check_signed(std::uint64_t records, std::span<const SignedRoot> roots);
+
+// Those of `kept` whose tree no root of `stored` is of.
+std::vector<SignedRoot> roots_lacking(std::span<const SignedRoot> kept,
+                                      std::span<const SignedRoot> stored);
+
 }  // namespace holdfast::audit

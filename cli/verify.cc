@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -19,14 +18,16 @@
 #include "cli/load.h"
 #include "cli/log_service.h"
 #include "cli/progress.h"
+#include "cli/verify_kept.h"
 #include "cli/verify_trust.h"
 #include "officers/record_table.h"
 
 namespace holdfast::cli {
 namespace {
 
-constexpr std::size_t kNoteBytesMax = 1024 * 1024;
 constexpr std::chrono::minutes kStatementTimeout{30};
+// From a checkpoint in its file to the same one in the database.
+constexpr std::chrono::seconds kPublishedWithin{5};
 constexpr unsigned kThreadsMax = 16;
 constexpr std::size_t kOpenShown = 20;
 constexpr std::uint64_t kEvidenceFilesMax = 1 << 22;
@@ -52,6 +53,8 @@ struct Subject {
   audit::VerifyPlan plan{};
   audit::Faults faults{};  // Found while it was looked for.
   std::unique_ptr<audit::EvidenceCheck> evidence{};
+  // Of a database, which keeps all checkpoints: whether one comes that was not there just now.
+  std::function<Result<bool>(const audit::TreeHead&)> gets_checkpoint{};
 };
 
 unsigned threads() {
@@ -110,6 +113,9 @@ Result<Subject> offline_subject(const std::string& directory, VerifyTrust& trust
   if (::access(directory.c_str(), R_OK | X_OK) != 0) {
     return invalid("--offline " + directory + ": no such directory, or it cannot be read");
   }
+  if (!audit::holds_log(directory)) {
+    return invalid("--offline " + directory + ": nothing of a log is there");
+  }
   const auto open = [directory]() -> Result<std::unique_ptr<audit::LogSource>> {
     return std::unique_ptr<audit::LogSource>(std::make_unique<audit::DirectorySource>(directory));
   };
@@ -151,15 +157,23 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
   if (!guards.ok()) return guards.error();
   Result<audit::Faults> state = audit::check_database_state(access);
   if (!state.ok()) return state.error();
-  Subject subject{.what = "the database",
-                  .newest_checkpoint = log->newest_checkpoint,
-                  .plan = {.entries = log->log_size,
-                           .tree_size = log->tree_size,
-                           .roots = std::move(log->roots),
-                           .open_operations = std::move(log->open_operations),
-                           .open = [access] { return audit::open_database_source(access); }},
-                  .faults = std::move(log->faults),
-                  .evidence = *std::move(evidence)};
+  Subject subject{
+      .what = "the database",
+      .newest_checkpoint = log->newest_checkpoint,
+      .plan = {.entries = log->log_size,
+               .tree_size = log->tree_size,
+               .roots = std::move(log->roots),
+               .open_operations = std::move(log->open_operations),
+               .open = [access] { return audit::open_database_source(access); }},
+      .faults = std::move(log->faults),
+      .evidence = *std::move(evidence),
+      .gets_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head) {
+        return audit::gets_checkpoint(access, next, head, kPublishedWithin);
+      }};
+  // Without a key nobody says anything about who signed it (conclude()).
+  if (!trust.keys.empty()) {
+    subject.faults.add(audit::check_signed(subject.plan.entries, subject.plan.roots));
+  }
   subject.faults.add(*std::move(guards));
   subject.faults.add(*std::move(state));
   return subject;
@@ -182,46 +196,45 @@ Result<Subject> find_subject(const VerifyOptions& options, const config::Config&
   return database_subject(config.audit.database, trust, options.save);
 }
 
-// A checkpoint, or the lines of an anchor file, of which the last may not be finished.
-Status add_kept_notes(const std::string& path, std::vector<audit::FoundNote>& notes) {
-  const std::string from = "the checkpoint in " + path;
-  std::ifstream file(path);
-  if (file.peek() != '{') {
-    Result<std::string> note = read_file(path, kNoteBytesMax, Readers::kAnyone);
-    if (!note.ok()) return invalid(note.error().message);
-    notes.push_back({.note = *std::move(note), .from = from});
-    return {};
+// Read before the log, so that it has grown to them.
+Result<KeptNotes> kept_notes(const VerifyOptions& options, const config::Audit& audit) {
+  Result<KeptNotes> kept = read_named_notes(options.checkpoints);
+  const bool own_database = options.offline.empty() && options.url.empty();
+  if (!kept.ok() || !own_database) return kept;
+  if (Status added = add_own_notes(audit, *kept); !added.ok()) return added.error();
+  return kept;
+}
+
+// The database keeps every checkpoint that was signed. One that is newer than all it has may be on
+// its way there.
+Status find_lacking(std::span<const audit::SignedRoot> kept, Subject& subject) {
+  std::vector<audit::SignedRoot> lacking = audit::roots_lacking(kept, subject.plan.roots);
+  const auto newest = std::ranges::max_element(
+      lacking, {}, [](const audit::SignedRoot& root) { return root.head.size; });
+  if (newest != lacking.end() && newest->head.size >= subject.plan.tree_size) {
+    const Result<bool> arrives = subject.gets_checkpoint(newest->head);
+    if (!arrives.ok()) return arrives.error();
+    if (*arrives) {
+      const audit::TreeHead head = newest->head;
+      std::erase_if(lacking, [&](const audit::SignedRoot& root) { return root.head == head; });
+    }
   }
-  for (std::string line; std::getline(file, line) && !file.eof();) {
-    Result<audit::AnchoredCheckpoint> kept = audit::parse_anchor_line(line);
-    if (!kept.ok()) return invalid(path + ": " + kept.error().message);
-    notes.push_back({.note = std::move(kept->note), .from = from});
+  for (const audit::SignedRoot& root : lacking) {
+    subject.faults.add_general("the database lacks " + root.name() + ", which was signed over " +
+                               std::to_string(root.head.size) + " records");
   }
   return {};
 }
 
-// Checkpoints that somebody kept elsewhere, which the log must still agree with. Read before the
-// log, so that it has grown to them.
-Result<std::vector<audit::FoundNote>> kept_notes(const VerifyOptions& options,
-                                                 const config::Audit& audit) {
-  std::vector<audit::FoundNote> notes;
-  for (const std::string& path : options.checkpoints) {
-    Status added = add_kept_notes(path, notes);
-    if (!added.ok()) return invalid("--checkpoint: " + added.error().message);
-  }
-  const bool own_database = options.offline.empty() && options.url.empty();
-  for (const std::string& path : {audit.log.checkpoint_file, audit.anchors.file}) {
-    if (!own_database || path.empty() || ::access(path.c_str(), R_OK) != 0) continue;
-    if (Status added = add_kept_notes(path, notes); !added.ok()) return added.error();
-  }
-  return notes;
-}
-
-void add_kept(std::span<const audit::FoundNote> notes, std::span<const audit::VerifierKey> keys,
-              Subject& subject) {
+Status add_kept(std::span<const audit::FoundNote> notes, std::span<const audit::VerifierKey> keys,
+                Subject& subject) {
   audit::CheckedNotes checked = audit::check_notes(notes, keys, threads());
   subject.faults.add(std::move(checked.faults));
+  if (subject.gets_checkpoint) {
+    if (Status found = find_lacking(checked.roots, subject); !found.ok()) return found;
+  }
   std::ranges::move(checked.roots, std::back_inserter(subject.plan.roots));
+  return {};
 }
 
 // What others have said, as roots that the log must lead to.
@@ -286,7 +299,8 @@ void print_evidence(const audit::EvidenceReport& evidence, const audit::LogRepor
 }
 
 void print_report(const std::string& what, const audit::LogReport& report,
-                  const audit::EvidenceReport& evidence, const audit::Faults& faults) {
+                  const audit::EvidenceReport& evidence, const KeptNotes& kept,
+                  const audit::Faults& faults) {
   const std::uint64_t beyond = report.log_size - report.tree_size;
   std::cout << "log          " << what << "\n"
             << "records      " << report.entries << " read";
@@ -303,6 +317,9 @@ void print_report(const std::string& what, const audit::LogReport& report,
   std::cout << "checkpoints  " << report.roots_agreed << " of " << report.roots
             << " with a good signature agree\n";
   print_evidence(evidence, report);
+  for (const std::string& what_not : kept.not_checked) {
+    std::cout << "not checked  " << what_not << "\n";
+  }
   std::cout << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "
             << report.open.size() << " open\n";
   for (std::size_t i = 0; i < std::min(report.open.size(), kOpenShown); ++i) {
@@ -322,7 +339,7 @@ void print_report(const std::string& what, const audit::LogReport& report,
 }
 
 // The last lines, and the exit code.
-int conclude(const audit::Faults& faults, bool has_keys) {
+int conclude(const audit::Faults& faults, const KeptNotes& kept, bool has_keys) {
   if (faults.count() > 0) {
     const audit::Fault& first = faults.list().front();
     const std::string where = place_of(first);
@@ -336,6 +353,12 @@ int conclude(const audit::Faults& faults, bool has_keys) {
     print_error(
         "nothing else is wrong, but nobody knows who signed this: name the log's verifier key with "
         "--key (holdfast keygen printed it)");
+    return kUsageError;
+  }
+  if (!kept.gone.empty()) {
+    print_error(
+        "nothing else is wrong, but the log was not held against " + kept.gone.front() +
+        ", which is gone: find out why; without the lock file beside it, it is not asked for");
     return kUsageError;
   }
   std::cout << "in order: no fault found\n";
@@ -361,11 +384,12 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   if (!config) return kUsageError;
   Result<VerifyTrust> trust = load_trust(options.keys, config->audit);
   if (!trust.ok()) return refuse(trust.error());
-  const Result<std::vector<audit::FoundNote>> kept = kept_notes(options, config->audit);
+  const Result<KeptNotes> kept = kept_notes(options, config->audit);
   if (!kept.ok()) return refuse(kept.error());
   Result<Subject> subject = find_subject(options, *config, *trust);
   if (!subject.ok()) return refuse(subject.error());
-  add_kept(*kept, trust->keys, *subject);
+  Status compared = add_kept(kept->notes, trust->keys, *subject);
+  if (!compared.ok()) return refuse(compared.error());
   const audit::EvidenceReport evidence = add_evidence(*subject);
 
   audit::LogReport report{.roots = subject->plan.roots.size()};
@@ -388,8 +412,13 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   }
   audit::Faults faults = std::move(subject->faults);
   faults.add(std::move(report.faults));
-  print_report(subject->what, report, evidence, faults);
-  return conclude(faults, !trust->keys.empty());
+  print_report(subject->what, report, evidence, *kept, faults);
+  return conclude(faults, *kept, !trust->keys.empty());
+}
+
+// An empty one is what an unset variable of a script gives: what it was to name would be left out.
+std::string needs_value(const std::string& value) {
+  return value.empty() ? "needs a value" : "";
 }
 
 }  // namespace
@@ -445,13 +474,17 @@ void add_verify(CLI::App& app, Invocation& invocation) {
                    "Keep what is read as a copy that --offline can verify.")
       ->type_name("DIR")
       ->excludes(offline);
+  for (CLI::Option* option : command->get_options()) {
+    if (option->get_expected_min() > 0) option->check(needs_value);
+  }
   command->footer(
       "Without --offline and --url it reads the database of audit.database.url, and checks what\n"
       "belongs to the log there: the search table, what protects the tables from changes, and\n"
       "whether approvals, reviews, tokens, rules, holds and operations stand where records\n"
-      "brought them.\n"
-      "Exit status: 0 in order; 1 something is wrong, and what; 2 the log or its key was not "
-      "found.");
+      "brought them. It must have every checkpoint of --checkpoint, audit.log.checkpoint_file and\n"
+      "audit.anchors.file.\n"
+      "Exit status: 0 in order; 1 something is wrong, and what; 2 the log, its key or a kept\n"
+      "checkpoint was not found.");
   runs(command, invocation, options, run_verify);
 }
 

@@ -585,6 +585,62 @@ class Tree(Attack):
         self.tamper("DELETE FROM holdfast.tree_checkpoints WHERE ordinal = 1")
         self.seen_by_verify("the database lacks the checkpoint 1 ")
 
+    def test_attack_delete_every_checkpoint(self):
+        """And change a record that nothing is signed over any more."""
+        gone = "DELETE FROM holdfast.tree_checkpoints; DELETE FROM holdfast.tree_tiles; "
+        what = f"no checkpoint of the log is left; its {self.log.size} records are signed by nothing"
+        self.tamper(gone + CHANGE + "WHERE index = 300; " + DERIVE)
+        self.tamper(tiles_of([tlog.leaf_hash(entry) for entry in self.entries()]))
+        self.seen_by_verify(what)
+        root = tlog.root_of([])
+        note = signed_note(self.log.origin, f"{self.log.folder}/log.key", 0, root)
+        self.tamper(only_checkpoint(0, root, note))
+        self.seen_by_verify(what)
+
+    def test_attack_delete_the_last_checkpoints(self):
+        """Those who keep the newest one outside see that it is gone, although it still agrees."""
+        self.tamper(f"DELETE FROM holdfast.tree_checkpoints WHERE size > {self.old_size()}; "
+                    f"DELETE FROM holdfast.tree_tiles "
+                    f"WHERE (index + 1) * 256 * 256 ^ level > {self.old_size()}")
+        self.not_seen_by_verify()
+        note = pathlib.Path(self.log.newest).read_text()
+        own = self.folder / "own"
+        own.write_text(note)
+        anchors = self.folder / "anchors.ndjson"
+        size, root = tlog.open_checkpoint(note, self.log.verifier_key)
+        anchors.write_text(json.dumps(
+            {"note": note, "root": base64.b64encode(root).decode(), "size": size,
+             "signed": "2026-10-05T08:00:00.000000Z"}, sort_keys=True, separators=(",", ":"),
+            ensure_ascii=False) + "\n")
+        for path, arguments in (
+                (own, ("--set", f"audit.log.checkpoint_file={own}")),
+                (anchors, ("--set", f"audit.anchors.file={anchors}")),
+                (self.log.newest, ("--checkpoint", self.log.newest))):
+            self.seen_by_verify(f"(?m)^FAULT +the database lacks the checkpoint in {path}, which was "
+                                f"signed over {size} records$", arguments=arguments)
+
+    def test_attack_take_away_the_files_that_checkpoints_are_kept_in(self):
+        """Their service has had them: the lock files are there. Elsewhere they are not asked for."""
+        for key in ("audit.log.checkpoint_file", "audit.anchors.file"):
+            path = self.folder / key
+            arguments = ("--set", f"{key}={path}")
+            status, output, errors = self.database.verify(*arguments)
+            self.assertEqual((status, errors), (0, ""), output)
+            self.assertIn(f"not checked  {key}: there is no {path}; ", output)
+            lock = self.folder / f"{key}.lock"
+            lock.touch()
+            status, output, errors = self.database.verify(*arguments)
+            self.assertEqual(status, 2, output)
+            self.assertIn(f"not held against {key}: {path}, which is gone", errors)
+            self.assertNotIn("in order", output)
+            path.mkdir()
+            status, output, errors = self.database.verify(*arguments)
+            self.assertEqual((status, output), (2, ""))
+            self.assertIn(f"{key}: {path}: ", errors)
+            path.rmdir()
+        self.tamper("UPDATE holdfast.tree_tiles SET root = set_byte(root, 3, get_byte(root, 3) # 1)")
+        self.seen_by_verify("the hash stored with it", arguments=arguments)
+
     def test_attack_delete_the_last_checkpoints_under_an_idle_leader(self):
         self.freezes_an_idle_leader("DELETE FROM holdfast.tree_checkpoints WHERE size > "
                                     f"{self.old_size()}", "not the one over .* that was there")

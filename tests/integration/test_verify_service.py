@@ -1,4 +1,5 @@
 """`holdfast verify` as it ships: from the database, from the audit service and from a copy."""
+import json
 import os
 import pathlib
 import re
@@ -161,6 +162,41 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertRegex(errors, r"index \d+: the log ends here")
 
+    def anchor_lines(self, *notes):
+        """The lines of an anchor file that has these checkpoints."""
+        lines = []
+        for note in notes:
+            _, size, root = note.splitlines()[:3]
+            lines.append(json.dumps({"note": note, "root": root,
+                                     "signed": "2026-10-05T08:00:00.000000Z", "size": int(size)},
+                                    sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        return lines
+
+    def test_the_last_line_of_an_anchor_file_counts_without_its_newline(self):
+        folder = self.copy()
+        old = (folder / "checkpoint").read_text()
+        self.stack.request("POST", PATH.format("anchored"), self.stack.requester)
+        self.wait_for_checkpoint()
+        new = (self.copy() / "checkpoint").read_text()
+        anchors = self.stack.folder / "kept.ndjson"
+        first, second = self.anchor_lines(old, new)
+        for content in (second, f"{first}\n{second}"):
+            anchors.write_text(content)
+            status, output, errors = self.offline(folder, "--checkpoint", str(anchors))
+            self.assertEqual(status, 1, output)
+            self.assertRegex(errors, r"index \d+: the log ends here")
+        anchors.write_text(f"{first}\n{second[:-1]}")
+        status, output, errors = self.offline(folder, "--checkpoint", str(anchors))
+        self.assertEqual((status, output), (2, ""))
+        self.assertIn(f"--checkpoint: {anchors}: its last line is not finished", errors)
+        anchors.write_text(f"{first}\n")
+        self.assertEqual(self.offline(folder, "--checkpoint", str(anchors))[0], 0)
+        # The service's own file, which it may be writing.
+        anchors.write_text(f"{first}\n{second[:-1]}")
+        status, output, errors = self.verify("--set", f"audit.anchors.file={anchors}")
+        self.assertEqual((status, errors), (0, ""), output)
+        self.assertIn(f"not checked  the last line of {anchors}, which is not finished\n", output)
+
     def test_who_has_no_key_is_told(self):
         folder = self.copy()
         status, output, errors = self.verify("--offline", str(folder), configured=False)
@@ -188,6 +224,10 @@ class VerifyService(unittest.TestCase):
             status, output, errors = self.verify(*arguments, configured=False)
             self.assertEqual((status, output), (2, ""), arguments)
             self.assertTrue(errors.startswith("holdfast: "), errors)
+        empty = tempfile.mkdtemp(dir=self.stack.folder)
+        status, output, errors = self.verify("--offline", empty, "--key", key, configured=False)
+        self.assertEqual((status, output), (2, ""))
+        self.assertIn(f"--offline {empty}: nothing of a log is there", errors)
         status, _, errors = self.verify("--url", self.stack.audit_url, "--token-file", "/dev/null")
         self.assertEqual(status, 2)
         self.assertIn("/log/tile/entries/", errors)

@@ -50,6 +50,18 @@ class LogDirectory : public ::testing::Test {
   TemporaryDirectory copy_;
 };
 
+TEST_F(LogDirectory, a_directory_holds_a_log_where_anything_of_one_is_there) {
+  EXPECT_FALSE(holds_log(copy_.path()));
+  EXPECT_FALSE(holds_log(file("missing").string()));
+  std::ofstream(file("other")) << "x";
+  EXPECT_FALSE(holds_log(copy_.path()));
+  for (const char* name : {"checkpoint", "tile", "evidence"}) {
+    std::filesystem::create_directory(file(name));
+    EXPECT_TRUE(holds_log(copy_.path())) << name;
+    std::filesystem::remove(file(name));
+  }
+}
+
 TEST_F(LogDirectory, a_copy_is_laid_out_as_tlog_tiles_and_verifies) {
   FakeLog log;
   log.add_calls(300);

@@ -623,5 +623,36 @@ TEST(VerifyCheckpoints, only_well_signed_notes_give_roots) {
   EXPECT_EQ(check_notes(notes, {}, 2).faults.count(), 1U);
 }
 
+TEST(VerifyCheckpoints, records_need_a_checkpoint_over_some_of_them) {
+  const std::vector<SignedRoot> of_nothing = {{.head = {.size = 0, .root = {}}}};
+  const std::vector<SignedRoot> of_one = {{.head = {.size = 0, .root = {}}},
+                                          {.head = {.size = 1, .root = {}}}};
+  for (const auto& roots : {std::vector<SignedRoot>(), of_nothing}) {
+    EXPECT_THAT(check_signed(7, roots).list(),
+                ElementsAre(Field("what", &Fault::what,
+                                  HasSubstr("no checkpoint of the log is left; its 7 records are "
+                                            "signed by nothing"))));
+    EXPECT_EQ(check_signed(0, roots).count(), 0U);
+  }
+  EXPECT_EQ(check_signed(7, of_one).count(), 0U);
+}
+
+TEST(VerifyCheckpoints, a_kept_one_is_lacking_unless_just_its_tree_is_there) {
+  const auto root = [](std::uint64_t size, std::uint8_t byte) {
+    SignedRoot made{.head = {.size = size, .root = {}}};
+    made.head.root[31] = byte;
+    return made;
+  };
+  // Out of order, as a database that somebody changed may have them.
+  const std::vector<SignedRoot> stored = {root(9, 1), root(5, 1), root(7, 1)};
+  const std::vector<SignedRoot> kept = {root(5, 1), root(7, 2), root(6, 1), root(9, 1),
+                                        root(10, 1)};
+  std::vector<std::uint64_t> sizes;
+  for (const SignedRoot& lacking : roots_lacking(kept, stored)) sizes.push_back(lacking.head.size);
+  EXPECT_THAT(sizes, ElementsAre(7, 6, 10));
+  EXPECT_EQ(roots_lacking(kept, {}).size(), kept.size());
+  EXPECT_TRUE(roots_lacking({}, stored).empty());
+}
+
 }  // namespace
 }  // namespace holdfast::audit

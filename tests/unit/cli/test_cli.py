@@ -50,6 +50,12 @@ class CommandLine(unittest.TestCase):
                                  "`rules list` shows it (see holdfast --help)",
                                  "rules", *command, number)
 
+    def test_an_option_of_verify_that_names_nothing_is_refused(self):
+        """Without it, something else would be verified, or less."""
+        for option in ("--offline", "--url", "--token-file", "--ca-file", "--key", "--checkpoint",
+                       "--policy", "--timestamp-ca", "--save"):
+            self.refuses(f"{option}: needs a value (see holdfast --help)", "verify", option, "")
+
     def test_explain_knows_a_mailbox_by_its_id_with_the_tenant(self):
         guid = "ade1e000-0000-4000-8000-00000000000b"
         key = f"{guid.upper()}@d3b07384-0000-4000-8000-000000000005"

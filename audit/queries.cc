@@ -23,8 +23,8 @@ constexpr std::pair<std::string_view, std::string_view> kParameters[] = {
     {"resource", "message, event, contact, outlookTask, …"},
     {"item", "The id of the item acted on."},
     {"effect",
-     "Decision: allow, deny, require_approval, break_glass, bad_request, unauthenticated, "
-     "limit."},
+     "Decision: allow, deny (a spent limit's too), require_approval, break_glass, bad_request, "
+     "unauthenticated, unavailable, cancel."},
     {"result", "Outcome: executed, refused, not_sent, unknown, not_executed, indeterminate."},
     {"rule", "The id of a rule that decided."},
     {"kind", "intent, decision, outcome, reconciliation, approval, access, rules, system."},
@@ -56,7 +56,7 @@ const std::vector<TextFilter>& text_filters() {
       {"effect",
        &RecordQuery::effect,
        {"allow", "deny", "require_approval", "break_glass", "bad_request", "unauthenticated",
-        "unavailable", "cancel", "limit"}},
+        "unavailable", "cancel"}},
       {"result",
        &RecordQuery::result,
        {"executed", "refused", "not_sent", "unknown", "not_executed", "indeterminate"}},

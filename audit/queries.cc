@@ -15,16 +15,16 @@ namespace holdfast::audit {
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kParameters[] = {
-    {"from", "Records of this time and later (RFC 3339)."},
-    {"to", "Records before this time (RFC 3339)."},
+    {"from", "Records of this time and later (RFC 3339; years 0001 to 9999, in UTC)."},
+    {"to", "Records before this time (RFC 3339; years 0001 to 9999, in UTC)."},
     {"actor", "Who acted: object id, app id or name."},
     {"mailbox", "Whose mailbox: the key in the path or any of its names."},
     {"action", "permanentDelete, recall, hardDelete, …"},
     {"resource", "message, event, contact, outlookTask, …"},
     {"item", "The id of the item acted on."},
     {"effect",
-     "Decision: allow, deny, require_approval, break_glass, bad_request, unauthenticated, "
-     "limit."},
+     "Decision: allow, deny (a spent limit's too), require_approval, break_glass, bad_request, "
+     "unauthenticated, unavailable, cancel."},
     {"result", "Outcome: executed, refused, not_sent, unknown, not_executed, indeterminate."},
     {"rule", "The id of a rule that decided."},
     {"kind", "intent, decision, outcome, reconciliation, approval, access, rules, system."},
@@ -56,7 +56,7 @@ const std::vector<TextFilter>& text_filters() {
       {"effect",
        &RecordQuery::effect,
        {"allow", "deny", "require_approval", "break_glass", "bad_request", "unauthenticated",
-        "unavailable", "cancel", "limit"}},
+        "unavailable", "cancel"}},
       {"result",
        &RecordQuery::result,
        {"executed", "refused", "not_sent", "unknown", "not_executed", "indeterminate"}},
@@ -111,6 +111,11 @@ Problem set_time(std::optional<WallTime>& member, const std::string& value) {
   std::replace(text.begin(), text.end(), ' ', '+');
   const Result<WallTime> time = parse_rfc3339(text);
   if (!time.ok()) return "must be an RFC 3339 time such as 2026-10-05T08:00:00Z";
+  // An offset leads out of the years that RFC 3339 can write, and PostgreSQL knows no year 0.
+  const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(*time));
+  if (date.year() < std::chrono::year(1) || date.year() > std::chrono::year(9999)) {
+    return "must be a time of the years 0001 to 9999, in UTC";
+  }
   member = *time;
   return std::nullopt;
 }

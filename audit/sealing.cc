@@ -105,10 +105,13 @@ std::vector<std::string> actor_names(const json& content) {
   const std::string name = text_at(content, "/actor/name");
   const std::string app = text_at(content, "/actor/app");
   const std::string verification = text_at(content, "/actor/verification");
+  // An app's name is what its owner chose, which may be a person's.
+  const bool is_app = text_at(content, "/actor/kind") == "app" || (user.empty() && !app.empty());
   // What nobody has verified may name two people to make one of them.
   const bool verified = !verification.empty() && verification != "none";
-  if (!user.empty() && verified && !name.empty()) return {user, name};
-  for (const std::string& only : {user, name, app, text_at(content, "/request/source_ip")}) {
+  if (!is_app && !user.empty() && verified && !name.empty()) return {user, name};
+  for (const std::string& only : {is_app ? app : user, is_app ? std::string() : name,
+                                  text_at(content, "/request/source_ip")}) {
     if (!only.empty()) return {only};
   }
   return {kNobody};

@@ -25,7 +25,9 @@ constexpr const char* kExamples =
   holdfast token create "SIEM export" --role auditor --out siem.token
 
 Every configuration key can also come from the environment (HOLDFAST_PROXY__LISTEN=…) or from
---set proxy.listen=…; the command line wins over the environment, that over the file.
+--set proxy.listen=…; the command line wins over the environment, that over the file. A list is
+written as in the file or with commas: --set 'proxy.trusted_proxies=[10.0.0.0/8, 192.168.0.0/16]',
+--set proxy.trusted_proxies=10.0.0.0/8,192.168.0.0/16.
 
 Exit status: 0 done; 1 the check or query found something wrong; 2 usage or configuration error.)";
 

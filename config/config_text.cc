@@ -93,7 +93,8 @@ std::string example_yaml() {
              "Every key of Holdfast's configuration with its default; keys without one show an "
              "example, and stand behind # where they may stay away. File paths are relative to "
              "this file. HOLDFAST_PROXY__THREADS=4 and --set proxy.threads=4 override "
-             "proxy.threads, and so for every key.",
+             "proxy.threads, and so for every key. There a list is written as here, [a, b], or "
+             "without brackets: a,b.",
              "") +
          write_keys(entry, heading);
 }

@@ -4,6 +4,7 @@
 
 #include "config/fields.h"
 #include "config/values.h"
+#include "config/yaml.h"
 
 namespace holdfast::config {
 namespace {
@@ -259,6 +260,10 @@ Status set_text(const Field& field, Config& config, const std::string& text) {
              std::holds_alternative<HoldListKind>(field.kind) ||
              std::holds_alternative<VerifierKeyListKind>(field.kind) ||
              std::holds_alternative<CertificateListKind>(field.kind)) {
+    if (text.starts_with('[')) {  // As in the file; what is no such list is refused as text.
+      const Result<YamlDocument> list = parse_yaml(text, {});
+      return set_value(field, config, list.ok() ? list->value : value);
+    }
     value = json::array();
     for (std::size_t begin = 0; !text.empty() && begin <= text.size();) {
       const std::size_t end = std::min(text.find(',', begin), text.size());

@@ -161,6 +161,8 @@ TEST_F(QueryTest, every_filter_finds_its_records_derived_indexed_or_neither) {
   const std::vector<Case> cases = {
       {"from", time, "1 2 3 "},
       {"to", time, "0 "},
+      {"from", "0001-01-01T00:00:00Z", "0 1 2 3 "},
+      {"to", "9999-12-31T23:59:59.999999Z", "0 1 2 3 "},
       {"actor", "ALICE@contoso.com", "1 2 "},
       {"actor", "22222222-0000-4000-8000-00000000000B", "1 2 "},
       {"actor", "app-9", "0 3 "},

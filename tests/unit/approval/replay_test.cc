@@ -75,7 +75,7 @@ TEST_F(ReplayTest, facts_and_decision_come_back_from_the_record) {
 TEST_F(ReplayTest, what_the_rules_said_counts_and_not_what_came_of_it) {
   json denied = record();
   // Its limit was spent.
-  denied["decision"]["effect"] = "limit";
+  denied["decision"]["effect"] = "deny";
   EXPECT_EQ(past_call(denied)->effect, Effect::kAllow);
   denied["decision"]["matched"] = json::array();
   EXPECT_EQ(past_call(denied)->effect, Effect::kDeny);
@@ -170,7 +170,7 @@ TEST_F(ReplayTest, limits_are_compared_where_the_record_tells_of_them) {
   limited["decision"]["effect"] = "require_approval";
   EXPECT_THAT(changes(limited, then, draft), IsEmpty());
   limited["kind"] = "decision";
-  limited["decision"]["effect"] = "limit";
+  limited["decision"]["effect"] = "deny";
   EXPECT_THAT(changes(limited, then, draft), IsEmpty());
 }
 

@@ -355,6 +355,15 @@ INSTANTIATE_TEST_SUITE_P(
             {.settings = {"proxy.trusted_proxies=10.0.0.0/8,"}},
             "--set proxy.trusted_proxies: must be a list of networks such as [10.0.0.0/8]; "
             "not a network: \"\""},
+        OverrideCase{
+            "bad_value_in_brackets",
+            {.settings = {"proxy.trusted_proxies=[10.0.0.0/8, lan]"}},
+            "--set proxy.trusted_proxies: must be a list of networks such as [10.0.0.0/8]; "
+            "not a network: \"lan\""},
+        OverrideCase{
+            "open_bracket",
+            {.settings = {"proxy.trusted_proxies=[10.0.0.0/8"}},
+            "--set proxy.trusted_proxies: must be a list of networks such as [10.0.0.0/8]"},
         OverrideCase{"missing_file",
                      {.file = "/nonexistent/h.yaml"},
                      "/nonexistent/h.yaml: the file is missing or cannot be read"},
@@ -362,6 +371,20 @@ INSTANTIATE_TEST_SUITE_P(
                      {.environment = {{"HOLDFAST_CONFIG", "/nonexistent/e.yaml"}}},
                      "/nonexistent/e.yaml: the file is missing or cannot be read"}),
     [](const auto& row) { return row.param.name; });
+
+TEST_F(ConfigTest, ListsInTextAreWrittenAsInTheFile) {
+  const std::vector<std::string> both = {"10.0.0.0/8", "::1/128"};
+  const auto set = load_config({.settings = {"proxy.trusted_proxies=[10.0.0.0/8, '::1/128']"}});
+  ASSERT_TRUE(set.ok()) << set.error().message;
+  EXPECT_EQ(set->proxy.trusted_proxies, both);
+  const auto variable = load_config(
+      {.environment = {{"HOLDFAST_PROXY__TRUSTED_PROXIES", "[10.0.0.0/8,\"::1/128\"]"}}});
+  ASSERT_TRUE(variable.ok()) << variable.error().message;
+  EXPECT_EQ(variable->proxy.trusted_proxies, both);
+  const auto none = load_config({.settings = {"proxy.trusted_proxies=[]"}});
+  ASSERT_TRUE(none.ok()) << none.error().message;
+  EXPECT_TRUE(none->proxy.trusted_proxies.empty());
+}
 
 TEST_F(ConfigTest, ListsInTextAreSeparatedByCommas) {
   const auto config = load_config({.settings = {"proxy.trusted_proxies=10.0.0.0/8,::1/128"}});

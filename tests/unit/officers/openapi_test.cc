@@ -83,7 +83,10 @@ TEST_F(OpenApiTest, values_are_those_of_the_server) {
   for (const json& parameter : parameters()) {
     const std::string name = parameter.at("name");
     const json& schema = parameter.at("schema");
+    const std::string help(audit::record_query_help(name));
     for (const json& value : schema.value("enum", json::array())) {
+      EXPECT_THAT(help, ::testing::HasSubstr(value.get<std::string>()))
+          << name;  // As --help has it.
       EXPECT_EQ(get("/api/v1/records?" + name + "=" + value.get<std::string>()).status, 200);
     }
     if (schema.contains("enum")) {

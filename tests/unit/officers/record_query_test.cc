@@ -21,17 +21,33 @@ RecordQuery accepted(const std::vector<Parameter>& parameters) {
 
 TEST(RecordQuery, bad_values_are_refused_by_name) {
   const std::vector<Parameter> cases = {
-      {"from", "yesterday"},  {"to", "2026-10-05"},
-      {"effect", "maybe"},    {"result", "ok"},
-      {"kind", "Intent"},     {"operation_id", "1"},
-      {"ip", "10.1.2"},       {"ip", "10.1.2.3/8"},
-      {"ip", "fe80::1%eth0"}, {"order", "up"},
-      {"limit", "0"},         {"limit", "1001"},
-      {"limit", "1x"},        {"limit", "-1"},
-      {"limit", "+1"},        {"cursor", "x"},
-      {"actor", ""},          {"q", std::string("a\0b", 3)},
-      {"q", "\xff"},          {"colour", "blue"},
-      {"Actor", "alice"},     {"$filter", "kind eq 'x'"},
+      {"from", "yesterday"},
+      {"to", "2026-10-05"},
+      {"from", "0000-01-01T00:00:00Z"},
+      {"to", "0001-01-01T00:00:00+00:01"},
+      {"to", "9999-12-31T23:59:59-23:59"},
+      {"from", "9999-12-31T23:59:60Z"},
+      {"effect", "maybe"},
+      {"effect", "limit"},
+      {"result", "ok"},
+      {"kind", "Intent"},
+      {"operation_id", "1"},
+      {"ip", "10.1.2"},
+      {"ip", "10.1.2.3/8"},
+      {"ip", "fe80::1%eth0"},
+      {"order", "up"},
+      {"limit", "0"},
+      {"limit", "1001"},
+      {"limit", "1x"},
+      {"limit", "-1"},
+      {"limit", "+1"},
+      {"cursor", "x"},
+      {"actor", ""},
+      {"q", std::string("a\0b", 3)},
+      {"q", "\xff"},
+      {"colour", "blue"},
+      {"Actor", "alice"},
+      {"$filter", "kind eq 'x'"},
   };
   for (const Parameter& parameter : cases) {
     EXPECT_EQ(refused({parameter}), parameter.name) << parameter.name << "=" << parameter.value;
@@ -55,6 +71,14 @@ TEST(RecordQuery, filters_round_trip) {
   EXPECT_EQ(again.from, query.from);
   EXPECT_EQ(again.operation_id, query.operation_id);
   EXPECT_EQ(again.order, Order::kAscending);
+}
+
+TEST(RecordQuery, times_are_taken_as_far_as_they_can_be_written) {
+  const RecordQuery query =
+      accepted({{"from", "0001-01-01T00:00:00Z"}, {"to", "9999-12-31T23:59:59.999999Z"}});
+  EXPECT_EQ(to_rfc3339(*query.from), "0001-01-01T00:00:00.000000Z");
+  EXPECT_EQ(to_rfc3339(*query.to), "9999-12-31T23:59:59.999999Z");
+  EXPECT_EQ(accepted(filters_of(query)).to, query.to);
 }
 
 TEST(RecordQuery, a_cursor_belongs_to_its_question) {

@@ -39,6 +39,20 @@ std::string join(const std::vector<std::string>& parts) {
 
 }  // namespace
 
+std::optional<std::string> action_complaint(const std::string& text) {
+  if (std::find(kActions.begin(), kActions.end(), ascii_lower(text)) != kActions.end()) {
+    return std::nullopt;
+  }
+  return "\"" + to_text(text) +
+         "\" is not an action (permanentDelete, recall, hardDelete, remediate, purgeData)";
+}
+
+std::optional<std::string> resource_complaint(const std::string& text) {
+  if (graph::is_resource_name(text)) return std::nullopt;
+  return "\"" + to_text(text) +
+         "\" is not a type that can be destroyed or recalled, such as message or event";
+}
+
 void sort_unique(std::vector<std::string>& values) {
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
@@ -261,14 +275,9 @@ std::optional<std::string> ConditionBuilder::complaint(const std::string& text, 
     case Use::kFolder:
       return std::nullopt;
     case Use::kAction:
-      if (std::find(kActions.begin(), kActions.end(), ascii_lower(text)) != kActions.end()) {
-        return std::nullopt;
-      }
-      return quoted +
-             "is not an action (permanentDelete, recall, hardDelete, remediate, purgeData)";
+      return action_complaint(text);
     case Use::kResource:
-      if (graph::is_resource_name(text)) return std::nullopt;
-      return quoted + "is not a type that can be destroyed or recalled, such as message or event";
+      return resource_complaint(text);
     case Use::kKind:
       if (text == "user" || text == "app") return std::nullopt;
       return quoted + "is not a kind of actor (user, app)";

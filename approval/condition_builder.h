@@ -102,4 +102,8 @@ class ConditionBuilder {
 
 void sort_unique(std::vector<std::string>& values);
 
+// What is wrong with the name of an action or of a resource, in any case; nullopt: calls have it.
+std::optional<std::string> action_complaint(const std::string& text);
+std::optional<std::string> resource_complaint(const std::string& text);
+
 }  // namespace holdfast::approval

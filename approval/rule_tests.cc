@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "approval/condition_builder.h"
 #include "approval/decide.h"
 #include "base/encoding.h"
 
@@ -118,9 +119,18 @@ class RuleTest {
   std::optional<Facts> read_facts() {
     const json& given = test_["given"];
     const json actor = given.value("actor", json::object());
+    const std::string place = pointer_ + "/given";
+    const std::optional<std::string> action = given_text(given, "action");
+    const std::optional<std::string> resource = given_text(given, "resource");
+    // Of a call that cannot be, a test says nothing, whatever it expects.
+    const auto wrong_action = action ? action_complaint(*action) : std::nullopt;
+    const auto wrong_resource = resource ? resource_complaint(*resource) : std::nullopt;
+    if (wrong_action) problems_.add(place + "/action", *wrong_action);
+    if (wrong_resource) problems_.add(place + "/resource", *wrong_resource);
+    if (wrong_action || wrong_resource) return std::nullopt;
     Facts facts;
-    facts.action = given_text(given, "action").value_or("");
-    facts.resource = given_text(given, "resource").value_or("");
+    facts.action = action.value_or("");
+    facts.resource = resource.value_or("");
     facts.actor_kind = actor_kind(given, actor);
     facts.user = given_text(actor, "user");
     facts.app = given_text(actor, "app");
@@ -134,7 +144,6 @@ class RuleTest {
     facts.affected = given_affected(given, facts);
     facts.item = given_item(given);
     facts.source_ip = given_text(given, "source_ip");
-    const std::string place = pointer_ + "/given";
     if (facts.source_ip && !parse_ip(*facts.source_ip)) {
       problems_.add(place + "/source_ip", "\"" + *facts.source_ip + "\" is not an IP address");
       return std::nullopt;

@@ -359,6 +359,24 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"right_effect_by_nobody",
                 test_of("action: permanentDelete", "effect: deny, by: [ok]"),
                 "rules.yaml:6: /tests/0: test \"the test\" expected deny by [ok], got deny by []"},
+        Mistake{
+            "no_such_action", test_of("action: destroy", "effect: deny"),
+            "rules.yaml:7: /tests/0/given/action: \"destroy\" is not an action (permanentDelete, "
+            "recall, hardDelete, remediate, purgeData)"},
+        Mistake{
+            "no_such_resource",
+            "rules: []\ntests:\n  - name: n\n    given: { action: recall, resource: foo }\n"
+            "    expect: { effect: deny }\n",
+            "rules.yaml:6: /tests/0/given/resource: \"foo\" is not a type that can be destroyed "
+            "or recalled, such as message or event"},
+        Mistake{
+            "no_such_call",
+            "rules: []\ntests:\n  - name: n\n    given: { action: delete, resource: messages }\n"
+            "    expect: { effect: deny }\n",
+            "rules.yaml:6: /tests/0/given/action: \"delete\" is not an action (permanentDelete, "
+            "recall, hardDelete, remediate, purgeData)\nrules.yaml:6: /tests/0/given/resource: "
+            "\"messages\" is not a type that can be destroyed or recalled, such as message or "
+            "event"},
         Mistake{"no_action", test_of("folder: inbox", "effect: deny"),
                 "rules.yaml:7: /tests/0/given: missing key action"},
         Mistake{"bad_time", test_of("action: recall, at: noon", "effect: allow"),
@@ -438,6 +456,28 @@ tests:
   ASSERT_TRUE(rules.ok()) << rules.error().message;
   EXPECT_EQ(rules->revision(), "7");
   EXPECT_EQ(rules->data().tests, 5U);
+}
+
+TEST(LoadRules, GivenActionsAndResourcesAreNamedInAnyCaseOrUnknown) {
+  const RuleFiles files;
+  const Result<RuleSet> rules = files.load(R"(schema: 1
+revision: "1"
+rules:
+  - { id: purge, effect: deny, when: { action: purgeData, resource: ediscoverySearch } }
+  - { id: rest, effect: allow }
+tests:
+  - name: in any case
+    given: { action: PURGEDATA, resource: EdiscoverySearch }
+    expect: { effect: deny, by: [purge] }
+  - name: unknown
+    given: { action: unknown, resource: unknown }
+    expect: { effect: deny, by: [purge] }
+  - name: another
+    given: { action: hardDelete, resource: unknown }
+    expect: { effect: allow, by: [rest] }
+)");
+  ASSERT_TRUE(rules.ok()) << rules.error().message;
+  EXPECT_EQ(rules->data().tests, 3U);
 }
 
 TEST(LoadRules, GivenMailboxesAreNamedInAnyForm) {

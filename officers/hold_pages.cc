@@ -12,7 +12,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLinkBytesMax = 8 * 1024;
-constexpr std::size_t kAddressBytesMax = 320;  // RFC 3696.
 
 Error odd(const std::string& what) {
   return {ErrorCode::kInvalid, "Graph's answer " + what};
@@ -35,7 +34,8 @@ std::string target_at(std::string_view link, const http::Origin& graph) {
   return std::string(link.substr(path));
 }
 
-// An address as one word that a list can hold.
+}  // namespace
+
 bool is_address(std::string_view text) {
   const std::size_t at = text.find('@');
   const auto is_inside = [](char c) { return static_cast<unsigned char>(c) > ' ' && c != '\x7f'; };
@@ -43,8 +43,6 @@ bool is_address(std::string_view text) {
          text.size() <= kAddressBytesMax && std::ranges::all_of(text, is_inside) &&
          text.find_first_of("<>") == std::string_view::npos;
 }
-
-}  // namespace
 
 Result<HoldPage> read_hold_page(std::string_view body, const http::Origin& graph) {
   const Result<json> parsed = parse_json(body);

@@ -32,7 +32,10 @@ constexpr std::pair<std::string_view, std::string_view> kParameters[] = {
     {"client_request_id", "The client's own id of its request."},
     {"graph_request_id", "Microsoft Graph's id of the request."},
     {"ip", "The caller's address, or a network such as 10.0.0.0/8."},
-    {"q", "A part of the record's text, in any case."},
+    {"q",
+     "A part, in any case, of: target, user agent, ticket, actors, mailboxes, item, folder, "
+     "reasons and errors of decision and outcome, outcome.recall, and the members approval, "
+     "access, system and rules as they are written. Not the justification."},
     {"order", "asc or desc by index; desc without it."},
     {"limit", "Records a page: 50 without it, at most 1000."},
     {"cursor", "Where to go on, from @odata.nextLink."},

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "audit/retention_postgres.h"
+#include "base/encoding.h"
 #include "cli/audit_client.h"
 #include "cli/load.h"
 #include "cli/operator_name.h"
@@ -17,6 +18,8 @@ namespace {
 
 using audit::PlannedPartition;
 using nlohmann::json;
+
+constexpr std::size_t kReasonBytesMax = 2048;  // As of the reasons that officers give.
 
 struct RetentionOptions {
   std::string format = "table";
@@ -163,6 +166,13 @@ int run_subject(const Invocation& invocation, const RetentionOptions& options) {
 }
 
 int run_erase(const Invocation& invocation, const RetentionOptions& options) {
+  const std::string& reason = options.reason;
+  if (reason.find_first_not_of(' ') == std::string::npos || reason.size() > kReasonBytesMax ||
+      to_text(reason) != reason) {
+    print_error("--reason: must be said, in at most " + std::to_string(kReasonBytesMax) +
+                " bytes of UTF-8 without control characters");
+    return kUsageError;
+  }
   return with_erasure(
       invocation, options,
       [&options](audit::Retention& retention, const audit::PlannedErasure& erasure) {

@@ -49,6 +49,10 @@ std::optional<http::Response> bad_text(const std::string& text, const std::strin
     return problem(400, name + " is longer than " + std::to_string(kHeaderTextBytesMax) + " bytes",
                    name);
   }
+  // It is read in tables; a comment or a finding may have lines.
+  if (name == "reason" && to_text(text) != text) {
+    return problem(400, name + " must have no control characters", name);
+  }
   if (needed == Needed::kYes && is_blank(text)) {
     return problem(400, "a " + name + " is needed", name);
   }

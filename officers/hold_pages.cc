@@ -13,7 +13,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLinkBytesMax = 8 * 1024;
-constexpr std::size_t kAddressBytesMax = 320;  // RFC 3696.
 
 Error odd(const std::string& what) {
   return {ErrorCode::kInvalid, "Graph's answer " + what};
@@ -36,15 +35,18 @@ std::string target_at(std::string_view link, const http::Origin& graph) {
   return std::string(link.substr(path));
 }
 
+<<<<<<< HEAD
 // An address as one word that a list of mailboxes can hold: whatever else were written into it
 // would keep the rules from loading.
+=======
+}  // namespace
+
+>>>>>>> 75462f166bc1096c753a635f553485bed3a20319
 bool is_address(std::string_view text) {
   return text.size() <= kAddressBytesMax && text.find('@') != std::string_view::npos &&
          text.find_first_of(" \t\r\n") == std::string_view::npos &&
          approval::looks_like_mailbox(std::string(text));
 }
-
-}  // namespace
 
 Result<HoldPage> read_hold_page(std::string_view body, const http::Origin& graph) {
   const Result<json> parsed = parse_json(body);

@@ -5,6 +5,7 @@
 // free of holds because an answer was odd.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -25,6 +26,11 @@ struct HoldPage {
 
 // The body of a 200. kInvalid: it is no page, or its @odata.nextLink does not stay at `graph`.
 Result<HoldPage> read_hold_page(std::string_view body, const http::Origin& graph);
+
+inline constexpr std::size_t kAddressBytesMax = 320;  // RFC 3696.
+
+// Whether that is an address or a user principal name, as one word that a list can hold.
+bool is_address(std::string_view text);
 
 // The id of a case or of a hold. kInvalid: it has none.
 Result<std::string> id_in(const nlohmann::json& value);

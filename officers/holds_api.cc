@@ -5,15 +5,15 @@
 #include <variant>
 
 #include "base/encoding.h"
+#include "graph/mailbox_key.h"
 #include "officers/collection.h"
+#include "officers/hold_pages.h"
 #include "officers/problem.h"
 
 namespace holdfast::officers {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kMailboxBytesMax = 320;
 
 json hold_json(const Hold& hold) {
   json history = json::array();
@@ -61,17 +61,20 @@ std::variant<Placing, http::Response> placing_of(const json& body) {
   Placing placing;
   const json names = body.value("mailboxes", json());
   for (const json& name : names.is_array() ? names : json::array()) {
-    std::string text = name.is_string() ? ascii_lower(name.get<std::string>()) : std::string();
-    if (is_blank(text) || text.size() > kMailboxBytesMax || to_text(text) != text || text == "me") {
-      placing.mailboxes.clear();
-      break;
+    std::string text = name.is_string() ? ascii_lower(name.get<std::string>()) : name.dump();
+    // A hold under a name that no record can have would hold nothing, and nobody would be told.
+    if (!is_address(text) && !graph::is_guid(text)) {
+      return problem(400,
+                     "\"" + to_text(text, kAddressBytesMax) +
+                         "\" is no user principal name, address or object id",
+                     "mailboxes");
     }
     placing.mailboxes.push_back(std::move(text));
   }
   if (placing.mailboxes.empty() || placing.mailboxes.size() > kHoldNamesMax) {
     return problem(400,
                    "mailboxes must be a list of 1 to 50 names: user principal names, addresses or "
-                   "object ids, and not me",
+                   "object ids",
                    "mailboxes");
   }
   const json reason = body.value("reason", json());

@@ -56,6 +56,16 @@ class CommandLine(unittest.TestCase):
                        "--policy", "--timestamp-ca", "--save"):
             self.refuses(f"{option}: needs a value (see holdfast --help)", "verify", option, "")
 
+    def test_an_erasure_says_why_before_anything_is_asked(self):
+        for reason in ("", " ", "two\nlines", "x" * 2049):
+            status, output, error = holdfast("retention", "erase", "a@b.c", "--reason", reason)
+            self.assertEqual((status, output), (2, ""), reason)
+            self.assertIn("--reason", error)
+        # With one that is good, the next thing that is missing is named.
+        status, _, error = holdfast("retention", "erase", "a@b.c", "--reason", "x" * 2048)
+        self.assertEqual(status, 2)
+        self.assertNotIn("--reason", error)
+
     def test_explain_knows_a_mailbox_by_its_id_with_the_tenant(self):
         guid = "ade1e000-0000-4000-8000-00000000000b"
         key = f"{guid.upper()}@d3b07384-0000-4000-8000-000000000005"

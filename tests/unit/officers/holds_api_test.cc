@@ -11,9 +11,11 @@ constexpr const char* kPath = "/api/v1/holds";
 
 class HoldsApiTest : public ApiTest {
  protected:
-  http::Response place(const std::string& who = "bob",
-                       const std::string& content =
-                           R"({"mailboxes":["CEO@contoso.com","g-1"],"reason":"CASE-812"})") {
+  http::Response place(
+      const std::string& who = "bob",
+      const std::string& content =
+          R"({"mailboxes":["CEO@contoso.com","6D4E1B2F-0000-4000-8000-000000000007"],)"
+          R"("reason":"CASE-812"})") {
     return get(kPath, who, "POST", content);
   }
   http::Response step(const json& hold, const std::string& verb, const std::string& who,
@@ -36,7 +38,8 @@ TEST_F(HoldsApiTest, counts_from_the_first_step_and_ends_with_a_second_person) {
   ASSERT_EQ(placed.status, 201) << placed.content;
   const json hold = body(placed);
   EXPECT_EQ(hold.at("state"), "placed");
-  EXPECT_EQ(hold.at("mailboxes"), json::array({"ceo@contoso.com", "g-1"}));
+  EXPECT_EQ(hold.at("mailboxes"),
+            json::array({"ceo@contoso.com", "6d4e1b2f-0000-4000-8000-000000000007"}));
   EXPECT_EQ(last().at("event"), "hold_placed");
   EXPECT_EQ(last().at("by").at("person"), "t/bob");
   EXPECT_THAT(after(hold, "confirm", "bob"), HasSubstr("403 You can't"));
@@ -101,19 +104,44 @@ TEST_F(HoldsApiTest, the_same_person_under_another_account_is_the_same_person) {
 TEST_F(HoldsApiTest, says_what_is_wrong_with_a_request) {
   for (const char* content :
        {"{}", R"({"mailboxes":[],"reason":"x"})", R"({"mailboxes":["me"],"reason":"x"})",
-        R"({"mailboxes":[1],"reason":"x"})", R"({"mailboxes":["a"],"reason":" "})",
-        R"({"mailboxes":["a"]})", R"({"mailboxes":["a"],"reason":"x","more":1})"}) {
+        R"({"mailboxes":[1],"reason":"x"})", R"({"mailboxes":["a@b"],"reason":" "})",
+        R"({"mailboxes":["a@b"]})", R"({"mailboxes":["a@b"],"reason":"x","more":1})",
+        R"({"mailboxes":["a@b"],"reason":"x\u001b[2J"})"}) {
     EXPECT_EQ(place("bob", content).status, 400) << content;
   }
   EXPECT_EQ(body(place("bob", R"({"mailboxes":"a","reason":"x"})")).at("detail"),
             "mailboxes must be a list of 1 to 50 names: user principal names, addresses or object "
-            "ids, and not me");
+            "ids");
   const json hold = body(place());
   EXPECT_EQ(step(hold, "confirm", "carol", R"({"x":1})").status, 400);
   EXPECT_EQ(step({{"id", to_string(make_uuid_v4())}}, "lift", "bob").status, 404);
   EXPECT_EQ(step(hold, "drop", "bob").status, 404);
   EXPECT_EQ(get(std::string(kPath) + "?state=x", "bob").status, 400);
   EXPECT_EQ(get(std::string(kPath) + "?x=x", "bob").status, 400);
+}
+
+TEST_F(HoldsApiTest, a_name_that_no_record_can_have_is_refused_and_named) {
+  for (const char* name :
+       {"not a mailbox", "ceo", "me", "@contoso.com", "ceo@", "ceo@contoso.com\x7f",
+        "6d4e1b2f-0000-4000-8000-00000000000", "CEO <ceo@contoso.com>", ""}) {
+    const json content = {{"mailboxes", json::array({"ceo@contoso.com", name})}, {"reason", "x"}};
+    const http::Response refused = place("bob", content.dump());
+    EXPECT_EQ(refused.status, 400) << name;
+    EXPECT_EQ(body(refused).at("parameter"), "mailboxes") << name;
+    EXPECT_THAT(body(refused).at("detail").get<std::string>(),
+                HasSubstr("\"" + ascii_lower(to_text(name)) + "\" is no "));
+  }
+  EXPECT_EQ(body(get(std::string(kPath) + "?state=all", "secret")).at("count"), 0);
+}
+
+TEST_F(HoldsApiTest, a_reason_has_no_control_characters_and_is_not_too_long) {
+  const json hold = body(place());
+  for (const std::string& reason : {std::string("a\nb"), std::string(2049, 'a')}) {
+    const json refused = {{"reason", reason}};
+    EXPECT_EQ(step(hold, "confirm", "carol", refused.dump()).status, 400);
+  }
+  const json taken = {{"reason", std::string(2048, 'a')}};
+  EXPECT_EQ(step(hold, "confirm", "carol", taken.dump()).status, 200);
 }
 
 TEST_F(HoldsApiTest, who_was_overtaken_is_told) {

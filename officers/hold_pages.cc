@@ -35,13 +35,8 @@ std::string target_at(std::string_view link, const http::Origin& graph) {
   return std::string(link.substr(path));
 }
 
-<<<<<<< HEAD
-// An address as one word that a list of mailboxes can hold: whatever else were written into it
-// would keep the rules from loading.
-=======
 }  // namespace
 
->>>>>>> 75462f166bc1096c753a635f553485bed3a20319
 bool is_address(std::string_view text) {
   return text.size() <= kAddressBytesMax && text.find('@') != std::string_view::npos &&
          text.find_first_of(" \t\r\n") == std::string_view::npos &&

@@ -101,13 +101,17 @@ class CommandLine(unittest.TestCase):
         plain = "schema: 1\nrevision: a\nrules:\n  - { id: ask, effect: deny }\n"
         hostile = (f"schema: 1\nrevision: {yaml}\nrules:\n"
                    f"  - {{ id: ask, title: {yaml}, effect: require_approval,\n"
-                   f"      when: {{ folder: {yaml} }}, require: {{ ticket: {yaml} }} }}\n"
+                   f"      require: {{ ticket: {yaml} }} }}\n"
                    f"  - {{ id: glass, effect: break_glass, require: {{ ticket: {yaml} }} }}\n"
-                   "  - { id: rest, effect: allow }\n")
+                   "  - { id: rest, effect: allow }\n"
+                   "  - { id: inbox, effect: deny, when: { folder: { in: [inbox] } },\n"
+                   "      unless: { mailbox: a@b.c } }\n")
+        foldered = plain.replace("deny", "deny, when: { folder: inbox }")
         wrong = plain.replace("deny", f"deny, when: {{ time: {{ during: {yaml} }} }}")
         with tempfile.TemporaryDirectory() as folder:
-            old, new, broken = (pathlib.Path(folder) / name for name in ("old", "new", "broken"))
-            for path, content in ((old, plain), (new, hostile), (broken, wrong)):
+            old, new, broken, inbox = (pathlib.Path(folder) / name
+                                       for name in ("old", "new", "broken", "inbox"))
+            for path, content in ((old, plain), (new, hostile), (broken, wrong), (inbox, foldered)):
                 path.write_text(content, encoding="utf-8")
             for exit_status, needles, arguments in (
                     (1, ["rule ask: its title is a????forged; it was ask"],
@@ -115,11 +119,11 @@ class CommandLine(unittest.TestCase):
                     (2, ['unknown calendar "a????forged"'], ["rules", "diff", old, broken]),
                     (0, ["revision a????forged, sha256"], ["check", "--rules", new]),
                     (1, ['unknown calendar "a????forged"'], ["check", "--rules", broken]),
-                    (0, ["      a????forged\n", "folder: wants a????forged; is a????forged\n",
+                    (0, ["      a????forged\n", "folder: wants inbox; is a????forged\n",
                          "  needs a ticket matching a????forged\n",
                          "    needs a ticket matching a????forged\n",
-                         "(revision a????forged, sha256", "(now a????forged)"],
-                     ["explain", "--rules", new, *call])):
+                         "(revision a????forged, sha256"], ["explain", "--rules", new, *call]),
+                    (0, ["(now a????forged)"], ["explain", "--rules", inbox, *call])):
                 status, output, error = holdfast(*map(str, arguments))
                 self.assertEqual(status, exit_status, output + error)
                 self.assertNotRegex(output + error, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")

@@ -106,7 +106,8 @@ class CommandLine(unittest.TestCase):
                    "  - { id: rest, effect: allow }\n"
                    "  - { id: inbox, effect: deny, when: { folder: { in: [inbox] } },\n"
                    "      unless: { mailbox: a@b.c } }\n")
-        foldered = plain.replace("deny", "deny, when: { folder: inbox }")
+        foldered = (plain.replace("deny", "deny, when: { folder: inbox }") +
+                    "  - { id: rest, effect: allow }\n")
         wrong = plain.replace("deny", f"deny, when: {{ time: {{ during: {yaml} }} }}")
         with tempfile.TemporaryDirectory() as folder:
             old, new, broken, inbox = (pathlib.Path(folder) / name

@@ -81,7 +81,7 @@ class Erasure(ApprovalCase):
         self.assertEqual((status, errors), (0, ""))
         self.assertIn(f"  {REQUESTER}\n", output)
         self.assertTrue(output.endswith("\nmay be erased\n"), output)
-        self.assertEqual(self.retention("erase", user, "--reason", "")[0], 1)
+        self.assertEqual(self.retention("erase", user, "--reason", "")[0], 2)
         status, output, errors = self.retention("erase", user.upper(), "--reason", "DSR-2", "--format",
                                                 "ndjson")
         self.assertEqual((status, errors), (0, ""))

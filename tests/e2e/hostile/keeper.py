@@ -60,6 +60,7 @@ class Keeper:
         """What must hold over all that was played, checked once nothing is under way."""
         from invariants import check_invariants
         round_trip(self.port, "/v1.0/me?settle=hostile-last", 30)
+        self.stack.audit.start().wait_ready()  # Signs the log, so that it can be verified.
         problems = check_invariants(self.stack, [])
         problems += [f"reached Graph and is nobody's: {entry['raw'][:200]!r}"
                      for entry in strays(self.log.since(0))]

@@ -104,10 +104,18 @@ Decision decided(const PastCall& call, const RuleSet* then, const Decision& now)
 
 }  // namespace
 
+bool is_partial(const json& record) {
+  const auto decision = record.find("decision");
+  return decision != record.end() && decision->is_object() &&
+         (decision->contains("shortened") || decision->contains("matched_more"));
+}
+
 std::optional<PastCall> past_call(const json& record) {
   try {
     const auto decision = record.find("decision");
-    if (decision == record.end() || !decision->contains("facts")) return std::nullopt;
+    if (decision == record.end() || !decision->contains("facts") || is_partial(record)) {
+      return std::nullopt;
+    }
     PastCall call{.facts = facts_of(record),
                   .effect = Effect::kDeny,
                   .by = {},

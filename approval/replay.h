@@ -23,8 +23,12 @@ struct PastCall {
   std::int64_t generation = 0;  // Of the rules; 0: the record does not tell.
 };
 
-// The call in a `decision` or `intent` record; nullopt: the rules were not asked, or the record is
-// not one that Holdfast writes.
+// Whether the rules were asked, and the record has only a part of what they saw or said: more
+// matched than a record names, or its decision was shortened.
+bool is_partial(const nlohmann::json& record);
+
+// The call in a `decision` or `intent` record; nullopt: the rules were not asked, it is_partial(),
+// or the record is not one that Holdfast writes.
 std::optional<PastCall> past_call(const nlohmann::json& record);
 
 struct Replayed {

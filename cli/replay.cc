@@ -58,7 +58,8 @@ class PastRules {
 
 struct Summary {
   std::size_t calls = 0;
-  std::size_t without_facts = 0;               // The rules were not asked, or it cannot be read.
+  std::size_t without_facts = 0;  // The rules were not asked, or it cannot be read.
+  std::size_t partial = 0;
   std::map<std::int64_t, json> changed;        // By index.
   std::map<std::string, std::size_t> missing;  // Facts that were not recorded, and of how many.
   std::size_t of_unknown_rules = 0;
@@ -74,7 +75,7 @@ void look_at(const json& record, const approval::RuleSet& rules, PastRules& past
              Summary& summary) {
   const std::optional<approval::PastCall> call = approval::past_call(record);
   if (!call) {
-    ++summary.without_facts;
+    ++(approval::is_partial(record) ? summary.partial : summary.without_facts);
     return;
   }
   ++summary.calls;
@@ -138,6 +139,10 @@ void print_summary(const Summary& summary) {
   if (summary.of_unknown_rules > 0) {
     std::cerr << "Of " << summary.of_unknown_rules
               << " only the effect and its rules were compared: the rules of then are not known.\n";
+  }
+  if (summary.partial > 0) {
+    std::cerr << "Not looked at: " << summary.partial
+              << " whose records hold only a part of what the rules saw or said.\n";
   }
   if (summary.without_facts > 0) {
     std::cerr << "Not looked at: " << summary.without_facts

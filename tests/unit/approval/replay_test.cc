@@ -213,6 +213,18 @@ TEST_F(ReplayTest, an_apps_call_and_a_recall) {
   EXPECT_TRUE(call->facts.affected.complete);
 }
 
+// The rule that decided may be the hundred and first.
+TEST_F(ReplayTest, a_part_of_what_matched_is_not_decided_again) {
+  EXPECT_FALSE(is_partial(record()));
+  for (const char* member : {"matched_more", "shortened"}) {
+    json part = record();
+    part["decision"][member] = 1;
+    EXPECT_TRUE(is_partial(part)) << member;
+    EXPECT_FALSE(past_call(part)) << member;
+  }
+  EXPECT_FALSE(is_partial(json::parse(R"({"decision":7})")));
+}
+
 TEST_F(ReplayTest, records_that_tell_of_no_decision_of_rules_are_none) {
   json without = record();
   without["decision"].erase("facts");

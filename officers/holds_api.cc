@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "approval/build_rules.h"
 #include "base/encoding.h"
 #include "graph/mailbox_key.h"
 #include "officers/collection.h"
@@ -52,6 +53,15 @@ struct Placing {
 };
 
 // What is asked for, or what is wrong with it.
+// As Graph's paths for administrators of Exchange name a mailbox: MBX:{guid}@{guid}.
+bool is_exchange_id(std::string_view text) {
+  constexpr std::string_view kPrefix = "mbx:";
+  const std::size_t at = text.find('@');
+  return text.starts_with(kPrefix) && at != std::string_view::npos &&
+         graph::is_guid(text.substr(kPrefix.size(), at - kPrefix.size())) &&
+         graph::is_guid(text.substr(at + 1));
+}
+
 std::variant<Placing, http::Response> placing_of(const json& body) {
   for (const auto& [name, value] : body.items()) {
     if (name != "mailboxes" && name != "reason") {
@@ -63,12 +73,14 @@ std::variant<Placing, http::Response> placing_of(const json& body) {
   for (const json& name : names.is_array() ? names : json::array()) {
     std::string text = name.is_string() ? ascii_lower(name.get<std::string>()) : name.dump();
     // A hold under a name that no record can have would hold nothing, and nobody would be told.
-    if (!is_address(text) && !graph::is_guid(text)) {
+    if (!is_address(text) && !graph::is_guid(text) && !is_exchange_id(text)) {
       return problem(400,
                      "\"" + to_text(text, kAddressBytesMax) +
                          "\" is no user principal name, address or object id",
                      "mailboxes");
     }
+    text = approval::normal_mailbox(text);
+    if (std::ranges::find(placing.mailboxes, text) != placing.mailboxes.end()) continue;
     placing.mailboxes.push_back(std::move(text));
   }
   if (placing.mailboxes.empty() || placing.mailboxes.size() > kHoldNamesMax) {

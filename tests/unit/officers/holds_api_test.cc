@@ -134,6 +134,19 @@ TEST_F(HoldsApiTest, a_name_that_no_record_can_have_is_refused_and_named) {
   EXPECT_EQ(body(get(std::string(kPath) + "?state=all", "secret")).at("count"), 0);
 }
 
+TEST_F(HoldsApiTest, a_name_is_kept_as_records_have_it_and_once) {
+  const json content = {{"mailboxes", json::array({"SMTP:CEO@contoso.com", "ceo@contoso.com",
+                                                   "6D4E1B2F-0000-4000-8000-000000000001@"
+                                                   "6d4e1b2f-0000-4000-8000-000000000002",
+                                                   "MBX:6d4e1b2f-0000-4000-8000-000000000001@"
+                                                   "6d4e1b2f-0000-4000-8000-000000000002"})},
+                        {"reason", "x"}};
+  EXPECT_EQ(body(place("bob", content.dump())).at("mailboxes"),
+            json::array({"ceo@contoso.com", "6d4e1b2f-0000-4000-8000-000000000001",
+                         "mbx:6d4e1b2f-0000-4000-8000-000000000001@"
+                         "6d4e1b2f-0000-4000-8000-000000000002"}));
+}
+
 TEST_F(HoldsApiTest, a_reason_has_no_control_characters_and_is_not_too_long) {
   const json hold = body(place());
   for (const std::string& reason : {std::string("a\nb"), std::string(2049, 'a')}) {

@@ -26,8 +26,10 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::chrono::minutes kStatementTimeout{30};
-// From a checkpoint in its file to the same one in the database.
-constexpr std::chrono::seconds kPublishedWithin{5};
+// From a checkpoint in its file to the same one in the database, or to the one that follows it:
+// what a step of `holdfast audit` may take, and a little more.
+constexpr std::chrono::seconds kPublishedWithin{35};
+constexpr std::chrono::milliseconds kLookEvery{200};
 constexpr unsigned kThreadsMax = 16;
 constexpr std::size_t kOpenShown = 20;
 constexpr std::uint64_t kEvidenceFilesMax = 1 << 22;
@@ -54,7 +56,7 @@ struct Subject {
   audit::Faults faults{};  // Found while it was looked for.
   std::unique_ptr<audit::EvidenceCheck> evidence{};
   // Of a database, which keeps all checkpoints: whether one comes that was not there just now.
-  std::function<Result<bool>(const audit::TreeHead&)> gets_checkpoint{};
+  std::function<Result<bool>(const audit::TreeHead&, std::chrono::milliseconds)> gets_checkpoint{};
 };
 
 unsigned threads() {
@@ -167,8 +169,9 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
                .open = [access] { return audit::open_database_source(access); }},
       .faults = std::move(log->faults),
       .evidence = *std::move(evidence),
-      .gets_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head) {
-        return audit::gets_checkpoint(access, next, head, kPublishedWithin);
+      .gets_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head,
+                                                           std::chrono::milliseconds patience) {
+        return audit::gets_checkpoint(access, next, head, patience);
       }};
   // Without a key nobody says anything about who signed it (conclude()).
   if (!trust.keys.empty()) {
@@ -205,19 +208,28 @@ Result<KeptNotes> kept_notes(const VerifyOptions& options, const config::Audit& 
   return kept;
 }
 
-// The database keeps every checkpoint that was signed. One that is newer than all it has may be on
+// Whether the service that wrote this into its file publishes it, or another one after it.
+Result<bool> is_overcome(const audit::SignedRoot& root, const KeptNotes& kept,
+                         const Subject& subject) {
+  const auto deadline = std::chrono::steady_clock::now() + kPublishedWithin;
+  while (true) {
+    if (has_moved_on(kept)) return true;
+    const Result<bool> arrives = subject.gets_checkpoint(root.head, kLookEvery);
+    if (!arrives.ok() || *arrives || std::chrono::steady_clock::now() >= deadline) return arrives;
+  }
+}
+
+// The database keeps every checkpoint that was signed. The one in the file of its service may be on
 // its way there.
-Status find_lacking(std::span<const audit::SignedRoot> kept, Subject& subject) {
-  std::vector<audit::SignedRoot> lacking = audit::roots_lacking(kept, subject.plan.roots);
-  const auto newest = std::ranges::max_element(
-      lacking, {}, [](const audit::SignedRoot& root) { return root.head.size; });
-  if (newest != lacking.end() && newest->head.size >= subject.plan.tree_size) {
-    const Result<bool> arrives = subject.gets_checkpoint(newest->head);
-    if (!arrives.ok()) return arrives.error();
-    if (*arrives) {
-      const audit::TreeHead head = newest->head;
-      std::erase_if(lacking, [&](const audit::SignedRoot& root) { return root.head == head; });
-    }
+Status find_lacking(std::span<const audit::SignedRoot> roots, const KeptNotes& kept,
+                    Subject& subject) {
+  const std::string own = kept.own_file.empty() ? std::string() : kept.notes.at(kept.own_note).from;
+  std::vector<audit::SignedRoot> lacking = audit::roots_lacking(roots, subject.plan.roots);
+  for (auto root = lacking.begin(); root != lacking.end();) {
+    Result<bool> overcome = false;
+    if (root->from == own) overcome = is_overcome(*root, kept, subject);
+    if (!overcome.ok()) return overcome.error();
+    root = *overcome ? lacking.erase(root) : std::next(root);
   }
   for (const audit::SignedRoot& root : lacking) {
     subject.faults.add_general("the database lacks " + root.name() + ", which was signed over " +
@@ -226,12 +238,11 @@ Status find_lacking(std::span<const audit::SignedRoot> kept, Subject& subject) {
   return {};
 }
 
-Status add_kept(std::span<const audit::FoundNote> notes, std::span<const audit::VerifierKey> keys,
-                Subject& subject) {
-  audit::CheckedNotes checked = audit::check_notes(notes, keys, threads());
+Status add_kept(const KeptNotes& kept, std::span<const audit::VerifierKey> keys, Subject& subject) {
+  audit::CheckedNotes checked = audit::check_notes(kept.notes, keys, threads());
   subject.faults.add(std::move(checked.faults));
   if (subject.gets_checkpoint) {
-    if (Status found = find_lacking(checked.roots, subject); !found.ok()) return found;
+    if (Status found = find_lacking(checked.roots, kept, subject); !found.ok()) return found;
   }
   std::ranges::move(checked.roots, std::back_inserter(subject.plan.roots));
   return {};
@@ -320,6 +331,9 @@ void print_report(const std::string& what, const audit::LogReport& report,
   for (const std::string& what_not : kept.not_checked) {
     std::cout << "not checked  " << what_not << "\n";
   }
+  for (const std::string& gone : kept.gone) {
+    std::cout << "not checked  " << gone << ", which is gone\n";
+  }
   std::cout << "calls        " << report.intents << " intents, " << report.outcomes << " outcomes, "
             << report.open.size() << " open\n";
   for (std::size_t i = 0; i < std::min(report.open.size(), kOpenShown); ++i) {
@@ -388,7 +402,7 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   if (!kept.ok()) return refuse(kept.error());
   Result<Subject> subject = find_subject(options, *config, *trust);
   if (!subject.ok()) return refuse(subject.error());
-  Status compared = add_kept(kept->notes, trust->keys, *subject);
+  Status compared = add_kept(*kept, trust->keys, *subject);
   if (!compared.ok()) return refuse(compared.error());
   const audit::EvidenceReport evidence = add_evidence(*subject);
 

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <fstream>
-#include <utility>
 
 #include "audit/evidence.h"
 #include "base/files.h"
@@ -60,13 +59,18 @@ Result<KeptNotes> read_named_notes(const std::vector<std::string>& named) {
 }
 
 Status add_own_notes(const config::Audit& audit, KeptNotes& kept) {
-  for (const auto& [key, path] :
-       {std::pair(std::string("audit.log.checkpoint_file"), audit.log.checkpoint_file),
-        std::pair(std::string("audit.anchors.file"), audit.anchors.file)}) {
+  for (const bool is_own : {true, false}) {
+    const std::string key = is_own ? "audit.log.checkpoint_file" : "audit.anchors.file";
+    const std::string& path = is_own ? audit.log.checkpoint_file : audit.anchors.file;
     if (path.empty()) continue;
     if (is_there(path)) {
+      const std::size_t before = kept.notes.size();
       Status added = add_notes(path, UnfinishedLine::kLeft, kept);
       if (!added.ok()) return invalid(key + ": " + added.error().message);
+      if (is_own && kept.notes.size() == before + 1) {
+        kept.own_file = path;
+        kept.own_note = before;
+      }
     } else if (is_there(path + ".lock")) {
       kept.gone.push_back(key + ": " + path);
     } else {
@@ -75,6 +79,12 @@ Status add_own_notes(const config::Audit& audit, KeptNotes& kept) {
     }
   }
   return {};
+}
+
+bool has_moved_on(const KeptNotes& kept) {
+  if (kept.own_file.empty()) return false;
+  const Result<std::string> now = read_file(kept.own_file, kNoteBytesMax, Readers::kAnyone);
+  return now.ok() && *now != kept.notes.at(kept.own_note).note;
 }
 
 }  // namespace holdfast::cli

@@ -3,6 +3,7 @@ that somebody kept outside, the leader that freezes, or PostgreSQL, which refuse
 
 Each case has a database of its own, a copy of one log that Holdfast wrote."""
 import base64
+import concurrent.futures
 import hashlib
 import json
 import pathlib
@@ -618,6 +619,29 @@ class Tree(Attack):
                 (self.log.newest, ("--checkpoint", self.log.newest))):
             self.seen_by_verify(f"(?m)^FAULT +the database lacks the checkpoint in {path}, which was "
                                 f"signed over {size} records$", arguments=arguments)
+
+    def test_a_checkpoint_that_another_one_follows_need_not_have_come_to_the_database(self):
+        """No attack: its service lost its database before the commit, and has signed again by now."""
+        self.tamper(f"DELETE FROM holdfast.tree_checkpoints WHERE size > {self.old_size()}")
+        own = self.folder / "own"
+        own.write_text(pathlib.Path(self.log.newest).read_text())
+        holder = self.log.session(self.database.name)
+        holder.stdin.write("BEGIN; LOCK TABLE holdfast.tree_checkpoints;\n")
+        holder.stdin.flush()
+        asked = ("SELECT count(*) FROM pg_locks WHERE relation = "
+                 "'holdfast.tree_checkpoints'::regclass AND database = (SELECT oid FROM "
+                 "pg_database WHERE datname = current_database()) AND {} AND mode = '{}'")
+        wait_until(lambda: self.database.sql(asked.format("granted", "AccessExclusiveLock")) == "1",
+                   "the checkpoints are locked")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            verifying = pool.submit(self.database.verify, "--set", f"audit.log.checkpoint_file={own}")
+            wait_until(lambda: self.database.sql(
+                asked.format("NOT granted", "AccessShareLock")) != "0", "verify has read the file")
+            own.write_text(pathlib.Path(self.log.old).read_text())
+            holder.stdin.close()
+            holder.wait()
+            status, output, errors = verifying.result()
+        self.assertEqual((status, errors), (0, ""), output)
 
     def test_attack_take_away_the_files_that_checkpoints_are_kept_in(self):
         """Their service has had them: the lock files are there. Elsewhere they are not asked for."""

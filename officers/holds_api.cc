@@ -52,16 +52,16 @@ struct Placing {
   std::string reason;
 };
 
-// What is asked for, or what is wrong with it.
 // As Graph's paths for administrators of Exchange name a mailbox: MBX:{guid}@{guid}.
 bool is_exchange_id(std::string_view text) {
-  constexpr std::string_view kPrefix = "mbx:";
+  constexpr std::string_view kMailboxPrefix = "mbx:";
   const std::size_t at = text.find('@');
-  return text.starts_with(kPrefix) && at != std::string_view::npos &&
-         graph::is_guid(text.substr(kPrefix.size(), at - kPrefix.size())) &&
+  return text.starts_with(kMailboxPrefix) && at != std::string_view::npos &&
+         graph::is_guid(text.substr(kMailboxPrefix.size(), at - kMailboxPrefix.size())) &&
          graph::is_guid(text.substr(at + 1));
 }
 
+// What is asked for, or what is wrong with it.
 std::variant<Placing, http::Response> placing_of(const json& body) {
   for (const auto& [name, value] : body.items()) {
     if (name != "mailboxes" && name != "reason") {

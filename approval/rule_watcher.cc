@@ -43,6 +43,15 @@ GenerationName name_of(const Generation& generation) {
           .sha256 = generation.rules.sha256()};
 }
 
+// Of the active one, which may not load here: then it has no revision.
+Result<GenerationName> name_of_active(const Result<Generation>& active,
+                                      const Generations::Standing& standing) {
+  if (active.ok()) return name_of(*active);
+  if (active.error().code != ErrorCode::kInvalid) return active.error();
+  return GenerationName{
+      .number = standing.active, .revision = {}, .sha256 = standing.active_sha256};
+}
+
 std::string label_of(std::int64_t number) {
   return "generation " + std::to_string(number) + " of the rules";
 }
@@ -179,15 +188,11 @@ Status RuleWatcher::offer(const RuleSet& own) {
     std::vector<std::string> loosens = {"there are no rules in force"};
     if (standing->active != 0) {
       const Result<Generation> now = load(standing->active);
-      if (now.ok()) {
-        active = name_of(*now);
-        loosens = loosenings(now->rules, own);
-      } else if (now.error().code != ErrorCode::kInvalid) {
-        return now.error();
-      } else {
-        active = {.number = standing->active, .revision = {}, .sha256 = standing->active_sha256};
-        loosens = {"the rules in force do not load here, so nothing can be said"};
-      }
+      const Result<GenerationName> name = name_of_active(now, *standing);
+      if (!name.ok()) return name.error();
+      active = *name;
+      loosens = {"the rules in force do not load here, so nothing can be said"};
+      if (now.ok()) loosens = loosenings(now->rules, own);
     }
     const Status offered =
         append(generation_offer(standing->newest + 1, own, loosens, options_.people, active));
@@ -263,7 +268,8 @@ void RuleWatcher::follow() {
   const Result<Generations::InForce> now = generations_.in_force();
   Status followed = status_of(now);
   if (now.ok()) followed = take(*now);
-  if (followed.ok() && now->recovered != 0) {
+  // Also where what is in force does not load: that may be why.
+  if (now.ok() && now->recovered != 0) {
     const Status recovered = recover(*now);
     if (!recovered.ok()) {
       log_error("rules not recovered", {{"reason", recovered.error().message}});
@@ -301,11 +307,14 @@ Status RuleWatcher::take(const Generations::InForce& now) {
 
 // What whoever owns the database lets take effect does so by a record like any other.
 Status RuleWatcher::recover(const Generations::InForce& now) {
+  const Result<Generations::Standing> standing =
+      generations_.standing(options_.writer, now.recovered_sha256);
+  if (!standing.ok()) return standing.error();
   std::optional<GenerationName> active;
-  if (now.active != 0) {
-    const Result<Generation> held = load(now.active);
-    if (!held.ok()) return held.error();
-    active = name_of(*held);
+  if (standing->active != 0) {
+    const Result<GenerationName> name = name_of_active(load(standing->active), *standing);
+    if (!name.ok()) return name.error();
+    active = *name;
   }
   const Result<Generation> waiting = load(now.recovered);
   if (!waiting.ok()) return waiting.error();

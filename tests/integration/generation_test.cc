@@ -343,6 +343,39 @@ TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_rec
       << "it waits no more";
 }
 
+TEST_F(GenerationTest, rules_are_recovered_also_where_those_in_force_do_not_load) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  // As rules that a version before this one took, and this one does not.
+  sql("holdfast_proxy", "SELECT holdfast.keep_rule_file('rules', 'no rules', 0)");
+  audit::Record record{.kind = audit::Kind::kRules};
+  record.content["rules"] = approval::generation_change(
+      "activated", {.number = 2, .revision = "b", .sha256 = "b"},
+      approval::GenerationName{.number = 1, .revision = "a", .sha256 = ""});
+  record.content["rules"]["files"] = {
+      {{"name", "rules"},
+       {"sha256", value("SELECT encode(sha256('no rules'), 'hex')")}}};
+  ASSERT_TRUE(runner_.run(proxy.log().append(std::move(record))).ok());
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  proxy.stop();
+  proxy.start(kTwo);
+  proxy.write(rules_text("c", kAllow));
+  ASSERT_TRUE(become("1 superseded, 2 active, 3 pending"));
+  ASSERT_TRUE(
+      approval::recover_generation(
+          database("postgres"),
+          {.number = 3,
+           .sha256 = value("SELECT sha256 FROM holdfast.generations WHERE number = 3"),
+           .person = "root",
+           .reason = "those in force do not load"})
+          .ok());
+  EXPECT_TRUE(eventually([&] { return proxy.revision() == "c"; }));
+  EXPECT_EQ(states(), "1 superseded, 2 superseded, 3 active");
+  EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{rules,before,sha256}' "
+                  "FROM holdfast.log WHERE kind = 'rules' ORDER BY index DESC LIMIT 1"),
+            "b");
+}
+
 TEST_F(GenerationTest, officers_see_every_version_and_what_it_changes) {
   Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
   ASSERT_TRUE(become("1 active"));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 #include <set>
-#include <thread>
 
 #include "audit/bytea_postgres.h"
 #include "audit/entry_facts.h"
@@ -310,26 +309,21 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
   return log;
 }
 
-Result<bool> gets_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
-                             const TreeHead& head, std::chrono::milliseconds patience) {
-  constexpr std::chrono::milliseconds kPause{100};
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
+                            const TreeHead& head) {
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
-  while (true) {
-    bool found = false;
-    const Status status = session.run([&](pqxx::connection& connection) {
-      ReadOnly transaction(connection);
-      const pqxx::result rows = transaction.exec_params(
-          "SELECT root FROM holdfast.tree_checkpoints "
-          "WHERE ordinal >= $1::bigint AND size = $2::bigint",
-          ordinal, head.size);
-      found = std::ranges::any_of(
-          rows, [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
-    });
-    if (!status.ok()) return status.error();
-    if (found || std::chrono::steady_clock::now() >= deadline) return found;
-    std::this_thread::sleep_for(kPause);
-  }
+  bool found = false;
+  const Status status = session.run([&](pqxx::connection& connection) {
+    ReadOnly transaction(connection);
+    const pqxx::result rows = transaction.exec_params(
+        "SELECT root FROM holdfast.tree_checkpoints "
+        "WHERE ordinal >= $1::bigint AND size = $2::bigint",
+        ordinal, head.size);
+    found = std::ranges::any_of(
+        rows, [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
+  });
+  if (!status.ok()) return status.error();
+  return found;
 }
 
 Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& access) {

@@ -4,7 +4,6 @@
 // where records have brought them.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,11 +32,10 @@ struct DatabaseLog {
 Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
                                       std::span<const VerifierKey> keys, unsigned threads);
 
-// Whether the database has a checkpoint over that tree, of `ordinal` or later, or gets one before
-// `patience` is over: `holdfast audit` keeps each in its file just before it commits it. Blocks.
-// Errors: as above.
-Result<bool> gets_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
-                             const TreeHead& head, std::chrono::milliseconds patience);
+// Whether the database has a checkpoint over that tree by now, of `ordinal` or later. Errors: as
+// above.
+Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
+                            const TreeHead& head);
 
 // One for each thread. Entries come with what the database says beside them.
 Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& access);

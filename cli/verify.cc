@@ -55,8 +55,8 @@ struct Subject {
   audit::VerifyPlan plan{};
   audit::Faults faults{};  // Found while it was looked for.
   std::unique_ptr<audit::EvidenceCheck> evidence{};
-  // Of a database, which keeps all checkpoints: whether one comes that was not there just now.
-  std::function<Result<bool>(const audit::TreeHead&, std::chrono::milliseconds)> gets_checkpoint{};
+  // Of a database, which keeps all checkpoints: whether it has one by now that was not there before.
+  std::function<Result<bool>(const audit::TreeHead&)> has_checkpoint{};
 };
 
 unsigned threads() {
@@ -169,9 +169,8 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
                .open = [access] { return audit::open_database_source(access); }},
       .faults = std::move(log->faults),
       .evidence = *std::move(evidence),
-      .gets_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head,
-                                                           std::chrono::milliseconds patience) {
-        return audit::gets_checkpoint(access, next, head, patience);
+      .has_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head) {
+        return audit::has_checkpoint(access, next, head);
       }};
   // Without a key nobody says anything about who signed it (conclude()).
   if (!trust.keys.empty()) {
@@ -214,8 +213,9 @@ Result<bool> is_overcome(const audit::SignedRoot& root, const KeptNotes& kept,
   const auto deadline = std::chrono::steady_clock::now() + kPublishedWithin;
   while (true) {
     if (has_moved_on(kept)) return true;
-    const Result<bool> arrives = subject.gets_checkpoint(root.head, kLookEvery);
-    if (!arrives.ok() || *arrives || std::chrono::steady_clock::now() >= deadline) return arrives;
+    const Result<bool> arrived = subject.has_checkpoint(root.head);
+    if (!arrived.ok() || *arrived || std::chrono::steady_clock::now() >= deadline) return arrived;
+    std::this_thread::sleep_for(kLookEvery);
   }
 }
 
@@ -241,7 +241,7 @@ Status find_lacking(std::span<const audit::SignedRoot> roots, const KeptNotes& k
 Status add_kept(const KeptNotes& kept, std::span<const audit::VerifierKey> keys, Subject& subject) {
   audit::CheckedNotes checked = audit::check_notes(kept.notes, keys, threads());
   subject.faults.add(std::move(checked.faults));
-  if (subject.gets_checkpoint) {
+  if (subject.has_checkpoint) {
     if (Status found = find_lacking(checked.roots, kept, subject); !found.ok()) return found;
   }
   std::ranges::move(checked.roots, std::back_inserter(subject.plan.roots));

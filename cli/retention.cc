@@ -6,11 +6,11 @@
 #include <memory>
 
 #include "audit/retention_postgres.h"
-#include "base/encoding.h"
 #include "cli/audit_client.h"
 #include "cli/load.h"
 #include "cli/operator_name.h"
 #include "cli/text_table.h"
+#include "officers/access.h"
 #include "officers/record_table.h"
 
 namespace holdfast::cli {
@@ -18,8 +18,6 @@ namespace {
 
 using audit::PlannedPartition;
 using nlohmann::json;
-
-constexpr std::size_t kReasonBytesMax = 2048;  // As of the reasons that officers give.
 
 struct RetentionOptions {
   std::string format = "table";
@@ -166,11 +164,10 @@ int run_subject(const Invocation& invocation, const RetentionOptions& options) {
 }
 
 int run_erase(const Invocation& invocation, const RetentionOptions& options) {
-  const std::string& reason = options.reason;
-  if (reason.find_first_not_of(' ') == std::string::npos || reason.size() > kReasonBytesMax ||
-      to_text(reason) != reason) {
-    print_error("--reason: must be said, in at most " + std::to_string(kReasonBytesMax) +
-                " bytes of UTF-8 without control characters");
+  const std::string wrong =
+      officers::text_problem(options.reason, "reason", officers::Needed::kYes);
+  if (!wrong.empty()) {
+    print_error("--reason: " + wrong);
     return kUsageError;
   }
   return with_erasure(

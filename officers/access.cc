@@ -43,20 +43,20 @@ bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
-std::optional<http::Response> bad_text(const std::string& text, const std::string& name,
-                                       Needed needed) {
+std::string text_problem(const std::string& text, const std::string& name, Needed needed) {
   if (text.size() > kHeaderTextBytesMax) {
-    return problem(400, name + " is longer than " + std::to_string(kHeaderTextBytesMax) + " bytes",
-                   name);
+    return name + " is longer than " + std::to_string(kHeaderTextBytesMax) + " bytes";
   }
   // It is read in tables; a comment or a finding may have lines.
-  if (name == "reason" && to_text(text) != text) {
-    return problem(400, name + " must have no control characters", name);
-  }
-  if (needed == Needed::kYes && is_blank(text)) {
-    return problem(400, "a " + name + " is needed", name);
-  }
-  return std::nullopt;
+  if (name == "reason" && to_text(text) != text) return name + " must have no control characters";
+  if (needed == Needed::kYes && is_blank(text)) return "a " + name + " is needed";
+  return {};
+}
+
+std::optional<http::Response> bad_text(const std::string& text, const std::string& name,
+                                       Needed needed) {
+  const std::string wrong = text_problem(text, name, needed);
+  return wrong.empty() ? std::nullopt : std::optional(problem(400, wrong, name));
 }
 
 Task<std::variant<std::string, http::Response>> text_of_body(const Asked& asked, const char* name,

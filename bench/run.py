@@ -75,10 +75,17 @@ def main() -> int:
     if unknown:
         parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    rows = []
+    rows, failed = [], []
     for name in arguments.names or BENCHES:
-        rows += measure(name, arguments)
+        try:
+            rows += measure(name, arguments)
+        except RuntimeError as problem:  # What the others measure in an hour is not lost for it.
+            report.note(f"bench {name} failed: {problem}")
+            failed.append(name)
     report.show(rows)
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(failed)}" +
+                           ("; nothing is saved" if arguments.save else ""))
     if arguments.save:
         save.write(rows)
     return 1 if arguments.strict and any(row.met is False for row in rows) else 0

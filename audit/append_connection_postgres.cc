@@ -106,6 +106,9 @@ std::string sealed_documents(std::span<const Entry* const> entries) {
 
 BatchParameters::BatchParameters(std::span<const Entry* const> entries, bool takes_limits) {
   bool has_documents = false;
+  std::size_t size = 0;
+  for (const Entry* entry : entries) size += entry->bytes.size();
+  bytes.reserve(entries.size(), size);
   for (const Entry* entry : entries) {
     add(*entry);
     has_steps = has_steps || entry->approval_step != ApprovalStep::kNone;

@@ -26,6 +26,9 @@ class BinaryArray {
 
   explicit BinaryArray(Element element);
 
+  // Makes room for that many elements, of that many bytes together.
+  void reserve(std::size_t elements, std::size_t bytes);
+
   void add(std::string_view element);
   void add(std::int64_t element);
   void add_null();

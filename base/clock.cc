@@ -1,7 +1,6 @@
 #include "base/clock.h"
 
-#include <array>
-#include <cstdio>
+#include <string>
 
 namespace holdfast {
 namespace {
@@ -13,6 +12,13 @@ class SystemClock final : public Clock {
   WallTime now() const override { return time_point_cast<microseconds>(system_clock::now()); }
   SteadyTime steady_now() const override { return steady_clock::now(); }
 };
+
+// Writes the last `count` decimal digits of what is not negative.
+void put_digits(std::string& text, std::size_t at, std::size_t count, std::int64_t value) {
+  for (std::size_t i = at + count; i > at; value /= 10) {
+    text[--i] = static_cast<char>('0' + value % 10);
+  }
+}
 
 // Reads exactly `count` digits at the front of `text` and removes them; -1 if they are not there.
 int take_digits(std::string_view& text, std::size_t count) {
@@ -71,14 +77,20 @@ std::string to_rfc3339(WallTime time) {
   const sys_days day = floor<days>(time);
   const year_month_day date(day);
   const hh_mm_ss of_day(time - day);
-  std::array<char, 48> text{};
-  const int length = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ",
-      static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-      static_cast<unsigned>(date.day()), static_cast<int>(of_day.hours().count()),
-      static_cast<int>(of_day.minutes().count()), static_cast<int>(of_day.seconds().count()),
-      static_cast<int>(of_day.subseconds().count()));
-  return std::string(text.data(), static_cast<std::size_t>(length));
+  std::string text = "0000-00-00T00:00:00.000000Z";
+  put_digits(text, 5, 2, static_cast<unsigned>(date.month()));
+  put_digits(text, 8, 2, static_cast<unsigned>(date.day()));
+  put_digits(text, 11, 2, of_day.hours().count());
+  put_digits(text, 14, 2, of_day.minutes().count());
+  put_digits(text, 17, 2, of_day.seconds().count());
+  put_digits(text, 20, 6, of_day.subseconds().count());
+  const int year = static_cast<int>(date.year());
+  if (year >= 0 && year <= 9999) {
+    put_digits(text, 0, 4, year);
+  } else {
+    text.replace(0, 4, std::to_string(year));
+  }
+  return text;
 }
 
 Result<WallTime> parse_rfc3339(std::string_view text) {

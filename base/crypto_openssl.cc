@@ -2,11 +2,10 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <memory>
 
 #include "base/bytes_openssl.h"
@@ -16,6 +15,10 @@
 namespace holdfast {
 namespace {
 
+// RFC 6962 section 2.1.
+constexpr std::string_view kLeafPrefix{"\0", 1};
+constexpr std::string_view kNodePrefix{"\1", 1};
+
 // One thread's SHA-256, set up once: looking the algorithm up costs more than a short hash.
 class Hasher {
  public:
@@ -23,13 +26,14 @@ class Hasher {
     if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail();
   }
 
-  Sha256 hash(std::string_view bytes) {
+  // Of the parts one after the other.
+  Sha256 hash(std::initializer_list<std::string_view> parts) {
     Sha256 digest{};
-    if (EVP_DigestInit_ex(context_.get(), nullptr, nullptr) != 1 ||
-        EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1 ||
-        EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) != 1) {
-      fail();
+    if (EVP_DigestInit_ex(context_.get(), nullptr, nullptr) != 1) fail();
+    for (const std::string_view part : parts) {
+      if (EVP_DigestUpdate(context_.get(), part.data(), part.size()) != 1) fail();
     }
+    if (EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) != 1) fail();
     return digest;
   }
 
@@ -42,12 +46,15 @@ class Hasher {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
+Hasher& hasher() {
+  thread_local Hasher own;
+  return own;
+}
+
 }  // namespace
 
 Sha256 sha256(std::string_view bytes) {
-  Sha256 digest{};
-  SHA256(data_of(bytes), bytes.size(), digest.data());
-  return digest;
+  return hasher().hash({bytes});
 }
 
 Sha256 hmac_sha256(std::string_view key, std::string_view message) {
@@ -69,19 +76,11 @@ std::string_view bytes_of(const Sha256& digest) {
 }
 
 Sha256 leaf_hash(std::string_view entry) {
-  std::string leaf;
-  leaf.reserve(entry.size() + 1);
-  leaf += '\0';
-  leaf += entry;
-  return sha256(leaf);
+  return hasher().hash({kLeafPrefix, entry});
 }
 
 Sha256 node_hash(const Sha256& left, const Sha256& right) {
-  thread_local Hasher hasher;
-  std::array<char, 1 + 2 * sizeof(Sha256)> node{1};
-  std::ranges::copy(left, node.begin() + 1);
-  std::ranges::copy(right, node.begin() + 1 + sizeof(Sha256));
-  return hasher.hash({node.data(), node.size()});
+  return hasher().hash({kNodePrefix, bytes_of(left), bytes_of(right)});
 }
 
 bool constant_time_equal(std::string_view a, std::string_view b) {

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -32,6 +33,8 @@ namespace {
 
 using std::chrono::steady_clock;
 
+constexpr int kThreads = 2;  // That make calls: as many as pgbench has.
+
 struct Options {
   std::string database;
   std::string spool;
@@ -44,15 +47,21 @@ struct Measured {
   std::vector<double> intent_ms;
   std::size_t records = 0;
   std::string problem;
+
+  void add(Measured other) {
+    intent_ms.insert(intent_ms.end(), other.intent_ms.begin(), other.intent_ms.end());
+    records += other.records;
+    if (problem.empty()) problem = std::move(other.problem);
+  }
 };
 
-// When each call may begin: in order, evenly spread if a rate is asked for.
+// When each call of a thread may begin: in order, evenly spread if a rate is asked for.
 class Schedule {
  public:
   Schedule(steady_clock::time_point begin, const Options& options)
       : next_(begin),
         end_(begin + as_duration(options.seconds)),
-        step_(options.calls_per_second > 0 ? as_duration(1 / options.calls_per_second)
+        step_(options.calls_per_second > 0 ? as_duration(kThreads / options.calls_per_second)
                                            : steady_clock::duration::zero()) {}
 
   // The next call's time, or nothing when the time is over.
@@ -163,6 +172,22 @@ void rethrow(std::exception_ptr problem) {
   if (problem) std::rethrow_exception(problem);
 }
 
+// How many of so many calls at once are of that thread.
+int share_of(int in_flight, int thread) {
+  return (in_flight + thread) / kThreads;
+}
+
+Measured make_calls(audit::AuditLog& log, Schedule schedule, int in_flight) {
+  const Common common;
+  Measured measured;
+  boost::asio::io_context context;
+  for (int i = 0; i < in_flight; ++i) {
+    boost::asio::co_spawn(context, call_until_over(log, common, schedule, measured), rethrow);
+  }
+  context.run();
+  return measured;
+}
+
 int run(const Options& options) {
   auto log = audit::LogPostgres::open(
       {.database = {.url = options.database, .password = {}}, .spool_dir = options.spool});
@@ -173,16 +198,16 @@ int run(const Options& options) {
   boost::asio::io_context context;
   boost::asio::co_spawn(context, wait_until_ready(**log), rethrow);
   context.run();
-  context.restart();
 
-  const Common common;
-  Measured measured;
   const auto begun = steady_clock::now();
-  Schedule schedule(begun, options);
-  for (int i = 0; i < options.in_flight; ++i) {
-    boost::asio::co_spawn(context, call_until_over(**log, common, schedule, measured), rethrow);
+  std::vector<std::future<Measured>> threads;
+  for (int number = 0; number < kThreads; ++number) {
+    threads.push_back(std::async(std::launch::async, [&, number] {
+      return make_calls(**log, Schedule(begun, options), share_of(options.in_flight, number));
+    }));
   }
-  context.run();
+  Measured measured;
+  for (std::future<Measured>& thread : threads) measured.add(thread.get());
   const std::chrono::duration<double> took = steady_clock::now() - begun;
   (*log)->stop();
   if (!measured.problem.empty() || measured.intent_ms.empty()) {

@@ -27,6 +27,10 @@ TEST(RisingTimes, FollowTheClockButNeverBackwards) {
 TEST(Rfc3339, WritesSixDecimalsInUtc) {
   EXPECT_EQ(to_rfc3339(kTime), "2026-10-05T08:01:02.345678Z");
   EXPECT_EQ(to_rfc3339(WallTime{}), "1970-01-01T00:00:00.000000Z");
+  EXPECT_EQ(to_rfc3339(WallTime{} - 1us), "1969-12-31T23:59:59.999999Z");
+  const WallTime last = parse_rfc3339("9999-12-31T23:59:59Z").value();
+  EXPECT_EQ(to_rfc3339(last), "9999-12-31T23:59:59.000000Z");
+  EXPECT_EQ(to_rfc3339(last + 1s), "10000-01-01T00:00:00.000000Z");
 }
 
 TEST(Rfc3339, ReadsWhatItWrites) {

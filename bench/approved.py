@@ -24,9 +24,10 @@ RULES = holdfast.RULES.replace("tests:", """  - id: approved
     when: { action: permanentDelete, resource: contact, mailbox: { domain: contoso.com } }
 tests:""")
 CONTACTS = f"/v1.0/users/{upstream.USER_ID}/contacts/"
-# Approvals that wait to be used, as the one that a real call has filed, for as many other items.
+# Approvals that wait to be used, as the one that a real call has filed, for as many other items. Nothing
+# on the way keeps what was filed in a form of its own: it is stored as filing stores it.
 APPROVE = """
-CREATE TEMPORARY TABLE made AS
+WITH made AS MATERIALIZED (
   SELECT gen_random_uuid() AS code, filing || jsonb_build_object('bound', bound) AS filing,
          sha256(convert_to(array_to_string(
            ARRAY(SELECT bound ->> field FROM unnest('{fields}'::text[]) field), E'\\n') || E'\\n',
@@ -36,11 +37,12 @@ CREATE TEMPORARY TABLE made AS
               'item', encode(sha256(convert_to(item, 'UTF8')), 'hex')) AS bound
             FROM holdfast.approvals, (SELECT '{item}' || to_char(n, 'FM000000000000') AS item
                                         FROM generate_series(1, {count}) n) items
-            WHERE number = 1) filed;
-INSERT INTO holdfast.approvals (code, binding, state, step, filed_at, decide_by, use_within, use_by,
-                                filing)
-  SELECT code, binding, 'APPROVED', 2, now(), now() + interval '1 day', interval '1 day',
-         now() + interval '1 day', filing FROM made;
+            WHERE number = 1) filed),
+approved AS (
+  INSERT INTO holdfast.approvals (code, binding, state, step, filed_at, decide_by, use_within, use_by,
+                                  filing)
+    SELECT code, binding, 'APPROVED', 2, now(), now() + interval '1 day', interval '1 day',
+           now() + interval '1 day', filing FROM made)
 INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
   SELECT code, step, name, state, now(), gen_random_uuid(), content
     FROM made, (VALUES (1, 'file', 'PENDING', '{{}}'::jsonb),

@@ -200,7 +200,7 @@ TEST_F(TreeTest, fault_a_leader_over_a_quiet_log_notices_what_is_changed_behind_
   sql("postgres",
       "CREATE TABLE kept_log AS SELECT * FROM holdfast.log WHERE index = 280; "
       "CREATE TABLE kept_checkpoints AS SELECT * FROM holdfast.tree_checkpoints; "
-      "ALTER TABLE holdfast.log DROP CONSTRAINT log_leaf_hash");
+      "ALTER TABLE holdfast.log DROP CONSTRAINT log_entry");
   const std::string record_back =
       "DELETE FROM holdfast.log WHERE index = 280; "
       "INSERT INTO holdfast.log SELECT * FROM kept_log";

@@ -33,7 +33,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kThreads = 2;  // That make calls: as many as pgbench has.
+constexpr int kThreadsMax = 2;  // That make calls: as many as pgbench has.
 
 struct Options {
   std::string database;
@@ -55,14 +55,20 @@ struct Measured {
   }
 };
 
+int threads_of(const Options& options) {
+  return std::min(kThreadsMax, options.in_flight);
+}
+
 // When each call of a thread may begin: in order, evenly spread if a rate is asked for.
 class Schedule {
  public:
-  Schedule(steady_clock::time_point begin, const Options& options)
-      : next_(begin),
-        end_(begin + as_duration(options.seconds)),
-        step_(options.calls_per_second > 0 ? as_duration(kThreads / options.calls_per_second)
-                                           : steady_clock::duration::zero()) {}
+  Schedule(steady_clock::time_point begin, const Options& options, int thread)
+      : end_(begin + as_duration(options.seconds)) {
+    if (options.calls_per_second > 0) {
+      step_ = as_duration(threads_of(options) / options.calls_per_second);
+    }
+    next_ = begin + step_ * thread / threads_of(options);
+  }
 
   // The next call's time, or nothing when the time is over.
   std::optional<steady_clock::time_point> take() {
@@ -77,9 +83,9 @@ class Schedule {
         std::chrono::duration<double>(seconds));
   }
 
-  steady_clock::time_point next_;
   steady_clock::time_point end_;
-  steady_clock::duration step_;
+  steady_clock::time_point next_;
+  steady_clock::duration step_ = steady_clock::duration::zero();
 };
 
 // What calls of one app have in common.
@@ -172,11 +178,6 @@ void rethrow(std::exception_ptr problem) {
   if (problem) std::rethrow_exception(problem);
 }
 
-// How many of so many calls at once are of that thread.
-int share_of(int in_flight, int thread) {
-  return (in_flight + thread) / kThreads;
-}
-
 Measured make_calls(audit::AuditLog& log, Schedule schedule, int in_flight) {
   const Common common;
   Measured measured;
@@ -201,9 +202,10 @@ int run(const Options& options) {
 
   const auto begun = steady_clock::now();
   std::vector<std::future<Measured>> threads;
-  for (int number = 0; number < kThreads; ++number) {
-    threads.push_back(std::async(std::launch::async, [&, number] {
-      return make_calls(**log, Schedule(begun, options), share_of(options.in_flight, number));
+  for (int number = 0; number < threads_of(options); ++number) {
+    const int in_flight = (options.in_flight + number) / threads_of(options);
+    threads.push_back(std::async(std::launch::async, [&, number, in_flight] {
+      return make_calls(**log, Schedule(begun, options, number), in_flight);
     }));
   }
   Measured measured;

@@ -79,7 +79,7 @@ def main() -> int:
     for name in arguments.names or BENCHES:
         try:
             rows += measure(name, arguments)
-        except RuntimeError as problem:  # What the others measure in an hour is not lost for it.
+        except Exception as problem:  # What the others measure in an hour is not lost for it.
             report.note(f"bench {name} failed: {problem}")
             failed.append(name)
     report.show(rows)

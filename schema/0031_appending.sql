@@ -3,6 +3,9 @@
 
 SET LOCAL ROLE holdfast_owner;
 
+-- In the order in which appending takes them.
+LOCK TABLE holdfast.approvals, holdfast.approval_history, holdfast.log;
+
 -- Whether that is an entry with what stands beside it; an error that names what is wrong, if not.
 --
 -- PostgreSQL reads the text of every constraint again for every statement, which for a batch of few costs
@@ -53,8 +56,9 @@ ALTER TABLE holdfast.log DROP CONSTRAINT log_role;
 ALTER TABLE holdfast.log ADD CONSTRAINT log_entry
   CHECK (holdfast.is_entry(index, entry, leaf_hash, kind, role)) NOT VALID;
 
--- As in 0011_generations.sql. Of a batch whose operations nobody has seen before the key of
--- open_operations says so; one that it refuses comes again, entry by entry.
+-- As in 0011_generations.sql, for an entry that comes alone. Of a batch, the key of open_operations refuses
+-- what is open; a batch that it refuses comes again, entry by entry. What its own outcomes end is not open
+-- any more then, so no operation may be in it twice.
 CREATE OR REPLACE FUNCTION holdfast.refused_intents(
   kinds text[], operation_ids uuid[], lease timestamptz, generations bigint[], refusals text[])
   RETURNS text[]
@@ -63,10 +67,14 @@ AS $$
 DECLARE
   expired CONSTANT boolean := clock_timestamp() >= lease;  -- After the writer's row is locked.
   active CONSTANT bigint := (SELECT a.number FROM holdfast.generations a WHERE a.state = 'active');
+  known CONSTANT boolean := NOT expired AND CASE
+    WHEN active IS NULL THEN generations IS NULL
+    ELSE array_positions(generations, active) = array_positions(kinds, 'intent')
+      AND array_lower(generations, 1) = array_lower(kinds, 1) END;
 BEGIN
-  IF cardinality(kinds) > 1 AND NOT expired AND (CASE
-       WHEN active IS NULL THEN generations IS NULL
-       ELSE array_positions(generations, active) = array_positions(kinds, 'intent') END) THEN
+  IF known AND cardinality(kinds) > 1
+     AND (SELECT count(g.operation) = count(DISTINCT g.operation)
+            FROM unnest(operation_ids) AS g (operation)) THEN
     RETURN refusals;
   END IF;
   RETURN (
@@ -85,9 +93,9 @@ BEGIN
 END $$;
 
 -- A claim and its end write the approval's row anew: what was filed, most of it, is kept beside the table
--- from 2 KB on. The length of the binding is looked at where it is filed, in file_approval.
+-- from 2 KB on, and pages have room for both. The length of the binding is looked at where it is filed, in file_approval.
 ALTER TABLE holdfast.approvals DROP CONSTRAINT approvals_binding_check;
-ALTER TABLE holdfast.approvals SET (toast_tuple_target = 256);
+ALTER TABLE holdfast.approvals SET (toast_tuple_target = 256, fillfactor = 45);
 ALTER TABLE holdfast.approvals ALTER COLUMN binding SET STORAGE PLAIN;
 ALTER TABLE holdfast.approvals ALTER COLUMN outcome SET STORAGE MAIN;
 
@@ -96,7 +104,8 @@ DO $$
 DECLARE
   log regclass;
 BEGIN
-  ALTER TABLE holdfast.approvals ALTER COLUMN filing SET COMPRESSION lz4;
+  ALTER TABLE holdfast.approvals ALTER COLUMN filing SET COMPRESSION lz4,
+    ALTER COLUMN outcome SET COMPRESSION lz4;
   ALTER TABLE holdfast.approval_history ALTER COLUMN content SET COMPRESSION lz4;
   FOR log IN SELECT relid FROM pg_partition_tree('holdfast.log') LOOP
     EXECUTE format('ALTER TABLE %s ALTER COLUMN entry SET COMPRESSION lz4', log);

@@ -494,15 +494,25 @@ TEST_F(SchemaTest, one_refused_entry_does_not_refuse_its_batch) {
 
 TEST_F(SchemaTest, an_operation_that_is_open_refuses_its_batch_whole) {
   append({{.kind = "intent", .operation = operation(1)}});
-  for (const int other : {1, 2}) {
-    EXPECT_THAT(refusal("holdfast_proxy",
-                        append_call("proxy", kWriter, "1",
-                                    {{.kind = "intent", .operation = operation(2)},
-                                     {.kind = "intent", .operation = operation(other)}})),
-                ::testing::HasSubstr("open_operations_pkey"));
-  }
+  EXPECT_THAT(refusal("holdfast_proxy",
+                      append_call("proxy", kWriter, "1",
+                                  {{.kind = "intent", .operation = operation(2)},
+                                   {.kind = "intent", .operation = operation(1)}})),
+              ::testing::HasSubstr("open_operations_pkey"));
   EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "1");
   EXPECT_THAT(append({{.kind = "intent", .operation = operation(2)}}), ElementsAre("1"));
+}
+
+TEST_F(SchemaTest, what_a_batch_ends_does_not_begin_in_it) {
+  append({{.kind = "intent", .operation = operation(1)}});
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(1)},
+                      {.kind = "outcome", .operation = operation(1)}}),
+              ElementsAre("already_open", "1"));
+  append({{.kind = "intent", .operation = operation(2)}});
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(2)},
+                      {.kind = "intent", .operation = operation(2)}}),
+              ElementsAre("3", "already_open"));
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "0");
 }
 
 TEST_F(SchemaTest, intents_of_another_generation_are_refused_beside_others) {

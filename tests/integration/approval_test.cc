@@ -220,6 +220,15 @@ TEST_F(ApprovalTest, the_database_itself_refuses_what_must_never_happen) {
   EXPECT_EQ(steps(code), "file,approve,approve");
 }
 
+TEST_F(ApprovalTest, the_database_itself_refuses_bindings_that_are_none) {
+  for (const std::string& binding : {std::string(), std::string(62, 'a'), std::string(66, 'a')}) {
+    audit::Record filing = file_record(make_uuid_v4(), "item");
+    filing.content["approval"]["binding"] = binding;
+    EXPECT_FALSE(runner_.run(replica_->append(std::move(filing))).ok()) << binding.size();
+  }
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.approvals"), "0");
+}
+
 TEST_F(ApprovalTest, the_database_itself_refuses_claims_of_something_else) {
   const Uuid code = file("item");
   ASSERT_TRUE(consent(code, officer(1)).ok());

@@ -516,10 +516,6 @@ TEST_F(SchemaTest, what_a_batch_ends_does_not_begin_in_it) {
 }
 
 TEST_F(SchemaTest, intents_of_another_generation_are_refused_beside_others) {
-  sql("postgres",
-      "INSERT INTO holdfast.generations (number, sha256, state, offered_at, offer, writer) "
-      "VALUES (7, 'x', 'active', now(), '{}', '" +
-          std::string(kWriter) + "')");
   const auto append_of = [&](const std::string& generations, int first) {
     std::string call = append_call("proxy", kWriter, "1",
                                    {{.kind = "intent", .operation = operation(first)},
@@ -531,6 +527,11 @@ TEST_F(SchemaTest, intents_of_another_generation_are_refused_beside_others) {
     for (const pqxx::row& row : sql("holdfast_proxy", call)) results.emplace_back(row[0].c_str());
     return results;
   };
+  EXPECT_THAT(append_of("'{7,NULL,7}'", 1), ElementsAre("generation", "closed", "generation"));
+  sql("postgres",
+      "INSERT INTO holdfast.generations (number, sha256, state, offered_at, offer, writer) "
+      "VALUES (7, 'x', 'active', now(), '{}', '" +
+          std::string(kWriter) + "')");
   EXPECT_THAT(append_of("'{7,NULL,7}'", 1), ElementsAre("0", "closed", "1"));
   EXPECT_THAT(append_of("'{7,NULL,6}'", 3), ElementsAre("2", "closed", "generation"));
   EXPECT_THAT(append_of("'{NULL,7,7}'", 5), ElementsAre("generation", "closed", "3"));

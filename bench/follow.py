@@ -9,7 +9,7 @@ import time
 import processes
 
 SAMPLE_SECONDS = 0.1
-CURRENT_SECONDS_MAX = 300
+NO_PROGRESS_SECONDS_MAX = 120
 CONFIG = """
 audit:
   listen: 127.0.0.1:{port}
@@ -57,11 +57,14 @@ class Watch:
 
     def wait_until_current(self) -> None:
         """What was written before is not what is measured."""
-        deadline = time.monotonic() + CURRENT_SECONDS_MAX
+        before = None
         while True:
             _, size, derived, signed, indexed, _, _ = self._cluster.sql(SAMPLE).split("|")
             if size == derived == signed == indexed:
                 return
+            if before != (derived, signed, indexed):
+                before = (derived, signed, indexed)
+                deadline = time.monotonic() + NO_PROGRESS_SECONDS_MAX
             if self._process.poll() is not None or time.monotonic() > deadline:
                 tail = " | ".join(self._log.read_text(errors="replace").splitlines()[-5:])
                 raise RuntimeError(f"holdfast audit stays behind at {derived}, {signed}, {indexed} "

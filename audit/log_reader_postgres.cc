@@ -319,8 +319,8 @@ Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
         "SELECT root FROM holdfast.tree_checkpoints "
         "WHERE ordinal >= $1::bigint AND size = $2::bigint",
         ordinal, head.size);
-    found = std::ranges::any_of(
-        rows, [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
+    found = std::ranges::any_of(rows,
+                                [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
   });
   if (!status.ok()) return status.error();
   return found;

@@ -55,7 +55,8 @@ struct Subject {
   audit::VerifyPlan plan{};
   audit::Faults faults{};  // Found while it was looked for.
   std::unique_ptr<audit::EvidenceCheck> evidence{};
-  // Of a database, which keeps all checkpoints: whether it has one by now that was not there before.
+  // Of a database, which keeps all checkpoints: whether it has one by now that was not there
+  // before.
   std::function<Result<bool>(const audit::TreeHead&)> has_checkpoint{};
 };
 
@@ -159,19 +160,18 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
   if (!guards.ok()) return guards.error();
   Result<audit::Faults> state = audit::check_database_state(access);
   if (!state.ok()) return state.error();
-  Subject subject{
-      .what = "the database",
-      .newest_checkpoint = log->newest_checkpoint,
-      .plan = {.entries = log->log_size,
-               .tree_size = log->tree_size,
-               .roots = std::move(log->roots),
-               .open_operations = std::move(log->open_operations),
-               .open = [access] { return audit::open_database_source(access); }},
-      .faults = std::move(log->faults),
-      .evidence = *std::move(evidence),
-      .has_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head) {
-        return audit::has_checkpoint(access, next, head);
-      }};
+  Subject subject{.what = "the database",
+                  .newest_checkpoint = log->newest_checkpoint,
+                  .plan = {.entries = log->log_size,
+                           .tree_size = log->tree_size,
+                           .roots = std::move(log->roots),
+                           .open_operations = std::move(log->open_operations),
+                           .open = [access] { return audit::open_database_source(access); }},
+                  .faults = std::move(log->faults),
+                  .evidence = *std::move(evidence),
+                  .has_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head) {
+                    return audit::has_checkpoint(access, next, head);
+                  }};
   // Without a key nobody says anything about who signed it (conclude()).
   if (!trust.keys.empty()) {
     subject.faults.add(audit::check_signed(subject.plan.entries, subject.plan.roots));

@@ -353,22 +353,20 @@ TEST_F(GenerationTest, rules_are_recovered_also_where_those_in_force_do_not_load
       "activated", {.number = 2, .revision = "b", .sha256 = "b"},
       approval::GenerationName{.number = 1, .revision = "a", .sha256 = ""});
   record.content["rules"]["files"] = {
-      {{"name", "rules"},
-       {"sha256", value("SELECT encode(sha256('no rules'), 'hex')")}}};
+      {{"name", "rules"}, {"sha256", value("SELECT encode(sha256('no rules'), 'hex')")}}};
   ASSERT_TRUE(runner_.run(proxy.log().append(std::move(record))).ok());
   ASSERT_TRUE(become("1 superseded, 2 active"));
   proxy.stop();
   proxy.start(kTwo);
   proxy.write(rules_text("c", kAllow));
   ASSERT_TRUE(become("1 superseded, 2 active, 3 pending"));
-  ASSERT_TRUE(
-      approval::recover_generation(
-          database("postgres"),
-          {.number = 3,
-           .sha256 = value("SELECT sha256 FROM holdfast.generations WHERE number = 3"),
-           .person = "root",
-           .reason = "those in force do not load"})
-          .ok());
+  ASSERT_TRUE(approval::recover_generation(
+                  database("postgres"),
+                  {.number = 3,
+                   .sha256 = value("SELECT sha256 FROM holdfast.generations WHERE number = 3"),
+                   .person = "root",
+                   .reason = "those in force do not load"})
+                  .ok());
   EXPECT_TRUE(eventually([&] { return proxy.revision() == "c"; }));
   EXPECT_EQ(states(), "1 superseded, 2 superseded, 3 active");
   EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{rules,before,sha256}' "

@@ -164,7 +164,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadEntry{"no_kind", "intent", R"({"id":"abcd","x":1,"writer":{"id":"x","role":"proxy"}})",
                  "its kind is wrong"},
         BadEntry{"kind_only_deeper", "system",
-                 R"({"actor":{"kind":"system"},"writer":{"id":"x","role":"proxy"}})", "its kind is wrong"},
+                 R"({"actor":{"kind":"system"},"writer":{"id":"x","role":"proxy"}})",
+                 "its kind is wrong"},
         BadEntry{"role_differs", "system", entry_text("system", "audit"), "its role is wrong"},
         BadEntry{"not_json", "system", R"(no json,"writer":{"id":"x","role":"proxy"}})",
                  "invalid input syntax for type json"},
@@ -494,11 +495,11 @@ TEST_F(SchemaTest, one_refused_entry_does_not_refuse_its_batch) {
 
 TEST_F(SchemaTest, an_operation_that_is_open_refuses_its_batch_whole) {
   append({{.kind = "intent", .operation = operation(1)}});
-  EXPECT_THAT(refusal("holdfast_proxy",
-                      append_call("proxy", kWriter, "1",
-                                  {{.kind = "intent", .operation = operation(2)},
-                                   {.kind = "intent", .operation = operation(1)}})),
-              ::testing::HasSubstr("open_operations_pkey"));
+  EXPECT_THAT(
+      refusal("holdfast_proxy", append_call("proxy", kWriter, "1",
+                                            {{.kind = "intent", .operation = operation(2)},
+                                             {.kind = "intent", .operation = operation(1)}})),
+      ::testing::HasSubstr("open_operations_pkey"));
   EXPECT_EQ(value("SELECT count(*) FROM holdfast.log"), "1");
   EXPECT_THAT(append({{.kind = "intent", .operation = operation(2)}}), ElementsAre("1"));
 }

@@ -8,7 +8,7 @@ constexpr std::size_t kElementAt = 8;
 constexpr std::size_t kSizeAt = 12;
 constexpr std::size_t kLowerBoundAt = 16;
 constexpr std::size_t kHeaderBytes = 20;
-constexpr std::size_t kLengthBytes = 4;
+constexpr std::size_t kElementLengthBytes = 4;
 constexpr std::uint32_t kNullLength = 0xFFFFFFFF;
 
 }  // namespace
@@ -20,7 +20,7 @@ BinaryArray::BinaryArray(Element element) : bytes_(kHeaderBytes, '\0') {
 }
 
 void BinaryArray::reserve(std::size_t elements, std::size_t bytes) {
-  bytes_.reserve(kHeaderBytes + elements * kLengthBytes + bytes);
+  bytes_.reserve(kHeaderBytes + elements * kElementLengthBytes + bytes);
 }
 
 void BinaryArray::add(std::string_view element) {

@@ -269,12 +269,12 @@ void RuleWatcher::follow() {
   Status followed = status_of(now);
   if (now.ok()) followed = take(*now);
   // Also where what is in force does not load: that may be why.
-  if (now.ok() && now->recovered != 0) {
-    const Status recovered = recover(*now);
-    if (!recovered.ok()) {
-      log_error("rules not recovered", {{"reason", recovered.error().message}});
-    }
+  Status recovered;
+  if (now.ok() && now->recovered != 0) recovered = recover(*now);
+  if (!recovered.ok() && recovered.error().message != recover_failure_) {
+    log_error("rules not recovered", {{"reason", recovered.error().message}});
   }
+  recover_failure_ = recovered.ok() ? "" : recovered.error().message;
   if (!followed.ok() && followed.error().message != follow_failure_) {
     log_error("the rules in force cannot be followed", {{"reason", followed.error().message}});
   }

@@ -91,6 +91,7 @@ class RuleWatcher {
   std::string seen_;                      // What the files looked like before the load.
   std::string failure_ = "not read yet";  // Empty: the last load worked.
   std::string follow_failure_;
+  std::string recover_failure_;
   // Between the own files and what is in force: their generation, its state, the active one.
   std::tuple<std::int64_t, std::string, std::int64_t> difference_;
   Generations::InForce followed_;

@@ -4,6 +4,7 @@
 
 #include "approval/generations_postgres.h"
 #include "approval/rule_watcher.h"
+#include "base/crypto.h"
 #include "tests/integration/log_fixture.h"
 #include "tests/unit/approval/rule_files.h"
 
@@ -151,6 +152,19 @@ class GenerationTest : public LogTest {
     audit::Record made = record(audit::Kind::kIntent, new_operation());
     made.generation = generation;
     return runner_.run(log.append_intent(std::move(made), request("")));
+  }
+
+  // As rules that a version before this one took, and this one does not: their file, to be kept
+  // first, and the record of them as the generation after number 1.
+  static constexpr const char* kKeepNoRules =
+      "SELECT holdfast.keep_rule_file('rules', 'no rules', 0)";
+  static audit::Record no_rules(const char* event) {
+    audit::Record made{.kind = audit::Kind::kRules};
+    made.content["rules"] = approval::generation_change(
+        event, {.number = 2, .revision = "b", .sha256 = "b"},
+        approval::GenerationName{.number = 1, .revision = "a", .sha256 = ""});
+    made.content["rules"]["files"] = {{{"name", "rules"}, {"sha256", to_hex(sha256("no rules"))}}};
+    return made;
   }
 
   static constexpr approval::PeopleNeeded kOne = approval::PeopleNeeded::kOne;

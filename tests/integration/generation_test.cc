@@ -346,19 +346,12 @@ TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_rec
 TEST_F(GenerationTest, rules_are_recovered_also_where_those_in_force_do_not_load) {
   Replica& proxy = first(rules_text("a", kDeny), kOne);
   ASSERT_TRUE(become("1 active"));
-  // As rules that a version before this one took, and this one does not.
-  sql("holdfast_proxy", "SELECT holdfast.keep_rule_file('rules', 'no rules', 0)");
-  audit::Record record{.kind = audit::Kind::kRules};
-  record.content["rules"] = approval::generation_change(
-      "activated", {.number = 2, .revision = "b", .sha256 = "b"},
-      approval::GenerationName{.number = 1, .revision = "a", .sha256 = ""});
-  record.content["rules"]["files"] = {
-      {{"name", "rules"}, {"sha256", value("SELECT encode(sha256('no rules'), 'hex')")}}};
-  ASSERT_TRUE(runner_.run(proxy.log().append(std::move(record))).ok());
+  sql("holdfast_proxy", kKeepNoRules);
+  ASSERT_TRUE(runner_.run(proxy.log().append(no_rules("activated"))).ok());
   ASSERT_TRUE(become("1 superseded, 2 active"));
   proxy.stop();
-  proxy.start(kTwo);
   proxy.write(rules_text("c", kAllow));
+  proxy.start(kTwo);
   ASSERT_TRUE(become("1 superseded, 2 active, 3 pending"));
   ASSERT_TRUE(approval::recover_generation(
                   database("postgres"),
@@ -372,6 +365,23 @@ TEST_F(GenerationTest, rules_are_recovered_also_where_those_in_force_do_not_load
   EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{rules,before,sha256}' "
                   "FROM holdfast.log WHERE kind = 'rules' ORDER BY index DESC LIMIT 1"),
             "b");
+}
+
+TEST_F(GenerationTest, what_cannot_be_recovered_is_said_once) {
+  Replica& proxy = first(rules_text("a", kDeny), kOne);
+  ASSERT_TRUE(become("1 active"));
+  sql("holdfast_proxy", kKeepNoRules);
+  ASSERT_TRUE(runner_.run(proxy.log().append(no_rules("offered"))).ok());
+  ::testing::internal::CaptureStderr();
+  const Status asked = approval::recover_generation(
+      database("postgres"), {.number = 2, .sha256 = "b", .person = "root", .reason = "x"});
+  // Each looks at what is to be recovered once more.
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(proxy.watcher().reload().get().ok());
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(asked.ok());
+  const std::string error = "rules not recovered";
+  ASSERT_NE(said.find(error), std::string::npos) << said;
+  EXPECT_EQ(said.find(error, said.find(error) + 1), std::string::npos) << said;
 }
 
 TEST_F(GenerationTest, officers_see_every_version_and_what_it_changes) {

@@ -219,7 +219,7 @@ class Control(Attack):
 
 class Entries(Attack):
     def test_attack_flip_a_byte_of_an_entry(self):
-        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_entry; "
+        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_leaf_hash; "
                     "UPDATE holdfast.log SET entry = set_byte(entry, 99, get_byte(entry, 99) # 1) "
                     "WHERE index = 7")
         self.seen_by_verify("the entry is not the one that the tree holds", 7)
@@ -251,7 +251,7 @@ class Entries(Attack):
                                     "not those that a checkpoint was signed over")
 
     def test_attack_change_the_kind_beside_an_entry(self):
-        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_entry; "
+        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_kind; "
                     "UPDATE holdfast.log SET kind = 'access' WHERE index = 7")
         self.seen_by_verify("kind and role beside the entry", 7)
 
@@ -535,12 +535,12 @@ class Guards(Attack):
     def test_attack_make_a_table_of_something_else(self):
         """Each is taken back by the next."""
         for change, what in (
-                ("ALTER TABLE holdfast.tokens DROP CONSTRAINT tokens_sha256_check",
-                 r"the table tokens lacks: CHECK \(\(octet_length\(sha256\) = 32\)\)"),
-                ("ALTER TABLE holdfast.tokens ADD CONSTRAINT tokens_sha256_check "
-                 "CHECK (octet_length(sha256) = 32) NOT VALID",
-                 r"the table tokens has what no migration makes: CHECK .* NOT VALID"),
-                ("ALTER TABLE holdfast.tokens VALIDATE CONSTRAINT tokens_sha256_check;"
+                ("ALTER TABLE holdfast.approvals DROP CONSTRAINT approvals_binding_check",
+                 r"the table approvals lacks: CHECK \(\(octet_length\(binding\) = 32\)\)"),
+                ("ALTER TABLE holdfast.approvals ADD CONSTRAINT approvals_binding_check "
+                 "CHECK (octet_length(binding) = 32) NOT VALID",
+                 r"the table approvals has what no migration makes: CHECK .* NOT VALID"),
+                ("ALTER TABLE holdfast.approvals VALIDATE CONSTRAINT approvals_binding_check;"
                  "ALTER TABLE holdfast.log_000000 ADD CONSTRAINT evil CHECK (now() IS NOT NULL)",
                  r"the table log_000000 has what no migration makes: CHECK \(\(now"),
                 ("ALTER TABLE holdfast.log_000000 DROP CONSTRAINT evil;"

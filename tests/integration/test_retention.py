@@ -658,7 +658,7 @@ class Rights(RetentionCase):
             self.refused("holdfast_retention", self.call(self.said(**change)), "does not say what")
         entry = self.record(self.said(), "audit")
         self.refused("holdfast_retention", f"SELECT holdfast.drop_partition({entry}, "
-                     f"sha256('\\x00'::bytea || {entry}))", "its role is wrong")
+                     f"sha256('\\x00'::bytea || {entry}))", "log_role")
         self.tamper_hash()
         self.refused("holdfast_retention", self.call(self.said()), "does not hold the hashes")
         self.assertEqual(self.sql("SELECT count(*) FROM holdfast.log WHERE index < 512"), "512")

@@ -1,5 +1,5 @@
--- What appending costs, by itself and with a claim: one constraint instead of five, no look at what the
--- table's own key refuses, and rows of approvals that are narrow. docs/adr/0031-what-a-batch-costs.md
+-- What appending costs, by itself and with a claim: one constraint of the log instead of five, and rows of
+-- approvals that are narrow. docs/adr/0031-what-a-batch-costs.md
 
 SET LOCAL ROLE holdfast_owner;
 
@@ -9,45 +9,41 @@ LOCK TABLE holdfast.approvals, holdfast.approval_history, holdfast.log;
 -- Whether that is an entry with what stands beside it; an error that names what is wrong, if not.
 --
 -- PostgreSQL reads the text of every constraint again for every statement, which for a batch of few costs
--- more than what it says: hence one function. What the database proves of the kind and why is in
--- docs/adr/0027-what-the-database-proves-of-an-entry.md: intents and outcomes are cut behind the first
--- such bytes in them, and what is before that, closed, is an object only where they are a member of it.
--- (Another member comes before the kind: an entry has an id.) The writer is an entry's last member and its
--- role the writer's last, so the final bytes settle that.
+-- more than what it says: hence one function. What it proves of the kind is what is_of_kind() did, whose
+-- comment in 0021_kind_of_an_entry.sql holds here; the call of that one cost as much as the proof. The
+-- writer is an entry's last member and its role the writer's last, so the final bytes settle that.
 CREATE FUNCTION holdfast.is_entry(
   index bigint, entry bytea, leaf_hash bytea, kind text, role text) RETURNS boolean
   LANGUAGE plpgsql IMMUTABLE
 AS $$
+DECLARE
+  at CONSTANT integer := CASE kind
+    WHEN 'intent' THEN position('"kind":"intent",'::bytea IN entry)
+    WHEN 'outcome' THEN position('"kind":"outcome",'::bytea IN entry) END;
 BEGIN
   IF index >= 0 AND octet_length(entry) <= 65535
+     AND (CASE WHEN kind IN ('intent', 'outcome') THEN
+         at > 1 AND get_byte(entry, at - 2) IN (ascii('{'), ascii(','))
+           AND convert_from(substring(entry FOR at + octet_length(kind) + 8) || '}'::bytea,
+                            'UTF8')::json IS NOT NULL
+       ELSE convert_from(entry, 'UTF8')::json ->> 'kind' = kind END)
      AND leaf_hash = sha256('\x00'::bytea || entry)
      AND substring(entry FROM octet_length(entry) - octet_length(role) - 10)
          = (CASE role WHEN 'proxy' THEN '"role":"proxy"}}'::bytea
                       WHEN 'audit' THEN '"role":"audit"}}'::bytea
-                      WHEN 'retention' THEN '"role":"retention"}}'::bytea END)
-     AND (CASE kind
-       WHEN 'intent' THEN
-         convert_from(substring(entry FOR nullif(position(',"kind":"intent",'::bytea IN entry), 0) + 15)
-                      || '}'::bytea, 'UTF8')::json IS NOT NULL
-       WHEN 'outcome' THEN
-         convert_from(substring(entry FOR nullif(position(',"kind":"outcome",'::bytea IN entry), 0) + 16)
-                      || '}'::bytea, 'UTF8')::json IS NOT NULL
-       ELSE convert_from(entry, 'UTF8')::json ->> 'kind' = kind END) THEN
+                      WHEN 'retention' THEN '"role":"retention"}}'::bytea END) THEN
     RETURN true;
   END IF;
-  RAISE EXCEPTION 'no entry: its % is wrong', CASE
-      WHEN (index >= 0) IS NOT TRUE THEN 'index'
-      WHEN (octet_length(entry) <= 65535) IS NOT TRUE THEN 'size'
-      WHEN (leaf_hash = sha256('\x00'::bytea || entry)) IS NOT TRUE THEN 'leaf hash'
-      WHEN role IN ('proxy', 'audit', 'retention')
-        AND substring(entry FROM octet_length(entry) - octet_length(role) - 10)
-            = convert_to('"role":"' || role || '"}}', 'UTF8') THEN 'kind'
-      ELSE 'role' END
+  RAISE EXCEPTION 'no entry: it violates %', CASE
+      WHEN (octet_length(entry) <= 65535) IS NOT TRUE THEN 'log_entry_size'
+      WHEN (index >= 0) IS NOT TRUE THEN 'log_index'
+      WHEN holdfast.is_of_kind(entry, kind) IS NOT TRUE THEN 'log_kind'
+      WHEN (leaf_hash = sha256('\x00'::bytea || entry)) IS NOT TRUE THEN 'log_leaf_hash'
+      ELSE 'log_role' END
     USING ERRCODE = 'check_violation', CONSTRAINT = 'log_entry';
 END $$;
 
--- Not checked against old rows, which satisfy the constraints there were. is_of_kind() stays, unused:
--- `holdfast verify` makes the tables of all migrations once more, with what they had in between.
+-- Not checked against old rows, which satisfy the constraints there were.
 ALTER TABLE holdfast.log DROP CONSTRAINT log_index;
 ALTER TABLE holdfast.log DROP CONSTRAINT log_entry_size;
 ALTER TABLE holdfast.log DROP CONSTRAINT log_leaf_hash;
@@ -56,45 +52,8 @@ ALTER TABLE holdfast.log DROP CONSTRAINT log_role;
 ALTER TABLE holdfast.log ADD CONSTRAINT log_entry
   CHECK (holdfast.is_entry(index, entry, leaf_hash, kind, role)) NOT VALID;
 
--- As in 0011_generations.sql, for an entry that comes alone. Of a batch, the key of open_operations refuses
--- what is open; a batch that it refuses comes again, entry by entry. What its own outcomes end is not open
--- any more then, so no operation may be in it twice.
-CREATE OR REPLACE FUNCTION holdfast.refused_intents(
-  kinds text[], operation_ids uuid[], lease timestamptz, generations bigint[], refusals text[])
-  RETURNS text[]
-  LANGUAGE plpgsql
-AS $$
-DECLARE
-  expired CONSTANT boolean := clock_timestamp() >= lease;  -- After the writer's row is locked.
-  active CONSTANT bigint := (SELECT a.number FROM holdfast.generations a WHERE a.state = 'active');
-  known CONSTANT boolean := NOT expired AND CASE
-    WHEN active IS NULL THEN generations IS NULL
-    ELSE array_positions(generations, active) = array_positions(kinds, 'intent')
-      AND array_lower(generations, 1) = array_lower(kinds, 1) END;
-BEGIN
-  IF known AND cardinality(kinds) > 1
-     AND (SELECT count(g.operation) = count(DISTINCT g.operation)
-            FROM unnest(operation_ids) AS g (operation)) THEN
-    RETURN refusals;
-  END IF;
-  RETURN (
-    SELECT CASE WHEN count(g.refusal) > 0 THEN array_agg(g.refusal ORDER BY g.ordinal) END
-      FROM (SELECT u.ordinal, CASE
-                WHEN u.kind <> 'intent' THEN u.reason
-                WHEN expired THEN 'lease_expired'
-                WHEN u.operation IS NULL OR o.operation_id IS NOT NULL
-                  OR row_number() OVER (PARTITION BY u.kind, u.operation ORDER BY u.ordinal) > 1
-                  THEN 'already_open'
-                WHEN u.generation IS DISTINCT FROM active THEN 'generation'
-              END AS refusal
-              FROM unnest(kinds, operation_ids, generations, refusals)
-                WITH ORDINALITY AS u (kind, operation, generation, reason, ordinal)
-              LEFT JOIN holdfast.open_operations o ON o.operation_id = u.operation) g);
-END $$;
-
 -- A claim and its end write the approval's row anew: what was filed, most of it, is kept beside the table
--- from 2 KB on, and pages have room for both. The length of the binding is looked at where it is filed, in file_approval.
-ALTER TABLE holdfast.approvals DROP CONSTRAINT approvals_binding_check;
+-- from 2 KB on, and pages have room for both. The other columns stay in the row.
 ALTER TABLE holdfast.approvals SET (toast_tuple_target = 256, fillfactor = 45);
 ALTER TABLE holdfast.approvals ALTER COLUMN binding SET STORAGE PLAIN;
 ALTER TABLE holdfast.approvals ALTER COLUMN outcome SET STORAGE MAIN;
@@ -114,45 +73,8 @@ EXCEPTION WHEN feature_not_supported THEN
   NULL;
 END $$;
 
--- As in 0004_approvals.sql, with what the constraint said.
-CREATE OR REPLACE FUNCTION holdfast.file_approval(document jsonb, now timestamptz) RETURNS text
-  LANGUAGE plpgsql
-AS $$
-DECLARE
-  content CONSTANT jsonb := document -> 'approval';
-  bound CONSTANT bytea := decode(content ->> 'binding', 'hex');
-  newest holdfast.approvals;
-BEGIN
-  IF (octet_length(bound) = 32) IS NOT TRUE THEN
-    RAISE EXCEPTION 'the binding of an approval is of 32 bytes' USING ERRCODE = 'check_violation';
-  END IF;
-  SELECT a.* INTO newest FROM holdfast.approvals a
-    WHERE a.binding = bound ORDER BY a.number DESC LIMIT 1;
-  IF FOUND AND holdfast.approval_answers(newest, now) THEN
-    -- The rules ask for more than they did when it was filed.
-    IF newest.state NOT IN ('PENDING', 'APPROVED')
-       OR newest.code IS DISTINCT FROM (content ->> 'replaces')::uuid THEN
-      RETURN 'approval';
-    END IF;
-    PERFORM holdfast.note_approval_step(newest.code, 'invalidate', 'INVALIDATED', now,
-      (document ->> 'id')::uuid, jsonb_build_object('replaced_by', content ->> 'code'));
-  END IF;
-  INSERT INTO holdfast.approvals
-      (code, binding, state, step, filed_at, decide_by, use_within, filing)
-    VALUES ((content ->> 'code')::uuid, bound, 'PENDING', 1, now,
-      now + make_interval(secs => (content ->> 'decide_within_s')::bigint),
-      make_interval(secs => (content ->> 'use_within_s')::bigint),
-      content || jsonb_build_object(
-        'request', document -> 'request', 'operation', document -> 'operation',
-        'actor', document -> 'actor', 'rules', document #> '{decision,rules}'));
-  INSERT INTO holdfast.approval_history (code, step, name, state, at, record, content)
-    VALUES ((content ->> 'code')::uuid, 1, 'file', 'PENDING', now, (document ->> 'id')::uuid,
-      content);
-  RETURN NULL;
-END $$;
-
--- As in 0030_claims.sql, where the comment on it is. What a member stands behind is not searched again, and
--- of an outcome only: `position` takes as long as three memory copies.
+-- As in 0030_claims.sql, where the comment on it is. It has parts of the entry in variables, because
+-- searching bytes takes longer than copying them: nothing is searched for in what another member was found in.
 CREATE OR REPLACE FUNCTION holdfast.claim_members(entry bytea, kind text) RETURNS jsonb
   LANGUAGE plpgsql IMMUTABLE
 AS $$

@@ -74,6 +74,25 @@ TEST_F(LogTest, many_calls_share_commits_and_all_end) {
             "0");
 }
 
+TEST_F(LogTest, an_operation_that_is_open_refuses_nobody_elses_intent) {
+  auto log = open_log();
+  const Uuid twice = new_operation();
+  std::vector<std::future<Result<Receipt>>> intents;
+  for (int i = 0; i < 60; ++i) {
+    const Uuid operation = i % 30 == 15 ? twice : new_operation();
+    intents.push_back(
+        runner_.start(log->append_intent(record(Kind::kIntent, operation), request(""))));
+  }
+  std::vector<ErrorCode> refused;
+  for (auto& intent : intents) {
+    const Result<Receipt> receipt = intent.get();
+    if (!receipt.ok()) refused.push_back(receipt.error().code);
+  }
+  EXPECT_EQ(refused, std::vector{ErrorCode::kInvalid});
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "59");
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "59 58");
+}
+
 TEST_F(LogTest, misuse_is_refused_before_it_reaches_the_database) {
   auto log = open_log();
   const auto code = [this](Task<Result<RecordRef>> task) {

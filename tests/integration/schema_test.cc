@@ -493,6 +493,41 @@ TEST_F(SchemaTest, one_refused_entry_does_not_refuse_its_batch) {
             "1,2");
 }
 
+TEST_F(SchemaTest, what_a_batch_ends_does_not_begin_in_it) {
+  append({{.kind = "intent", .operation = operation(1)}});
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(1)},
+                      {.kind = "outcome", .operation = operation(1)}}),
+              ElementsAre("already_open", "1"));
+  append({{.kind = "intent", .operation = operation(2)}});
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(2)},
+                      {.kind = "intent", .operation = operation(2)}}),
+              ElementsAre("3", "already_open"));
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "0");
+}
+
+TEST_F(SchemaTest, intents_of_another_generation_are_refused_beside_others) {
+  const auto append_of = [&](const std::string& generations, int first) {
+    std::string call = append_call("proxy", kWriter, "1",
+                                   {{.kind = "intent", .operation = operation(first)},
+                                    {.kind = "outcome", .operation = operation(99)},
+                                    {.kind = "intent", .operation = operation(first + 1)}});
+    const std::string end = "]::uuid[]";
+    call.insert(call.rfind(end) + end.size(), ", generations => " + generations);
+    std::vector<std::string> results;
+    for (const pqxx::row& row : sql("holdfast_proxy", call)) results.emplace_back(row[0].c_str());
+    return results;
+  };
+  EXPECT_THAT(append_of("'{7,NULL,7}'", 1), ElementsAre("generation", "closed", "generation"));
+  sql("postgres",
+      "INSERT INTO holdfast.generations (number, sha256, state, offered_at, offer, writer) "
+      "VALUES (7, 'x', 'active', now(), '{}', '" +
+          std::string(kWriter) + "')");
+  EXPECT_THAT(append_of("'{7,NULL,7}'", 1), ElementsAre("0", "closed", "1"));
+  EXPECT_THAT(append_of("'{7,NULL,6}'", 3), ElementsAre("2", "closed", "generation"));
+  EXPECT_THAT(append_of("'{NULL,7,7}'", 5), ElementsAre("generation", "closed", "3"));
+  EXPECT_THAT(append_of("NULL", 7), ElementsAre("generation", "closed", "generation"));
+}
+
 TEST_F(SchemaTest, refusals_of_rules_stand_beside_those_of_intents) {
   const auto approval = [](const std::string& kind) {
     return R"({"id":"x","kind":")" + kind +

@@ -219,7 +219,7 @@ class Control(Attack):
 
 class Entries(Attack):
     def test_attack_flip_a_byte_of_an_entry(self):
-        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_leaf_hash; "
+        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_entry; "
                     "UPDATE holdfast.log SET entry = set_byte(entry, 99, get_byte(entry, 99) # 1) "
                     "WHERE index = 7")
         self.seen_by_verify("the entry is not the one that the tree holds", 7)
@@ -251,7 +251,7 @@ class Entries(Attack):
                                     "not those that a checkpoint was signed over")
 
     def test_attack_change_the_kind_beside_an_entry(self):
-        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_kind; "
+        self.tamper("ALTER TABLE holdfast.log DROP CONSTRAINT log_entry; "
                     "UPDATE holdfast.log SET kind = 'access' WHERE index = 7")
         self.seen_by_verify("kind and role beside the entry", 7)
 

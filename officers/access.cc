@@ -48,7 +48,9 @@ std::string text_problem(const std::string& text, const std::string& name, Neede
     return name + " is longer than " + std::to_string(kHeaderTextBytesMax) + " bytes";
   }
   // It is read in tables; a comment or a finding may have lines.
-  if (name == "reason" && to_text(text) != text) return name + " must have no control characters";
+  if (name == "reason" && to_text(text) != text) {
+    return name + " must be UTF-8 without control characters";
+  }
   if (needed == Needed::kYes && is_blank(text)) return "a " + name + " is needed";
   return {};
 }

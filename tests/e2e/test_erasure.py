@@ -81,7 +81,14 @@ class Erasure(ApprovalCase):
         self.assertEqual((status, errors), (0, ""))
         self.assertIn(f"  {REQUESTER}\n", output)
         self.assertTrue(output.endswith("\nmay be erased\n"), output)
-        self.assertEqual(self.retention("erase", user, "--reason", "")[0], 2)
+        for reason, problem in (("", "a reason is needed"), ("  ", "a reason is needed"),
+                                ("two\nlines", "must be UTF-8 without control characters"),
+                                (b"\xff", "must be UTF-8 without control characters"),
+                                ("x" * 2049, "is longer than 2048 bytes")):
+            status, output, errors = self.retention("erase", user, "--reason", reason)
+            self.assertEqual((status, output), (2, ""), reason)
+            self.assertIn("--reason: ", errors)
+            self.assertIn(problem, errors)
         status, output, errors = self.retention("erase", user.upper(), "--reason", "DSR-2", "--format",
                                                 "ndjson")
         self.assertEqual((status, errors), (0, ""))

@@ -354,6 +354,14 @@ TEST_F(ApprovalTest, the_database_reads_of_an_entry_what_it_says_of_its_claim) {
                     "#>> '{outcome,result}'"),
               "z");
   }
+  // So is one with a member that Holdfast does not write before the outcome.
+  const std::string more =
+      R"({"approval":{"code":"x"},"id":"12345678-0000-4000-8000-000000000000","kind":"outcome",)"
+      R"("operation_id":"12345678-0000-4000-8000-000000000001","other":{"a":1,"request":{}},)"
+      R"("outcome":{"result":"z"},"request":{}})";
+  EXPECT_EQ(value("SELECT holdfast.claim_members(convert_to('" + more +
+                  "', 'UTF8'), 'outcome') #>> '{outcome,result}'"),
+            "z");
 }
 
 TEST_F(ApprovalTest, a_proxy_is_told_of_what_people_approve_from_now_on) {

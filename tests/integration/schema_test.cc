@@ -173,6 +173,13 @@ INSTANTIATE_TEST_SUITE_P(
                  "log_entry_size"}),
     [](const auto& row) { return row.param.name; });
 
+TEST_F(SchemaTest, no_index_is_negative) {
+  const std::string entry = entry_text("system", "proxy");
+  EXPECT_THAT(refusal("postgres", "SELECT holdfast.is_entry(-1, " + as_sql(entry) + ", " +
+                                      hash_of(entry) + ", 'system', 'proxy')"),
+              ::testing::HasSubstr("log_index"));
+}
+
 TEST_F(SchemaTest, what_is_behind_the_kind_of_an_intent_stops_nothing_else) {
   const auto record = [](const std::string& number, const std::string& kind,
                          const std::string& more) {

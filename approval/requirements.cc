@@ -23,11 +23,15 @@ std::size_t characters(std::string_view text) {
   }));
 }
 
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+// Without what nobody can read: blanks at both ends, and characters that take no place on a page.
+std::string readable(std::string text) {
+  static const re2::RE2 invisible(
+      R"([\p{Cf}\x{34F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180D}\x{2800}\x{3164})"
+      R"(\x{FE00}-\x{FE0F}\x{FFA0}\x{E0000}-\x{E0FFF}])");
+  static const re2::RE2 blank_ends(R"(^[\pZ\p{Cc}]+|[\pZ\p{Cc}]+$)");
+  re2::RE2::GlobalReplace(&text, invisible, "");
+  re2::RE2::GlobalReplace(&text, blank_ends, "");
+  return text;
 }
 
 bool has_control_character(std::string_view text, std::string_view allowed) {
@@ -38,7 +42,7 @@ bool has_control_character(std::string_view text, std::string_view allowed) {
 }
 
 Status check_justification(std::size_t minimum, const std::optional<std::string>& justification) {
-  const std::size_t count = justification ? characters(trimmed(*justification)) : 0;
+  const std::size_t count = justification ? characters(readable(*justification)) : 0;
   if (justification && characters(*justification) > kJustificationCharactersMax) {
     return invalid(
         kJustificationHeader,

@@ -10,6 +10,7 @@
 #include "cli/audit_client.h"
 #include "cli/load.h"
 #include "cli/text_table.h"
+#include "officers/access.h"
 #include "officers/record_table.h"
 
 namespace holdfast::cli {
@@ -118,6 +119,13 @@ int run_decide_generation(const Invocation& invocation, const GenerationDeciding
 }
 
 int run_recover(const Invocation& invocation, const Recovering& options) {
+  for (const auto& [name, text] : {std::pair{"person", &options.recovery.person},
+                                   std::pair{"reason", &options.recovery.reason}}) {
+    const std::string wrong = officers::text_problem(*text, name, officers::Needed::kYes);
+    if (wrong.empty()) continue;
+    print_error("--" + std::string(name) + ": " + wrong);
+    return kUsageError;
+  }
   const std::optional<config::Config> config = load_config(invocation, config::Role::kMigrate);
   if (!config) return kUsageError;
   const std::optional<audit::Database> database = load_database(config->migrate.database);
@@ -149,6 +157,7 @@ void add_sha256(CLI::App* command, std::string& sha256) {
   command
       ->add_option("--sha256", sha256, "The hash that you mean, as `rules show` has it, in full.")
       ->required()
+      ->transform([](const std::string& text) { return ascii_lower(text); })
       ->type_name("HASH");
 }
 

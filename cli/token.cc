@@ -16,6 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kTokensPath = "/api/v1/tokens";
+constexpr std::chrono::minutes kLifeMin{1};
 constexpr std::chrono::days kLifeMax{366};
 
 struct Making {
@@ -59,8 +60,8 @@ int run_create(const Invocation& invocation, const Making& making) {
   const auto settings = settings_of(invocation, making.connection);
   if (!settings) return kUsageError;
   const auto life = config::parse_duration(making.expires_in);
-  if (!life || *life > kLifeMax) {
-    print_error("--expires-in must be a duration such as 12h or 90d, at most 366d");
+  if (!life || *life < kLifeMin || *life > kLifeMax) {
+    print_error("--expires-in must be a duration such as 12h or 90d, a minute to 366d");
     return kUsageError;
   }
   AuditClient api(*settings);

@@ -47,8 +47,8 @@ std::string text_problem(const std::string& text, const std::string& name, Neede
   if (text.size() > kHeaderTextBytesMax) {
     return name + " is longer than " + std::to_string(kHeaderTextBytesMax) + " bytes";
   }
-  // It is read in tables; a comment or a finding may have lines.
-  if (name == "reason" && to_text(text) != text) {
+  // They are read in tables; a comment or a finding may have lines.
+  if ((name == "reason" || name == "person") && to_text(text) != text) {
     return name + " must be UTF-8 without control characters";
   }
   if (needed == Needed::kYes && is_blank(text)) return "a " + name + " is needed";

@@ -31,7 +31,8 @@ Task<std::variant<nlohmann::json, http::Response>> body_of(const Asked& asked);
 enum class Needed { kNo, kYes };
 Task<std::variant<std::string, http::Response>> text_of_body(const Asked& asked, const char* name,
                                                              Needed needed);
-// What is wrong with such a text; empty: nothing is. A `reason` has no control characters either.
+// What is wrong with such a text; empty: nothing is. A `reason` and a `person` have no control
+// characters either.
 std::string text_problem(const std::string& text, const std::string& name, Needed needed);
 // The same as an answer.
 std::optional<http::Response> bad_text(const std::string& text, const std::string& name,

@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/files.h"
+#include "config/values.h"
 #include "config/yaml.h"
 
 namespace holdfast::officers {
@@ -35,6 +36,13 @@ constexpr std::string_view kWebhookSchema = R"({
     }
   }
 })";
+
+// What is told is not for everybody on the way.
+bool is_private(std::string_view url) {
+  const std::size_t host = url.find("://");
+  if (host == std::string_view::npos) return false;
+  return config::is_origin(url.substr(0, url.find_first_of("/?", host + 3)));
+}
 
 WebhookFormat format_named(const std::string& name) {
   if (name == "teams") return WebhookFormat::kTeams;
@@ -68,6 +76,10 @@ Result<std::vector<WebhookTarget>> parse_webhooks(std::string_view yaml, const s
                          .format = format_named(list[i].value("format", "json")),
                          .app = ascii_lower(list[i].value("app", ""))};
     if (!names.insert(target.name).second) return refused("name", "is used twice");
+    if (!is_private(target.url)) {
+      return refused("url",
+                     "must begin with https://, or with http:// and an address of this machine");
+    }
     if (target.format == WebhookFormat::kJson && target.secret.empty()) {
       return refused("secret", "is needed with the format json");
     }

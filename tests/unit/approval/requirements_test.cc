@@ -17,6 +17,19 @@ TEST(Requirements, NothingAskedNothingNeeded) {
   EXPECT_EQ(problem({}, std::nullopt, std::nullopt), "");
 }
 
+TEST(Requirements, WhatNobodyCanReadIsNoJustification) {
+  const Requirements one{.justification_min = 1, .ticket_patterns = {}};
+  for (const char* text : {"", "  \r\n", "\u200b", "\u00a0\u3000\u2028", "\ufeff \u2060",
+                           "\u3164\u115f", "\u202e", "\U000e0041"}) {
+    EXPECT_EQ(problem(one, text, std::nullopt),
+              "x-msft-approval-justification must have at least 1 characters, it has 0");
+  }
+  const Requirements five{.justification_min = 5, .ticket_patterns = {}};
+  EXPECT_EQ(problem(five, "\u00a0a\u200bb cd\u200b", std::nullopt), "");
+  EXPECT_EQ(problem(five, "a\u200b\u200b\u200bd", std::nullopt),
+            "x-msft-approval-justification must have at least 5 characters, it has 2");
+}
+
 TEST(Requirements, JustificationIsCountedInCharacters) {
   const Requirements five{.justification_min = 5, .ticket_patterns = {}};
   EXPECT_EQ(problem(five, "größe", std::nullopt), "");

@@ -61,6 +61,22 @@ TEST(WebhookFile, what_is_wrong_is_named_without_a_secret) {
   }
 }
 
+TEST(WebhookFile, what_is_told_is_not_sent_in_the_clear) {
+  const auto refusal = [](const std::string& url) {
+    return refusal_of_file("webhooks:\n  - name: a\n    url: " + url + "\n    format: slack\n");
+  };
+  for (const char* url : {"https://x.test", "https://x.test:8443/a?b=http://y",
+                          "http://127.0.0.1:80/a", "http://localhost/a", "http://[::1]:8080"}) {
+    EXPECT_EQ(refusal(url), "");
+  }
+  for (const char* url : {"http://x.test/key", "http://127.0.0.1.x.test/key", "ftp://x.test/key",
+                          "x.test/key", "https:///key", "http://a@127.0.0.1/key", "\"\""}) {
+    EXPECT_EQ(refusal(url),
+              "webhooks.yaml:3: /webhooks/0/url: must begin with https://, or with http:// "
+              "and an address of this machine");
+  }
+}
+
 TEST(WebhookFile, is_for_its_owner_alone) {
   const testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/webhooks.yaml";

@@ -72,7 +72,9 @@ function(holdfast_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE holdfast_flags ${ARG_USES} GTest::gtest GTest::gmock
     GTest::gtest_main)
-  target_precompile_headers(${name} REUSE_FROM holdfast_precompiled_tests)
+  if(TARGET holdfast_precompiled_tests)
+    target_precompile_headers(${name} REUSE_FROM holdfast_precompiled_tests)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300)
 endfunction()

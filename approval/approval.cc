@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <utility>
 
 #include "approval/requirements.h"
@@ -224,10 +225,28 @@ std::string home_name(std::string_view name) {
   return text;
 }
 
-Identity requester_of(const identity::Actor& actor) {
+json reasons_of(const Decision& decision) {
+  json why = json::array();
+  for (const RuleMatch& match : std::views::take(decision.by, kReasonsMax)) {
+    json reason = {{"rule", match.id}};
+    if (!match.title.empty()) reason["title"] = to_text(match.title);
+    if (!match.unknown_facts.empty()) reason["unknown_facts"] = match.unknown_facts;
+    why.push_back(std::move(reason));
+  }
+  return why;
+}
+
+Identity requester_of(const identity::Actor& actor, std::span<const std::string> own_names) {
   Identity requester{.name = actor.name, .accounts = {actor_key(actor)}, .names = {}};
-  if (actor.kind == identity::ActorKind::kUser && !actor.name.empty()) {
-    requester.names.push_back(to_text(home_name(actor.name)));
+  std::vector<std::string>& names = requester.names;
+  const auto add = [&](const std::string& name) {
+    std::string home = to_text(home_name(name));
+    if (std::ranges::find(names, home) == names.end()) names.push_back(std::move(home));
+  };
+  if (actor.kind == identity::ActorKind::kUser && !actor.name.empty()) add(actor.name);
+  // The mailbox's id is no name that people sign in by.
+  for (const std::string& name : own_names) {
+    if (name.find('@') != std::string::npos) add(name);
   }
   return requester;
 }

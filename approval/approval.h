@@ -9,11 +9,13 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "approval/binding.h"
+#include "approval/decide.h"
 #include "approval/rules.h"
 #include "approval/stage_places.h"
 #include "audit/approval_state.h"
@@ -45,8 +47,14 @@ Identity identity_from(const nlohmann::json& object);
 // its home: ada_contoso.com#EXT#@fabrikam.com -> ada@contoso.com.
 std::string home_name(std::string_view name);
 
-// Who makes a call.
-Identity requester_of(const identity::Actor& actor);
+// Rules that are named as the reason, to the caller and to who approves.
+inline constexpr std::size_t kReasonsMax = 20;
+// Of each of them `rule`, `title` and `unknown_facts`.
+nlohmann::json reasons_of(const Decision& decision);
+
+// Who makes a call. `own_names`: the names of the caller's own mailbox, where they are known: a
+// person may sign in under any of them to decide.
+Identity requester_of(const identity::Actor& actor, std::span<const std::string> own_names);
 
 // An officer.
 struct Approver {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "approval/approval.h"
@@ -30,6 +31,11 @@ class ApprovalSource {
   virtual Task<Result<std::optional<Approval>>> find(Uuid code) = 0;
   virtual Task<Result<std::optional<Approval>>> newest(Sha256 binding) = 0;
 
+  // The newest rejection that stands of what the operation (as records have it) acts on, asked for
+  // by that requester, however the call was sent then.
+  virtual Task<Result<std::optional<Approval>>> rejection(std::string operation,
+                                                          std::string requester) = 0;
+
   // One of that binding that people have given, where it is at hand (approved_calls.h): without
   // asking, and once.
   virtual std::optional<ApprovedCall> at_hand(const Sha256& binding) = 0;
@@ -38,9 +44,9 @@ class ApprovalSource {
   // Newest first.
   virtual Task<Result<std::vector<Approval>>> list(ApprovalFilter filter) = 0;
 
-  // What else there is to know for deciding on one, as schema/openapi.yaml describes it: `holds` on
-  // the mailbox, `limits` with what is used of them, `preimage`, `similar` calls. Empty: there is
-  // no such approval.
+  // What else there is to know for deciding on one, as schema/openapi.yaml describes it: `earlier`
+  // approvals of the same, `holds` on the mailbox, `limits` with what is used of them, `preimage`,
+  // `similar` calls. Empty: there is no such approval.
   virtual Task<Result<nlohmann::json>> context(Uuid code) = 0;
 };
 

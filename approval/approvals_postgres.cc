@@ -56,6 +56,13 @@ Task<Result<std::optional<Approval>>> PostgresApprovalSource::newest(Sha256 bind
       read_approval);
 }
 
+Task<Result<std::optional<Approval>>> PostgresApprovalSource::rejection(std::string operation,
+                                                                        std::string requester) {
+  return audit::answer_first<Approval>(workers_,
+                                       "SELECT * FROM holdfast.standing_rejection($1, $2)",
+                                       {std::move(operation), std::move(requester)}, read_approval);
+}
+
 std::optional<ApprovedCall> PostgresApprovalSource::at_hand(const Sha256& binding) {
   return approved_ == nullptr ? std::nullopt : approved_->take(binding);
 }

@@ -21,6 +21,8 @@ class PostgresApprovalSource final : public ApprovalSource {
 
   Task<Result<std::optional<Approval>>> find(Uuid code) override;
   Task<Result<std::optional<Approval>>> newest(Sha256 binding) override;
+  Task<Result<std::optional<Approval>>> rejection(std::string operation,
+                                                  std::string requester) override;
   std::optional<ApprovedCall> at_hand(const Sha256& binding) override;
   Task<Result<std::vector<Approval>>> list(ApprovalFilter filter) override;
   Task<Result<nlohmann::json>> context(Uuid code) override;

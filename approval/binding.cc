@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "identity/mailboxes.h"
 
 namespace holdfast::approval {
 namespace {
@@ -63,6 +64,34 @@ std::string without_version(const graph::Operation& operation) {
   return path.substr(prefix.size());
 }
 
+// The mailbox that the path begins with, in one spelling; empty: as the path has it.
+std::string mailbox_spelling(const graph::Mailbox& mailbox, const identity::Actor& actor,
+                             std::span<const std::string> names) {
+  if (mailbox.kind == graph::MailboxKind::kMe) {
+    const bool is_user = actor.kind == identity::ActorKind::kUser;
+    return is_user && !actor.object_id.empty() ? ascii_lower(actor.object_id) : std::string();
+  }
+  return identity::mailbox_id(names).value_or(ascii_lower(mailbox.key));
+}
+
+// The canonical path with its mailbox in one spelling, me as a user.
+std::string bound_path(const graph::Operation& operation, const identity::Actor& actor,
+                       std::span<const std::string> names) {
+  const std::string path = without_version(operation);
+  const graph::Mailbox& mailbox = operation.mailbox;
+  const std::string spelling = mailbox_spelling(mailbox, actor, names);
+  if (spelling.empty()) return path;
+  if (mailbox.kind == graph::MailboxKind::kMe) {
+    return path.starts_with("/me/") ? "/users/" + spelling + path.substr(3) : path;
+  }
+  const std::string root = mailbox.kind == graph::MailboxKind::kUser ? "/users/" : "/groups/";
+  const std::size_t end = path.find('/', root.size());
+  // Another's mailbox may be reached through it: users/a/directReports/r.
+  const bool begins = path.starts_with(root) && end != std::string::npos &&
+                      percent_decode(path.substr(root.size(), end - root.size())) == mailbox.key;
+  return begins ? root + percent_encode(spelling) + path.substr(end) : path;
+}
+
 }  // namespace
 
 Sha256 Binding::digest() const {
@@ -77,14 +106,18 @@ std::string actor_key(const identity::Actor& actor) {
 }
 
 Binding bind(const BoundRequest& request, const graph::Operation& operation,
-             const identity::Actor& actor) {
+             const identity::Actor& actor, std::span<const std::string> mailbox_names) {
   const std::string actor_field =
       std::string(identity::to_string(actor.kind)) + ":" + actor_key(actor);
   const std::array<std::string, kBoundFields.size()> fields = {
-      ascii_lower(actor.tenant_id),    actor_field,
-      std::string(request.method),     operation.version.value_or(""),
-      without_version(operation),      operation.item.value_or(""),
-      canonical_query(request.target), id_type(request.prefer),
+      ascii_lower(actor.tenant_id),
+      actor_field,
+      std::string(request.method),
+      operation.version.value_or(""),
+      bound_path(operation, actor, mailbox_names),
+      operation.item.value_or(""),
+      canonical_query(request.target),
+      id_type(request.prefer),
       std::string(request.body)};
   Binding binding;
   for (std::size_t i = 0; i < fields.size(); ++i) {

@@ -3,13 +3,14 @@
 //   Binding asked = bind(...);                       // of the call at hand
 //   if (auto field = first_difference(approved, asked)) → 412 HoldfastApprovalMismatch, naming it
 //
-// Two spellings of one call (users('a')/… and users/a/…, %41 and A) have one binding; two items,
-// two callers or two bodies never have. Pure values and functions.
+// Two spellings of one call (users('a')/… and users/a/…, %41 and A, me and the caller's own id)
+// have one binding; two items, two callers or two bodies never have. Pure values and functions.
 #pragma once
 
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -40,8 +41,11 @@ struct BoundRequest {
   std::string_view body;
 };
 
+// `mailbox_names`: those of the mailbox that the path begins with, lower-case; empty: unknown. By
+// its id among them the call is bound whichever of them the path has; while they are unknown, by
+// the one that it has, in lower case.
 Binding bind(const BoundRequest& request, const graph::Operation& operation,
-             const identity::Actor& actor);
+             const identity::Actor& actor, std::span<const std::string> mailbox_names);
 
 // The name of the first field in which they differ; nullopt: in none.
 std::optional<std::string_view> first_difference(const Binding& approved, const Binding& asked);

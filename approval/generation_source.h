@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "approval/decide.h"
 #include "approval/generation.h"
 #include "approval/list_file.h"
 #include "base/result.h"
@@ -25,6 +26,11 @@ struct StoredGeneration {
 
 // kInternal: the database says something else.
 Result<StoredGeneration> read_generation(const nlohmann::json& document);
+
+struct RuledNow {
+  std::int64_t generation = 0;  // 0: none is active, and everything is denied.
+  Decision decision;
+};
 
 class GenerationSource {
  public:
@@ -42,6 +48,8 @@ class GenerationSource {
   // In sentences, what changes from the active generation to that one (rule_diff.h); none where
   // nothing is active. kInvalid: one of the two does not load here.
   virtual Task<Result<std::vector<std::string>>> changes(std::int64_t number) = 0;
+  // What the active generation says of a call with these facts. kInvalid: it does not load here.
+  virtual Task<Result<RuledNow>> decide(Facts facts) = 0;
 };
 
 }  // namespace holdfast::approval

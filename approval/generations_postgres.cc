@@ -53,6 +53,15 @@ Result<std::int64_t> active_of(audit::DatabaseSession& session) {
   return active;
 }
 
+Result<RuleSet> rules_of(audit::DatabaseSession& session, std::int64_t number) {
+  const Result<SourceFiles> files = files_of(session, number);
+  if (!files.ok()) return files.error();
+  Result<RuleSet> rules =
+      load_rules(*files, "generation " + std::to_string(number), system_clock().now());
+  if (!rules.ok()) return Error{ErrorCode::kInvalid, rules.error().message};
+  return rules;
+}
+
 using Changes = Result<std::vector<std::string>>;
 
 // Loading large rules takes a while: a worker does it, not an event loop.
@@ -62,14 +71,20 @@ Changes changes_of(audit::DatabaseSession& session, std::int64_t number) {
   if (*active == 0) return std::vector<std::string>();
   std::vector<RuleSet> both;
   for (const std::int64_t one : {*active, number}) {
-    const Result<SourceFiles> files = files_of(session, one);
-    if (!files.ok()) return files.error();
-    Result<RuleSet> rules =
-        load_rules(*files, "generation " + std::to_string(one), system_clock().now());
-    if (!rules.ok()) return Error{ErrorCode::kInvalid, rules.error().message};
+    Result<RuleSet> rules = rules_of(session, one);
+    if (!rules.ok()) return rules.error();
     both.push_back(*std::move(rules));
   }
   return describe_changes(both[0], both[1]);
+}
+
+Result<RuledNow> ruled_now(audit::DatabaseSession& session, const Facts& facts) {
+  const Result<std::int64_t> active = active_of(session);
+  if (!active.ok()) return active.error();
+  if (*active == 0) return RuledNow();
+  const Result<RuleSet> rules = rules_of(session, *active);
+  if (!rules.ok()) return rules.error();
+  return RuledNow{.generation = *active, .decision = decide(*rules, facts)};
 }
 
 }  // namespace
@@ -159,7 +174,8 @@ Status recover_generation(const audit::Database& database, const Recovery& recov
             .as<bool>();
   });
   if (!asked.ok() || is_waiting) return asked;
-  return Error{ErrorCode::kNotFound, "no generation of that number and hash waits"};
+  return Error{ErrorCode::kNotFound,
+               "no generation of that number and hash waits, or it has been recovered before"};
 }
 
 Task<Result<std::optional<StoredGeneration>>> PostgresGenerationSource::find(std::int64_t number) {
@@ -197,6 +213,14 @@ Task<Result<std::vector<std::string>>> PostgresGenerationSource::changes(std::in
   const std::function<Changes(audit::DatabaseSession&)> asked =
       [number](audit::DatabaseSession& session) { return changes_of(session, number); };
   co_return co_await workers_.answer<std::vector<std::string>>(asked);
+}
+
+Task<Result<RuledNow>> PostgresGenerationSource::decide(Facts facts) {
+  const std::function<Result<RuledNow>(audit::DatabaseSession&)> asked =
+      [facts = std::move(facts)](audit::DatabaseSession& session) {
+        return ruled_now(session, facts);
+      };
+  co_return co_await workers_.answer<RuledNow>(asked);
 }
 
 }  // namespace holdfast::approval

@@ -80,6 +80,7 @@ class PostgresGenerationSource final : public GenerationSource {
                                                    int at_most) override;
   Task<Result<SourceFiles>> files(std::int64_t number) override;
   Task<Result<std::vector<std::string>>> changes(std::int64_t number) override;
+  Task<Result<RuledNow>> decide(Facts facts) override;
 
  private:
   audit::QueryWorkers& workers_;

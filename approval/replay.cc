@@ -142,6 +142,13 @@ std::optional<PastCall> past_call(const json& record) {
   }
 }
 
+PastCall as_of(PastCall call, WallTime now) {
+  std::optional<std::chrono::seconds>& age = call.facts.item.message_age;
+  if (age) *age += std::chrono::floor<std::chrono::seconds>(now - call.facts.now);
+  call.facts.now = now;
+  return call;
+}
+
 Replayed replay(const RuleSet& rules, const PastCall& call, const RuleSet* then) {
   Replayed replayed{.decision = decide(rules, call.facts),
                     .not_recorded = item_facts_in_doubt(rules, call.facts),

@@ -31,6 +31,9 @@ bool is_partial(const nlohmann::json& record);
 // or the record is not one that Holdfast writes.
 std::optional<PastCall> past_call(const nlohmann::json& record);
 
+// The same call at another time, as far as its facts tell of time.
+PastCall as_of(PastCall call, WallTime now);
+
 struct Replayed {
   Decision decision;
   // What the decision hangs on and the record does not have, as rule files name it: the rules then

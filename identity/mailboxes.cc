@@ -124,6 +124,11 @@ Task<std::optional<Names>> MailboxDirectory::resolve(GraphLookup& graph,
   co_return names;
 }
 
+std::optional<std::string> mailbox_id(std::span<const std::string> names) {
+  const auto id = std::ranges::find_if(names, is_guid);
+  return id != names.end() ? std::optional(*id) : std::nullopt;
+}
+
 std::optional<bool> is_own_mailbox(const std::optional<Names>& names, const Actor& actor) {
   const bool is_user = actor.kind == ActorKind::kUser && actor.verified();
   if (!names || !is_user || actor.object_id.empty()) return std::nullopt;

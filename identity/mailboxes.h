@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,9 @@ class MailboxDirectory {
   const std::chrono::milliseconds names_age_max_;
   ExpiringCache<Names, SteadyTime> known_;  // By tenant and question; synchronises itself.
 };
+
+// The id among a mailbox's names.
+std::optional<std::string> mailbox_id(std::span<const std::string> names);
 
 // Whether these are the names of the actor's own mailbox. nullopt: the actor is no verified user,
 // or the names are unknown.

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "approval/replay.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "officers/collection.h"
@@ -125,6 +126,31 @@ Task<http::Response> list_approvals(const ApiServices& services, const Asked& as
   co_return co_await answer_list(services.log, asked, kApprovals, std::move(shown));
 }
 
+// What the rules in force now say of the call, from the facts in the record that filed it; null
+// where it can no longer be sent, or they cannot be had.
+Task<Result<json>> ruled_now(const ApiServices& services, const Approval& approval) {
+  using enum approval::ApprovalState;
+  const std::optional<Uuid> filed_by = parse_uuid(text_at(approval.document, "/history/0/record"));
+  if (!filed_by || (approval.state != kPending && approval.state != kApproved)) co_return json();
+  const std::variant<std::int64_t, Uuid> which = *filed_by;
+  const Result<audit::FoundRecord> found = co_await services.records.get(which);
+  if (!found.ok() && found.error().code != ErrorCode::kNotFound) co_return found.error();
+  if (!found.ok() || found->malformed) co_return json();
+  const Result<json> record = parse_json(record_json(*found));
+  if (!record.ok()) co_return json();
+  const std::optional<approval::PastCall> call = approval::past_call(*record);
+  if (!call) co_return json();
+  approval::Facts facts = approval::as_of(*call, services.clock.now()).facts;
+  const Result<approval::RuledNow> ruled = co_await services.generations.decide(std::move(facts));
+  if (!ruled.ok() && ruled.error().code == ErrorCode::kInvalid) {
+    co_return json{{"problem", ruled.error().message}};
+  }
+  if (!ruled.ok()) co_return ruled.error();
+  co_return json{{"effect", to_string(ruled->decision.effect)},
+                 {"generation", ruled->generation},
+                 {"why", approval::reasons_of(ruled->decision)}};
+}
+
 Task<http::Response> show_approval(const ApiServices& services, const Asked& asked, Uuid code) {
   const Result<std::optional<Approval>> found = co_await services.approvals.find(code);
   if (!found.ok()) co_return failure(found.error());
@@ -134,6 +160,9 @@ Task<http::Response> show_approval(const ApiServices& services, const Asked& ask
     if (!context.ok()) co_return failure(context.error());
     shown = approval_json(**found, asked.officer, services.token_approvals);
     shown->update(*context);
+    Result<json> ruled = co_await ruled_now(services, **found);
+    if (!ruled.ok()) co_return failure(ruled.error());
+    if (!ruled->is_null()) (*shown)["now"] = *std::move(ruled);
   }
   json query = {{"code", to_string(code)}};
   co_return co_await answer_one(services.log, asked, kOneApproval, std::move(query),

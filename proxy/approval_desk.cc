@@ -26,7 +26,7 @@ approval::Binding binding_of(const Subject& subject) {
        .target = head.target,
        .prefer = prefer,
        .body = subject.call.content ? std::string_view(*subject.call.content) : std::string_view()},
-      *subject.operation, *subject.actor);
+      *subject.operation, *subject.actor, subject.mailbox_names);
 }
 
 Permit refused(Refusal refusal) {
@@ -40,14 +40,7 @@ Permit claimed(approval::ApprovedCall approved) {
 // What an officer is told of the decision: the rules, as their titles say it, and the limits that
 // are spent and that the call would take from.
 void add_reasons(const Subject& subject, const approval::Decision& decision, json& content) {
-  json why = json::array();
-  for (const approval::RuleMatch& match : std::views::take(decision.by, kReasonsMax)) {
-    json reason = {{"rule", match.id}};
-    if (!match.title.empty()) reason["title"] = to_text(match.title);
-    if (!match.unknown_facts.empty()) reason["unknown_facts"] = match.unknown_facts;
-    why.push_back(std::move(reason));
-  }
-  content["why"] = std::move(why);
+  content["why"] = approval::reasons_of(decision);
   std::vector<approval::TakenLimit> limits = decision.spent;
   limits.insert(limits.end(), decision.limits.begin(), decision.limits.end());
   for (const std::string& limit : limits_content(subject, limits)) {
@@ -66,7 +59,7 @@ Permit filed(const approval::Binding& asked, const Subject& subject, const Decis
   const Uuid code = make_uuid_v4();
   Refusal refusal = approval_required(basis.decision, to_string(code));
   json content =
-      approval::filing(code, asked, approval::requester_of(*subject.actor), basis.decision.approve);
+      approval::filing(code, asked, requester_of(subject, basis), basis.decision.approve);
   add_reasons(subject, basis.decision, content);
   if (outgrown != nullptr) content["replaces"] = to_string(outgrown->code);
   refusal.approval = {.step = audit::ApprovalStep::kFile, .content = std::move(content)};
@@ -267,15 +260,17 @@ Task<Permit> ApprovalDesk::past_approval(const approval::Binding& asked, const S
   }
   Result<std::optional<Approval>> newest = co_await approvals_.newest(asked.digest());
   if (!newest.ok()) co_return Permit{.unavailable = true};
-  if (!newest->has_value() || !(*newest)->answers) {
-    co_return glass_broken(asked, subject, basis.decision, nullptr);
-  }
-  Approval& approval = **newest;
+  const bool answers = newest->has_value() && (*newest)->answers;
   const WallTime now = clock_.now();
-  if (!still_waits(approval, basis.decision, now)) {
-    co_return answered(std::move(approval), asked, subject, basis, now);
+  if (answers && !still_waits(**newest, basis.decision, now)) {
+    co_return answered(std::move(**newest), asked, subject, basis, now);
   }
-  co_return glass_broken(asked, subject, basis.decision, &approval);
+  // Sent another way, the call is no other to who has rejected it.
+  const Result<std::optional<Approval>> rejection = co_await approvals_.rejection(
+      operation_content(subject), approval::actor_key(*subject.actor));
+  if (!rejection.ok()) co_return Permit{.unavailable = true};
+  if (rejection->has_value()) co_return refused(approval_rejected(basis.decision, **rejection));
+  co_return glass_broken(asked, subject, basis.decision, answers ? &**newest : nullptr);
 }
 
 // What a rule plainly forbids now ends what was asked for or approved before. A fact that could not

@@ -11,6 +11,7 @@
 #include "base/encoding.h"
 #include "base/json.h"
 #include "graph/classify.h"
+#include "identity/mailboxes.h"
 #include "proxy/recall_answer.h"
 
 namespace holdfast::proxy {
@@ -112,24 +113,6 @@ std::string request_content(const Call& call) {
   content.text("target", target_for_record(head.target));
   add_if_present(content, "ticket", head.headers.get("Holdfast-Ticket"));
   add_if_present(content, "user_agent", head.headers.get("User-Agent"));
-  return std::move(content).take();
-}
-
-std::string operation_content(const graph::Operation& operation,
-                              const std::vector<std::string>& names) {
-  CanonicalObject mailbox;
-  if (!operation.mailbox.key.empty()) mailbox.text("key", without_token(operation.mailbox.key));
-  mailbox.text("kind", graph::to_string(operation.mailbox.kind));
-  if (!names.empty()) mailbox.texts("names", as_texts(names));
-  CanonicalObject content;
-  content.text("action", operation.action);
-  if (operation.folder) content.text("folder", without_token(*operation.folder));
-  if (operation.item) content.text("item", without_token(*operation.item));
-  content.written("mailbox", std::move(mailbox).take());
-  if (operation.may_be_shared) content.boolean("may_be_shared", true);
-  content.text("path", without_token(operation.canonical_path));
-  add_if_present(content, "resource", operation.resource);
-  if (operation.version) content.text("version", *operation.version);
   return std::move(content).take();
 }
 
@@ -242,10 +225,8 @@ std::string facts_content(const approval::Facts& facts) {
 // may be any: it counts as one of its own.
 std::string limit_content(const approval::TakenLimit& taken, const Subject& subject) {
   const std::vector<std::string>& names = subject.mailbox_names;
-  const auto id = std::ranges::find_if(
-      names, [](const std::string& name) { return parse_uuid(name).has_value(); });
   std::string mailbox = "unknown " + to_string(subject.call.operation_id);
-  if (!names.empty()) mailbox = id != names.end() ? *id : names.front();
+  if (!names.empty()) mailbox = identity::mailbox_id(names).value_or(names.front());
   const approval::Limit& limit = taken.limit;
   std::string key = taken.rule.id + "|" + std::string(to_string(limit.by)) + "|";
   if (limit.by == approval::LimitBy::kActor) key += approval::actor_key(*subject.actor);
@@ -380,11 +361,36 @@ std::vector<std::string> limits_content(const Subject& subject,
   return written;
 }
 
+std::string operation_content(const Subject& subject) {
+  const graph::Operation& operation = *subject.operation;
+  CanonicalObject mailbox;
+  if (!operation.mailbox.key.empty()) mailbox.text("key", without_token(operation.mailbox.key));
+  mailbox.text("kind", graph::to_string(operation.mailbox.kind));
+  if (!subject.mailbox_names.empty()) mailbox.texts("names", as_texts(subject.mailbox_names));
+  CanonicalObject content;
+  content.text("action", operation.action);
+  if (operation.folder) content.text("folder", without_token(*operation.folder));
+  if (operation.item) content.text("item", without_token(*operation.item));
+  content.written("mailbox", std::move(mailbox).take());
+  if (operation.may_be_shared) content.boolean("may_be_shared", true);
+  content.text("path", without_token(operation.canonical_path));
+  add_if_present(content, "resource", operation.resource);
+  if (operation.version) content.text("version", *operation.version);
+  return std::move(content).take();
+}
+
+approval::Identity requester_of(const Subject& subject, const DecisionBasis& basis) {
+  const bool own = basis.facts.own_mailbox.value_or(false);
+  return approval::requester_of(
+      *subject.actor,
+      own ? std::span<const std::string>(subject.mailbox_names) : std::span<const std::string>());
+}
+
 CallMembers call_members(const Subject& subject) {
   CallMembers members;
   members.push_back({"request", request_content(subject.call)});
   if (subject.operation) {
-    members.push_back({"operation", operation_content(*subject.operation, subject.mailbox_names)});
+    members.push_back({"operation", operation_content(subject)});
   }
   if (subject.actor) members.push_back({"actor", actor_content(*subject.actor)});
   return members;
@@ -401,8 +407,7 @@ audit::Record intent_record(const Subject& subject, CallMembers members,
     record.approval_step = audit::ApprovalStep::kClaim;
   }
   if (subject.review) {
-    record.content["review"] =
-        approval::opening(*subject.review, approval::requester_of(*subject.actor));
+    record.content["review"] = approval::opening(*subject.review, requester_of(subject, basis));
     record.approval_step = audit::ApprovalStep::kBreakGlass;
   }
   if (!subject.preimage.empty()) record.written.push_back({"preimage", subject.preimage});

@@ -52,6 +52,12 @@ struct RefusalNote {
 using CallMembers = std::vector<audit::WrittenMember>;
 CallMembers call_members(const Subject& subject);
 
+// What the call acts on. Canonical JSON.
+std::string operation_content(const Subject& subject);
+
+// Who asks, to be told from who decides.
+approval::Identity requester_of(const Subject& subject, const DecisionBasis& basis);
+
 // The limits that a call takes: what each counts together, on which mailbox, and how many.
 // Canonical JSON.
 std::vector<std::string> limits_content(const Subject& subject,

@@ -14,7 +14,7 @@ using nlohmann::json;
 
 json rules_detail(const approval::Decision& decision) {
   json rules = json::array();
-  for (const approval::RuleMatch& match : std::views::take(decision.by, kReasonsMax)) {
+  for (const approval::RuleMatch& match : std::views::take(decision.by, approval::kReasonsMax)) {
     json rule = {{"id", match.id}, {"title", match.title}};
     if (!match.unknown_facts.empty()) rule["unknown_facts"] = match.unknown_facts;
     rules.push_back(std::move(rule));

@@ -26,9 +26,6 @@ struct Refusal {
   std::optional<ApprovalNote> approval = std::nullopt;
 };
 
-// Rules that are named as the reason, to the caller and to who approves.
-inline constexpr std::size_t kReasonsMax = 20;
-
 Refusal bad_request(const std::string& why, int status = 400);
 // What is said twice for the people who approve and read, so that nobody knows what was meant.
 std::optional<Refusal> ambiguous_papers(const http::Headers& headers);

@@ -20,6 +20,11 @@ class ApprovalContextTest : public ApprovalTest {
             {"item", item}};
   }
   // A call of an app, let through: one is open then.
+  void reject(const Uuid& code) {
+    const auto rejected = decide(
+        ApprovalStep::kReject, approval::reject(approval_of(code), testing::officer(1), "no case"));
+    EXPECT_TRUE(rejected.ok()) << rejected.error().message;
+  }
   void let_through(const std::string& item, const std::string& app = kAsker,
                    const std::string& action = "permanentDelete",
                    const std::string& resource = "message") {
@@ -36,11 +41,12 @@ class ApprovalContextTest : public ApprovalTest {
   static json limit() {
     return {{"rule", "few"}, {"key", "few|k"}, {"count", 99}, {"per_s", 3600}, {"mailbox", "id-1"}};
   }
-  Uuid file_call() {
+  Uuid file_call(const std::string& sent = "item") {
     const Uuid code = make_uuid_v4();
-    audit::Record record = file_record(code, "item");
+    audit::Record record = file_record(code, sent);
     record.content["operation"] = operation("m1");
     record.content["actor"] = {{"app", kAsker}};
+    record.content["decision"]["effect"] = "require_approval";
     record.content["preimage"] = {{"size_bytes", 7}, {"sent", nullptr}};
     record.content["approval"]["limits"] = json::array({limit()});
     const auto filed = runner_.run(replica_->append(std::move(record)));
@@ -115,6 +121,44 @@ TEST_F(ApprovalContextTest, similar_calls_are_those_of_the_same_caller_and_kind)
   EXPECT_EQ(similar["newest"][0]["item"], "n9");
   EXPECT_EQ(similar["newest"][0]["mailbox"], "id-1");
   EXPECT_EQ(similar["newest"][9]["item"], "n0");
+}
+
+TEST_F(ApprovalContextTest, what_became_of_approvals_of_the_same_item_is_shown) {
+  const Uuid rejected = file_call();
+  reject(rejected);
+  const Uuid other = file("another item");
+  const Uuid code = file_call("again");
+  EXPECT_EQ(context(code)["earlier"], json::array()) << "search does not have it yet";
+  derive();
+  const json earlier = context(code)["earlier"];
+  ASSERT_EQ(earlier.size(), 1U) << earlier;
+  EXPECT_EQ(earlier[0]["code"], to_string(rejected));
+  EXPECT_EQ(earlier[0]["state"], "REJECTED");
+  EXPECT_EQ(earlier[0]["reason"], "no case");
+  EXPECT_EQ(context(rejected)["earlier"], json::array()) << "only those before it";
+  EXPECT_EQ(context(other)["earlier"], json::array());
+}
+
+TEST_F(ApprovalContextTest, a_rejection_stands_for_its_item_and_requester_until_its_time_is_over) {
+  audit::QueryWorkers workers(audit::RecordSourceOptions{
+      .access = {.database = database("holdfast_proxy")}, .connections = 1});
+  PostgresApprovalSource source(workers);
+  const auto standing = [&](const std::string& item, const std::string& requester) {
+    const auto found = runner_.run(source.rejection(operation(item).dump(), requester));
+    EXPECT_TRUE(found.ok()) << found.error().message;
+    return found.ok() && found->has_value() ? to_string((*found)->code) : "none";
+  };
+  const Uuid code = file_call();
+  const std::string requester = value("SELECT filing ->> 'requester' FROM holdfast.approvals");
+  derive();
+  EXPECT_EQ(standing("m1", requester), "none") << "nobody has decided";
+  reject(code);
+  EXPECT_EQ(standing("m1", requester), to_string(code));
+  EXPECT_EQ(standing("m2", requester), "none");
+  EXPECT_EQ(standing("m1", "another"), "none");
+  sql("postgres", "UPDATE holdfast.approvals SET decide_by = now() - interval '1 second'");
+  EXPECT_EQ(standing("m1", requester), "none");
+  workers.stop();
 }
 
 TEST_F(ApprovalContextTest, only_officers_may_ask) {

@@ -332,7 +332,14 @@ TEST_F(GenerationTest, whoever_owns_the_database_lets_one_take_effect_with_a_rec
     EXPECT_FALSE(approval::recover_generation(database(role), recovery).ok()) << role;
   }
   EXPECT_EQ(states(), "1 pending");
+  proxy.stop();
   EXPECT_TRUE(approval::recover_generation(database("postgres"), recovery).ok());
+  approval::Recovery again = recovery;
+  again.reason = "another";
+  EXPECT_EQ(approval::recover_generation(database("postgres"), again).error().code,
+            ErrorCode::kNotFound)
+      << "who did it first is written down";
+  proxy.start(kTwo);
   EXPECT_TRUE(eventually([&] { return proxy.revision() == "a"; }));
   EXPECT_EQ(events(), "offered,recovered");
   EXPECT_EQ(value("SELECT convert_from(entry, 'UTF8')::json #>> '{rules,recovery,reason}' "
@@ -404,6 +411,27 @@ TEST_F(GenerationTest, officers_see_every_version_and_what_it_changes) {
   const auto changes = runner_.run(source_->changes(2));
   ASSERT_TRUE(changes.ok()) << changes.error().message;
   EXPECT_THAT(*changes, ::testing::Contains(HasSubstr("rule hold is gone")));
+}
+
+TEST_F(GenerationTest, officers_learn_what_the_rules_in_force_say_of_a_call) {
+  const auto ruled = [&](const char* mailbox) {
+    approval::Facts facts{.action = "permanentDelete", .resource = "message"};
+    facts.mailbox = approval::MailboxNames{.names = {mailbox}};
+    facts.now = system_clock().now();
+    const auto found = runner_.run(source_->decide(facts));
+    EXPECT_TRUE(found.ok()) << found.error().message;
+    return found.ok() ? *found : approval::RuledNow();
+  };
+  EXPECT_EQ(ruled("held@contoso.com").generation, 0);
+  EXPECT_EQ(ruled("held@contoso.com").decision.effect, approval::Effect::kDeny);
+  Replica& proxy = first(rules_text("a", kHold, kHolds), kOne);
+  ASSERT_TRUE(become("1 active"));
+  EXPECT_EQ(ruled("held@contoso.com").generation, 1);
+  EXPECT_EQ(ruled("held@contoso.com").decision.by.at(0).id, "hold");
+  EXPECT_EQ(ruled("other@contoso.com").decision.effect, approval::Effect::kAllow);
+  proxy.list("held@contoso.com\nother@contoso.com\n");
+  ASSERT_TRUE(become("1 superseded, 2 active"));
+  EXPECT_EQ(ruled("other@contoso.com").decision.effect, approval::Effect::kDeny);
 }
 
 TEST_F(GenerationTest, one_is_active_and_files_are_what_their_hash_says) {

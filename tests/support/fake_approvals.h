@@ -36,6 +36,12 @@ class FakeApprovals final : public ApprovalSource {
   Task<Result<std::optional<Approval>>> newest(Sha256 binding) override {
     co_return last([&](const Approval& approval) { return approval.binding.digest() == binding; });
   }
+  Task<Result<std::optional<Approval>>> rejection(std::string operation,
+                                                  std::string requester) override {
+    if (away) co_return Error{ErrorCode::kUnavailable, "database away"};
+    rejections_asked.emplace_back(std::move(operation), std::move(requester));
+    co_return rejected;
+  }
   std::optional<ApprovedCall> at_hand(const Sha256& binding) override {
     const auto found = std::ranges::find(approved, binding, &ApprovedCall::binding);
     if (found == approved.end()) return std::nullopt;
@@ -62,9 +68,11 @@ class FakeApprovals final : public ApprovalSource {
     co_return known;
   }
 
-  std::vector<Approval> all;                        // In the order of filing.
-  std::vector<ApprovedCall> approved;               // What is at hand.
-  nlohmann::json known = nlohmann::json::object();  // What context() says.
+  std::vector<Approval> all;                                          // In the order of filing.
+  std::vector<ApprovedCall> approved;                                 // What is at hand.
+  std::optional<Approval> rejected;                                   // What rejection() says.
+  std::vector<std::pair<std::string, std::string>> rejections_asked;  // Operations, requesters.
+  nlohmann::json known = nlohmann::json::object();                    // What context() says.
   bool context_away = false;
   bool away = false;
   int asked = 0;

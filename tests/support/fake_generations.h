@@ -65,6 +65,15 @@ class FakeGenerations final : public GenerationSource {
     co_return std::vector<std::string>{"rule hold is gone: it denies every call before"};
   }
 
+  Task<Result<RuledNow>> decide(Facts facts) override {
+    if (away) co_return Error{ErrorCode::kUnavailable, "database away"};
+    if (broken) co_return Error{ErrorCode::kInvalid, "generation 2: 3: no such condition"};
+    decided.push_back(std::move(facts));
+    co_return ruled;
+  }
+
+  RuledNow ruled;              // What decide() says.
+  std::vector<Facts> decided;  // And of what.
   bool away = false;
   bool broken = false;  // One of the two does not load.
 

@@ -20,6 +20,16 @@ class ApprovalsApiTest : public ApiTest {
     code_ = to_string(code);
     return code_;
   }
+  // The record that filed it.
+  void filed_by(const std::string& record) {
+    approvals_.all.back().document["history"] = {{{"step", 1},
+                                                  {"name", "file"},
+                                                  {"state", "PENDING"},
+                                                  {"at", "2026-10-05T08:00:00.000000Z"},
+                                                  {"record", to_string(make_uuid_v4())},
+                                                  {"content", nlohmann::json::object()}}};
+    records_.page.records = {{.index = 0, .entry = record}};
+  }
   http::Response post(const std::string& verb, const std::string& who,
                       const std::string& content = "") {
     return get("/api/v1/approvals/" + code_ + "/" + verb, who, "POST", content);
@@ -53,6 +63,33 @@ TEST_F(ApprovalsApiTest, one_is_shown_with_what_there_is_to_know_for_deciding) {
   approvals_.context_away = true;
   EXPECT_EQ(get("/api/v1/approvals/" + code_).status, 503) << "nobody decides on half of it";
   EXPECT_EQ(get("/api/v1/approvals").status, 200);
+}
+
+TEST_F(ApprovalsApiTest, one_is_shown_with_what_the_rules_in_force_say_of_it_now) {
+  const auto shown = [&] { return body(get("/api/v1/approvals/" + code_)); };
+  EXPECT_FALSE(shown().contains("now")) << "its record says too little";
+  filed_by(R"({"kind":"decision","actor":{"kind":"app","app":"bot"},
+    "operation":{"action":"permanentDelete","resource":"message"},
+    "decision":{"effect":"require_approval","matched":[],"rules":[],"facts":{"actor_kind":"app",
+      "at":"2026-10-05T07:00:00.000000Z","mailbox":["held@contoso.com"],"message_age_seconds":60}}})");
+  generations_.ruled.generation = 7;
+  generations_.ruled.decision.by = {
+      {.id = "hold", .title = "On hold", .effect = approval::Effect::kDeny}};
+  EXPECT_EQ(shown()["now"], nlohmann::json::parse(R"({"effect":"deny","generation":7,
+    "why":[{"rule":"hold","title":"On hold"}]})"));
+  const approval::Facts& facts = generations_.decided.back();
+  EXPECT_EQ(facts.mailbox->names, std::vector<std::string>{"held@contoso.com"});
+  EXPECT_EQ(facts.now, clock_.now());
+  const WallTime then = *parse_rfc3339("2026-10-05T07:00:00.000000Z");
+  EXPECT_EQ(
+      facts.item.message_age,
+      std::chrono::seconds(60) + std::chrono::floor<std::chrono::seconds>(clock_.now() - then));
+  generations_.broken = true;
+  EXPECT_EQ(shown()["now"], nlohmann::json({{"problem", "generation 2: 3: no such condition"}}));
+  generations_.away = true;
+  EXPECT_EQ(get("/api/v1/approvals/" + code_).status, 503);
+  approvals_.all.back().state = ApprovalState::kExecuted;
+  EXPECT_EQ(get("/api/v1/approvals/" + code_).status, 200) << "it is over";
 }
 
 TEST_F(ApprovalsApiTest, bad_questions_are_400_and_unknown_codes_404) {

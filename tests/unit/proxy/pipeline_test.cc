@@ -1328,6 +1328,41 @@ TEST_F(PipelineTest, WhoNoRuleNamesAsksForApprovalAsEver) {
   EXPECT_EQ(send("POST", "/v1.0/me/contacts/c1/permanentDelete", headers).status, 412);
 }
 
+// However the call was sent when they said so.
+TEST_F(PipelineTest, BreakingTheGlassGoesPastNoRejectionOfTheSameItem) {
+  file_approval(approval::ApprovalState::kRejected);
+  approvals_.rejected = approvals_.all.back();
+  approvals_.all.clear();
+  break_glass_for_contacts();
+  const http::Response response = break_glass({{"x-msft-approval-justification", kLeak}});
+  EXPECT_EQ(response.status, 403);
+  EXPECT_EQ(error_of(response)["code"], "HoldfastApprovalRejected");
+  EXPECT_TRUE(upstream_->forwarded.empty());
+  ASSERT_EQ(approvals_.rejections_asked.size(), 1U);
+  const auto& [operation, requester] = approvals_.rejections_asked.front();
+  EXPECT_EQ(json::parse(operation), content(0)["operation"]);
+  EXPECT_EQ(requester, approvals_.rejected->requester.accounts.front());
+}
+
+TEST_F(PipelineTest, WhoAsksIsKnownByEveryNameOfTheirMailbox) {
+  graph_->answer("/v1.0/me?$select=id,userPrincipalName,mail,proxyAddresses", 200,
+                 json({{"id", kAlex},
+                       {"userPrincipalName", "alex@contoso.com"},
+                       {"mail", "wilber@contoso.com"},
+                       {"proxyAddresses", {"smtp:W_Fabrikam.com#EXT#@contoso.com"}}})
+                     .dump());
+  EXPECT_EQ(send("POST", "/v1.0/me/contacts/c1/permanentDelete", papers()).status, 412);
+  EXPECT_EQ(content(0)["approval"]["requested_by"]["names"],
+            json::array({"alex@contoso.com", "w@fabrikam.com", "wilber@contoso.com"}));
+  // Whose mailbox it is else says nothing of who asks.
+  know_mailbox("/v1.0/users/b%40contoso.com", "11111111-0000-4000-8000-0000000000b2",
+               "b@contoso.com");
+  EXPECT_EQ(
+      send("POST", "/v1.0/users/b%40contoso.com/contacts/c1/permanentDelete", papers()).status,
+      412);
+  EXPECT_EQ(content(1)["approval"]["requested_by"]["names"], json::array({"alex@contoso.com"}));
+}
+
 // What officers have said, or an approval was used for, stands.
 TEST_F(PipelineTest, BreakingTheGlassIsForCallsWithoutAnAnswer) {
   using enum approval::ApprovalState;

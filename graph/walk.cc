@@ -50,6 +50,15 @@ bool resembles_action(std::string_view text) {
   return resembles(text, kPermanentDelete) || resembles(text, kRecall);
 }
 
+bool has_key(std::string_view text) {
+  return text.find_first_of("()'") != std::string_view::npos;
+}
+
+// contoso.com, a GUID; not users('ada@contoso.com').
+bool is_tenant_like(std::string_view text) {
+  return text.find_first_of(".-") != std::string_view::npos && !has_key(text);
+}
+
 bool looks_like_version(std::string_view word) {
   if (word.ends_with("beta") || word.ends_with("v1.0")) return true;
   return word.size() >= 2 && word[0] == 'v' && word[1] >= '0' && word[1] <= '9';
@@ -102,7 +111,7 @@ class Walker {
     std::string first = ascii_lower(segments_[0]);
     const std::string second = segments_.size() > 1 ? ascii_lower(segments_[1]) : std::string();
     if (looks_like_version(first) ||
-        (!is_root(first) && first != "myorganization" &&
+        (!is_root(first) && first != "myorganization" && !has_key(first) &&
          (is_root(second) || second == "myorganization" || second == "$batch"))) {
       add_word(first);
       operation().version = std::move(first);
@@ -110,9 +119,8 @@ class Walker {
     }
     if (at < segments_.size() && ascii_iequals(segments_[at], "myorganization")) return at + 1;
     // The tenant by name or id, as the older directory API had it.
-    const bool tenant_like =
-        at + 1 < segments_.size() && segments_[at].find_first_of(".-") != std::string::npos;
-    if (tenant_like && is_root(ascii_lower(segments_[at + 1]))) {
+    if (at + 1 < segments_.size() && is_tenant_like(segments_[at]) &&
+        is_root(ascii_lower(segments_[at + 1]))) {
       add_id(segments_[at]);
       return at + 1;
     }

@@ -116,6 +116,31 @@ class Approvals(ApprovalCase):
         self.assertEqual(self.ask(9)[0], 409)
         self.check_invariants()
 
+    def test_the_same_mailbox_by_another_name_is_the_same_call(self):
+        code = self.file(2, kind="contacts")
+        mailbox = self.simulator.mailboxes[EXECUTIVE]["id"]
+        keys = (EXECUTIVE.upper(), mailbox, mailbox.upper(), f"{mailbox}@{self.simulator.tenant_id}")
+        for owner in (*(f"users/{key}" for key in keys), f"users('{EXECUTIVE}')"):
+            with self.subTest(owner):
+                self.assertEqual(self.file(2, kind="contacts", owner=owner), code)
+        for officer in ("officer1", "officer2", "lawyer"):
+            self.approve(code, officer)
+        self.assertEqual(self.ask(2, kind="contacts", owner=f"users/{mailbox}")[0], 204)
+        self.expect(self.ask(2, kind="contacts"), 409, "HoldfastApprovalUsed")
+
+    def test_officers_see_what_became_of_earlier_requests_for_an_item(self):
+        rejected = self.file(3, kind="contacts")
+        self.assertEqual(self.officer("officer1", "reject", rejected, "--reason", "no case")[0], 0)
+        code = self.file(3, kind="contacts", version="beta")
+
+        def shown():
+            return json.loads(self.officer("officer1", "show", code, "--format", "ndjson")[1])
+
+        wait_until(lambda: shown()["earlier"], "search to have what was filed")
+        self.assertEqual([(earlier["code"], earlier["state"], earlier["reason"])
+                          for earlier in shown()["earlier"]], [(rejected, "REJECTED", "no case")])
+        self.assertEqual(shown()["now"]["effect"], "require_approval")
+
     def test_two_compliance_officers_and_a_lawyer(self):
         code = self.file(kind="contacts", version="beta")
         self.assertIn("PENDING", self.approve(code, "officer1"))

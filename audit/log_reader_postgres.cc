@@ -309,6 +309,17 @@ Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
   return log;
 }
 
+Result<std::uint64_t> read_log_size(const DatabaseAccess& access) {
+  DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
+  std::uint64_t size = 0;
+  const Status status = session.run([&](pqxx::connection& connection) {
+    ReadOnly transaction(connection);
+    size = log_size(transaction);
+  });
+  if (!status.ok()) return status.error();
+  return size;
+}
+
 Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
                             const TreeHead& head) {
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);

@@ -32,6 +32,9 @@ struct DatabaseLog {
 Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
                                       std::span<const VerifierKey> keys, unsigned threads);
 
+// How many records the log holds by now. Errors: as above.
+Result<std::uint64_t> read_log_size(const DatabaseAccess& access);
+
 // Whether the database has a checkpoint over that tree by now, of `ordinal` or later. Errors: as
 // above.
 Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,

@@ -158,6 +158,12 @@ class Attack(unittest.TestCase):
         wait_until(lambda: self.is_frozen(url, why), f"the leader freezes: {why}")
         self.assertEqual(self.sql("SELECT count(*) FROM holdfast.tree_checkpoints"), signed)
 
+    def is_ready(self, url):
+        try:
+            return fetch(f"{url}/readyz", self.log.ca_file)[0] == 200
+        except OSError:
+            return False
+
     def is_frozen(self, url, why):
         try:
             status, _, body = fetch(f"{url}/readyz", self.log.ca_file)
@@ -674,6 +680,19 @@ class Tree(Attack):
     def test_attack_delete_the_last_checkpoints_under_an_idle_leader(self):
         self.freezes_an_idle_leader("DELETE FROM holdfast.tree_checkpoints WHERE size > "
                                     f"{self.old_size()}", "not the one over .* that was there")
+
+    def test_attack_break_the_signature_of_the_newest_checkpoint_under_an_idle_leader(self):
+        url = self.audit_service()
+        wait_until(lambda: self.sql("SELECT holdfast.tree_leader()") and self.is_ready(url), "a leader")
+        wait_until(lambda: self.sql("SELECT next_index = (SELECT max(size) FROM "
+                                    "holdfast.tree_checkpoints) FROM holdfast.log_head") == "t",
+                   "everything is signed")
+        self.tamper("UPDATE holdfast.tree_checkpoints SET note = left(note, length(note) - 10) || "
+                    "'AAAAAAAA' || right(note, 2) WHERE ordinal = (SELECT max(ordinal) FROM "
+                    "holdfast.tree_checkpoints)")
+        why = "the newest checkpoint in the database: the signature of .* is wrong"
+        wait_until(lambda: self.is_frozen(url, why), f"the leader freezes: {why}")
+        self.assertEqual(fetch(f"{url}/log/checkpoint", self.log.ca_file)[0], 503)
 
 
 class Grammar(Attack):

@@ -211,6 +211,20 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(self.verify("--offline", str(folder), "--key", str(keys),
                                      configured=False)[0], 0)
 
+    def test_a_file_without_a_key_is_no_key(self):
+        """Whose word it is to be has been said; the configuration's keys are not asked instead."""
+        folder = self.copy()
+        keys = self.stack.folder / "no-keys"
+        for content in ("", "\n", "\n\n"):
+            keys.write_text(content)
+            for configured in (True, False):
+                for named in (("--key", str(keys)),
+                              ("--key", self.stack.verifier_key, "--key", str(keys))):
+                    status, output, errors = self.verify("--offline", str(folder), *named,
+                                                         configured=configured)
+                    self.assertEqual((status, output), (2, ""), errors)
+                    self.assertIn(f"--key {keys}: no key is in it", errors)
+
     def test_what_cannot_be_asked_or_is_wrongly_said_is_status_2(self):
         key = self.stack.verifier_key
         nobody = "https://127.0.0.1:1"

@@ -347,7 +347,7 @@ void print_evidence(const audit::EvidenceReport& evidence, const audit::LogRepor
 }
 
 void print_report(const std::string& what, const audit::LogReport& report,
-                  const audit::EvidenceReport& evidence, const KeptNotes& kept,
+                  const audit::EvidenceReport& evidence, const KeptNotes& kept, bool has_keys,
                   const audit::Faults& faults) {
   const std::uint64_t beyond = report.log_size - report.tree_size;
   std::cout << "log          " << what << "\n"
@@ -363,7 +363,8 @@ void print_report(const std::string& what, const audit::LogReport& report,
               << report.tree_size << "\n";
   }
   std::cout << "checkpoints  " << report.roots_agreed << " of " << report.roots
-            << " with a good signature agree\n";
+            << (has_keys ? " with a good signature agree\n"
+                         : " agree, their signatures not checked\n");
   print_evidence(evidence, report);
   for (const std::string& what_not : kept.not_checked) {
     std::cout << "not checked  " << what_not << "\n";
@@ -497,7 +498,8 @@ int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   if (!reading.ok()) return refuse(reading.error());
   audit::Faults faults = std::move(reading->subject.faults);
   faults.add(std::move(reading->report.faults));
-  print_report(reading->subject.what, reading->report, reading->evidence, reading->kept, faults);
+  print_report(reading->subject.what, reading->report, reading->evidence, reading->kept,
+               reading->has_keys, faults);
   return conclude(faults, reading->kept, reading->has_keys);
 }
 

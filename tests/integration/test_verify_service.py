@@ -203,6 +203,10 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("--key", errors)
         self.assertNotIn("in order", output)
+        self.assertRegex(output, r"(?m)^checkpoints  1 of 1 agree, their signatures not checked$")
+        (folder / "checkpoint").unlink()
+        _, output, _ = self.verify("--offline", str(folder), configured=False)
+        self.assertNotIn("good signature", output)
 
     def test_a_file_of_keys(self):
         folder = self.copy()

@@ -484,14 +484,11 @@ Result<Reading> read_until_explained(const VerifyOptions& options, const config:
 
 int run_verify(const Invocation& invocation, const VerifyOptions& options) {
   Invocation with_flags = invocation;
-  const auto set = [&](const char* key, const std::string& value) {
-    if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
-  };
-  set("records.url", options.url);
-  set("records.token_file", options.token_file);
-  set("records.ca_file", options.ca_file);
-  set("audit.anchors.policy_file", options.policy);
-  set("audit.anchors.timestamp_ca_file", options.timestamp_ca);
+  with_flags.set("--url", "records.url", options.url);
+  with_flags.set("--token-file", "records.token_file", options.token_file);
+  with_flags.set("--ca-file", "records.ca_file", options.ca_file);
+  with_flags.set("--policy", "audit.anchors.policy_file", options.policy);
+  with_flags.set("--timestamp-ca", "audit.anchors.timestamp_ca_file", options.timestamp_ca);
   const auto config = load_config(with_flags);
   if (!config) return kUsageError;
   Result<Reading> reading = read_until_explained(options, *config);

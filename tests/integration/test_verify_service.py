@@ -229,6 +229,16 @@ class VerifyService(unittest.TestCase):
                     self.assertEqual((status, output), (2, ""), errors)
                     self.assertIn(f"--key {keys}: no key is in it", errors)
 
+    def test_a_wrong_url_is_told_by_its_flag(self):
+        for url in ("nonsense", "ftp://localhost", "https://localhost/path"):
+            for configured in (True, False):
+                status, output, errors = self.verify("--url", url, "--key", self.stack.verifier_key,
+                                                     configured=configured)
+                self.assertEqual((status, output), (2, ""), errors)
+                self.assertIn("--url: ", errors)
+                self.assertNotIn("records.url", errors)
+                self.assertNotIn("--set", errors)
+
     def test_what_cannot_be_asked_or_is_wrongly_said_is_status_2(self):
         key = self.stack.verifier_key
         nobody = "https://127.0.0.1:1"

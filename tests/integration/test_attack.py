@@ -698,6 +698,10 @@ class Tree(Attack):
 class Grammar(Attack):
     """Records that were never signed over yet, so that no hash can tell."""
 
+    def test_attack_append_a_record_whose_members_are_none(self):
+        index = self.append("system", outcome='"system":"x",')
+        self.seen_by_verify("the entry has no system, or not as it must be", index)
+
     def test_attack_an_entry_that_is_no_json_behind_its_kind(self):
         index = self.append("intent", uuid.uuid4(), "nonsense,")
         self.seen_by_verify("the entry is not canonical JSON", index)

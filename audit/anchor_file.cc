@@ -70,6 +70,7 @@ Status AnchorFile::load() {
       return error("cut off an unfinished line");
     }
   }
+  end_ = begin + static_cast<off_t>(end);
   if (end == 0) return {};
   const std::size_t before = end < 2 ? std::string::npos : tail.rfind('\n', end - 2);
   const std::size_t start = before == std::string::npos ? 0 : before + 1;
@@ -80,19 +81,37 @@ Status AnchorFile::load() {
   return {};
 }
 
+// Of lines that a write did not finish.
+Status AnchorFile::cut_off() {
+  if (is_longer_ && ::ftruncate(file_, end_) != 0) return error("cut off an unfinished line");
+  is_longer_ = false;
+  return {};
+}
+
 Status AnchorFile::append(std::span<const AnchoredCheckpoint> checkpoints) {
-  if (broken_) return Error{ErrorCode::kUnavailable, path_ + ": an append had failed"};
+  if (failure_) return *failure_;
+  if (Status cut = cut_off(); !cut.ok()) return cut;
   std::string lines;
   for (const AnchoredCheckpoint& checkpoint : checkpoints) lines += anchor_line(checkpoint);
-  broken_ = true;
+  is_longer_ = true;
   for (std::string_view rest = lines; !rest.empty();) {
     const ssize_t written = ::write(file_, rest.data(), rest.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return error("write");
+    if (written < 0) {
+      Error why = error("write");
+      // Where that fails too, the next try begins with it.
+      if (const Status cut = cut_off(); !cut.ok()) why.message += "; " + cut.error().message;
+      return why;
+    }
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
-  if (::fsync(file_) != 0) return error("sync");
-  broken_ = false;
+  if (::fsync(file_) != 0) {
+    failure_ = error("sync");
+    failure_->message += "; nothing is appended before it is opened again";
+    return *failure_;
+  }
+  is_longer_ = false;
+  end_ += static_cast<off_t>(lines.size());
   if (!checkpoints.empty()) newest_ = checkpoints.back();
   return {};
 }

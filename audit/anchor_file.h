@@ -1,11 +1,14 @@
 // The anchor file: every checkpoint of the log, one on a line (audit/evidence.h), on a disk that
 // whoever can change the database should not be able to change.
 //
-// Only ever appended to, each append synced; so is its directory when it is opened. What a crash
-// leaves of a line that was not finished was never reported as anchored: it is cut off when the
-// file is opened. Nothing else is changed; a file that is no anchor file is refused. `<path>.lock`
-// is flocked while the process lives. For one thread.
+// Only ever appended to, each append synced; so is its directory when it is opened. What a crash,
+// or a write that failed, leaves of lines that were not finished was never reported as anchored: it
+// is cut off when the file is opened, or before more is appended. Nothing else is changed; a file
+// that is no anchor file is refused. `<path>.lock` is flocked while the process lives. For one
+// thread.
 #pragma once
+
+#include <sys/types.h>
 
 #include <memory>
 #include <optional>
@@ -29,20 +32,24 @@ class AnchorFile {
   // The last one, found at open() or appended since.
   const std::optional<AnchoredCheckpoint>& newest() const { return newest_; }
 
-  // Synced when it returns. On failure the file may hold some of it, as after a crash; appending is
-  // over until the file is opened again.
+  // Synced when it returns. After a write that failed, as on a full disk, it may be tried again.
+  // What could not be synced may be on the disk or not, whatever a later sync says: appending is
+  // over until the file is opened again, and each try says why.
   Status append(std::span<const AnchoredCheckpoint> checkpoints);
 
  private:
   explicit AnchorFile(std::string path) : path_(std::move(path)) {}
   Status lock();
   Status load();
+  Status cut_off();
   Error error(const char* step) const;
 
   const std::string path_;
   int lock_file_ = -1;
   int file_ = -1;
-  bool broken_ = false;
+  off_t end_ = 0;                 // Behind what is synced.
+  bool is_longer_ = false;        // There may be more behind it.
+  std::optional<Error> failure_;  // For good.
   std::optional<AnchoredCheckpoint> newest_;
 };
 

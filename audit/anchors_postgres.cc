@@ -139,7 +139,13 @@ Result<bool> FileAnchor::work() {
         if (last) size = last->head.size;
         Batch found;
         for (const SignedCheckpoint& next : checkpoints_after(transaction, size, kBatch)) {
-          if (!last || next.note != last->note) found.push_back(anchored(next));
+          // Of that size there may be several, of which the file has those up to its last line.
+          const bool is_last = last && next.note == last->note;
+          if (is_last) {
+            found.clear();
+          } else {
+            found.push_back(anchored(next));
+          }
         }
         const std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
         if (last && (!newest || newest->head.size < last->head.size)) {

@@ -2,6 +2,7 @@
 #include <pqxx/pqxx>
 #include <set>
 
+#include "audit/damage_postgres.h"
 #include "audit/log_reader_postgres.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/shipped_functions.h"
@@ -9,6 +10,8 @@
 
 namespace holdfast::audit {
 namespace {
+
+constexpr const char* kCannotBeChecked = "what protects the tables cannot be checked";
 
 // Which trigger each table needs, and that it fires in every session mode (tgenabled 'A') whatever
 // the row and column. In tgtype 1 means for each row, 8 DELETE, 24 UPDATE and DELETE, 32 TRUNCATE.
@@ -164,12 +167,17 @@ UNION ALL
 SELECT p.relname, 'all that it is made of', true FROM pairs p WHERE p.found IS NULL
   ORDER BY 1, 3, 2)";
 
-// Subjects that are erased and whose erasure no record tells of just so, and the other way round.
-// Of a record that retention has dropped nothing can be said.
+// Subjects that are erased and whose erasure no record tells of just so, and the other way round:
+// the subject, as far as the record names one, and the record. Whatever may stand in a record
+// there, it is read as far as it can be. Of a record that retention has dropped nothing can be
+// said.
 constexpr const char* kUntoldErasures = R"(
 WITH told AS MATERIALIZED (
   SELECT l.index, s.said, ARRAY(
-      SELECT value::uuid FROM jsonb_array_elements_text(s.said -> 'subjects') ORDER BY 1) AS subjects
+      SELECT CASE WHEN value ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN value::uuid END
+        FROM jsonb_array_elements_text(
+          CASE jsonb_typeof(s.said -> 'subjects') WHEN 'array' THEN s.said -> 'subjects' END)
+        ORDER BY 1) AS subjects
     FROM holdfast.log l,
          LATERAL (SELECT convert_from(l.entry, 'UTF8')::jsonb -> 'system' AS said) s
     WHERE l.role = 'retention' AND s.said ->> 'event' = 'subject_erased' AND l.index IN (
@@ -177,16 +185,17 @@ WITH told AS MATERIALIZED (
         UNION SELECT e.record_index FROM holdfast.subjects e
         UNION SELECT t.index FROM holdfast.log t, holdfast.search_state d
           WHERE t.index >= d.derived AND t.kind = 'system'))
-SELECT s.id::text FROM holdfast.subjects s
+SELECT s.id::text, NULL FROM holdfast.subjects s
   WHERE s.record_index IS NOT NULL
     AND NOT EXISTS (SELECT FROM told t WHERE t.index = s.record_index AND s.id = ANY (t.subjects))
     AND NOT EXISTS (SELECT FROM holdfast.dropped_ranges d
                       WHERE s.record_index >= d.first AND s.record_index < d.until)
 UNION ALL
-SELECT t.subjects[1]::text FROM told t
+SELECT t.subjects[1]::text, t.index FROM told t
   WHERE cardinality(t.subjects) <> (
           SELECT count(*) FROM holdfast.subjects s
             WHERE s.id = ANY (t.subjects) AND s.record_index = t.index)
+     OR cardinality(t.subjects) = 0
      OR t.said ->> 'documents_sha256' IS DISTINCT FROM (
           SELECT encode(sha256(convert_to(coalesce(string_agg(
               d.index || ' ' || d.place || E'\n', '' ORDER BY d.index, d.place), ''), 'UTF8')), 'hex')
@@ -231,8 +240,14 @@ void check_for_strangers(pqxx::transaction_base& transaction, Faults& faults) {
 
 void check_erasures(pqxx::transaction_base& transaction, Faults& faults) {
   for (const pqxx::row& row : transaction.exec(kUntoldErasures)) {
-    faults.add_general(std::string("the subject ") + row[0].c_str() +
-                       " is not erased as a record of it says");
+    std::string what =
+        std::string("the subject ") + row[0].c_str() + " is not erased as a record of it says";
+    if (row[0].is_null()) what = "the record of an erasure names no subjects";
+    if (row[1].is_null()) {
+      faults.add_general(std::move(what));
+    } else {
+      faults.add(row[1].as<std::uint64_t>(), std::move(what));
+    }
   }
 }
 
@@ -299,16 +314,21 @@ Result<Faults> check_database_guards(const DatabaseAccess& access) {
   const Status status = session.run([&](pqxx::connection& connection) {
     {
       pqxx::transaction<pqxx::read_committed, pqxx::read_only> transaction(connection);
-      check_triggers(transaction, faults);
-      check_rights(transaction, faults);
-      check_for_strangers(transaction, faults);
-      check_erasures(transaction, faults);
+      for (const auto check : {check_triggers, check_rights, check_for_strangers}) {
+        check_part(transaction, access.database, kCannotBeChecked, faults,
+                   [&](auto& part) { check(part, faults); });
+      }
+      check_part(transaction, access.database, "what is erased cannot be held against the records",
+                 faults, [&](auto& part) { check_erasures(part, faults); });
     }
     // What is made to compare with goes when this is rolled back.
     pqxx::work never_committed(connection);
     const bool can_make = !never_committed.exec1("SELECT pg_is_in_recovery()")[0].as<bool>();
-    check_functions(never_committed, can_make, faults);
-    if (can_make) check_tables(never_committed, faults);
+    check_part(never_committed, access.database, kCannotBeChecked, faults,
+               [&](auto& part) { check_functions(part, can_make, faults); });
+    if (!can_make) return;
+    check_part(never_committed, access.database, kCannotBeChecked, faults,
+               [&](auto& part) { check_tables(part, faults); });
   });
   if (!status.ok()) return status.error();
   return faults;

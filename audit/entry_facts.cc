@@ -1,5 +1,6 @@
 #include "audit/entry_facts.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
@@ -119,6 +120,7 @@ class Reader final : public MemberVisitor {
       if ((found_ >> i & 1U) == 0) return wrong(kNames[i]);
     }
     if (last_ != "writer") return wrong("writer as its last member");
+    if (!no_object_.empty()) return wrong(no_object_);
     if (operation_is_none_) return wrong("operation_id");
     const bool takes_a_step = facts_.kind == Kind::kIntent || facts_.kind == Kind::kApproval;
     if (code_is_none_ && takes_a_step) return wrong("approval.code");
@@ -147,6 +149,11 @@ class Reader final : public MemberVisitor {
                                         Kind::kAccess,   Kind::kSystem,  Kind::kReconciliation,
                                         Kind::kApproval, Kind::kRules};
 
+  // What has members of its own, wherever it stands in a record.
+  static constexpr std::array<std::string_view, 11> kObjects = {
+      "access",   "actor",   "approval", "decision", "operation", "outcome",
+      "preimage", "request", "review",   "rules",    "system"};
+
   static Error wrong(std::string_view member) {
     return {ErrorCode::kInvalid, "has no " + std::string(member) + ", or not as it must be"};
   }
@@ -158,6 +165,9 @@ class Reader final : public MemberVisitor {
     if (name == "kind") need(kKind, read_choice(value, kKinds, facts_.kind));
     if (name == "time") need(kTime, read_time(value, facts_.time));
     if (name == "system") system_ = value;
+    if (!value.starts_with('{') && std::ranges::find(kObjects, name) != kObjects.end()) {
+      no_object_ = name;
+    }
     if (name == "operation_id") operation_is_none_ = !read_uuid(value, facts_.operation_id);
   }
 
@@ -195,6 +205,7 @@ class Reader final : public MemberVisitor {
   bool overridden_is_none_ = false;
   bool tells_of_drop_ = false;
   bool tells_of_hold_ = false;
+  std::string_view no_object_;  // A member that is none and must be.
   std::string_view system_;
   std::optional<std::vector<IndexRange>> ranges_;
 };

@@ -1,10 +1,12 @@
 #include "audit/log_reader_postgres.h"
 
 #include <algorithm>
+#include <limits>
 #include <pqxx/pqxx>
 #include <set>
 
 #include "audit/bytea_postgres.h"
+#include "audit/damage_postgres.h"
 #include "audit/entry_facts.h"
 #include "audit/evidence_store_postgres.h"
 #include "audit/queries_session_postgres.h"
@@ -28,33 +30,71 @@ std::optional<Sha256> hash_in(const pqxx::field& field) {
   return hashes.front();
 }
 
-void read_state(pqxx::transaction_base& transaction, DatabaseLog& log) {
-  const pqxx::row row = transaction.exec1(
-      "SELECT h.next_index, s.derived, "
-      "(SELECT min(l.index) FROM holdfast.log l WHERE l.index >= h.next_index) "
-      "FROM holdfast.log_head h, holdfast.search_state s");
-  log.log_size = row[0].as<std::uint64_t>();
-  log.derived = row[1].as<std::uint64_t>();
-  if (!row[2].is_null()) {
-    log.faults.add(row[2].as<std::uint64_t>(),
+// The only value of the only row of a table, which is an index. nullopt: it has none such, which is
+// a fault.
+std::optional<std::uint64_t> only_index(pqxx::transaction_base& transaction,
+                                        const std::string& table, const std::string& column,
+                                        Faults& faults) {
+  const pqxx::result rows =
+      transaction.exec("SELECT " + column + " FROM holdfast." + table + " LIMIT 2");
+  if (rows.size() == 1 && !rows[0][0].is_null() && rows[0][0].as<std::int64_t>() >= 0) {
+    return rows[0][0].as<std::uint64_t>();
+  }
+  faults.add_general(rows.size() == 1
+                         ? "the table " + table + " has the " + column + " " + rows[0][0].c_str()
+                         : "the table " + table + " has not one row");
+  return std::nullopt;
+}
+
+// Where nothing says how long the log is, it ends with its last record.
+std::uint64_t end_of_records(pqxx::transaction_base& transaction) {
+  return transaction.exec1("SELECT greatest(coalesce(max(index) + 1, 0), 0) FROM holdfast.log")[0]
+      .as<std::uint64_t>();
+}
+
+void check_beyond(pqxx::transaction_base& transaction, DatabaseLog& log) {
+  const pqxx::row row = transaction.exec_params1(
+      "SELECT min(l.index) FROM holdfast.log l WHERE l.index >= $1::bigint", log.log_size);
+  if (!row[0].is_null()) {
+    log.faults.add(row[0].as<std::uint64_t>(),
                    "a record beyond the end of the log, which is " + std::to_string(log.log_size));
   }
-  if (log.derived > log.log_size) {
+  if (log.derived && *log.derived > log.log_size) {
     log.faults.add(log.log_size, "the search table claims to reach beyond the log");
   }
 }
 
+void read_state(pqxx::dbtransaction& transaction, const Database& database, DatabaseLog& log) {
+  std::optional<std::uint64_t> size;
+  check_part(transaction, database, "the log's end", log.faults,
+             [&](auto& part) { size = only_index(part, "log_head", "next_index", log.faults); });
+  check_part(transaction, database, "the search table's end", log.faults, [&](auto& part) {
+    log.derived = only_index(part, "search_state", "derived", log.faults);
+  });
+  check_part(transaction, database, "the log", log.faults, [&](auto& part) {
+    log.log_size = size ? *size : end_of_records(part);
+    check_beyond(part, log);
+  });
+}
+
 // Rows of the search table where no tile of the log has a place for them; as many as can be told.
 void read_search_beyond(pqxx::transaction_base& transaction, DatabaseLog& log) {
+  const std::uint64_t derived = log.derived.value_or(std::numeric_limits<std::int64_t>::max());
   for (const pqxx::row& row :
        transaction.exec_params("(SELECT r.index FROM holdfast.record_search r WHERE r.index < 0 "
                                " ORDER BY r.index LIMIT $1::integer) UNION ALL "
                                "(SELECT r.index FROM holdfast.record_search r "
-                               " WHERE r.index >= (SELECT s.derived FROM holdfast.search_state s) "
+                               " WHERE r.index >= $2::bigint "
                                " ORDER BY r.index LIMIT $1::integer)",
-                               static_cast<int>(Faults::kKept))) {
-    log.faults.add(std::max<std::int64_t>(row[0].as<std::int64_t>(), 0),
-                   "the search table has a row that the log has no record for yet");
+                               static_cast<int>(Faults::kKept), derived)) {
+    const auto index = row[0].as<std::int64_t>();
+    if (index < 0) {
+      log.faults.add_general("the search table has a row for the index " + std::to_string(index) +
+                             ", which no record has");
+    } else {
+      log.faults.add(static_cast<std::uint64_t>(index),
+                     "the search table has a row that the log has no record for yet");
+    }
   }
 }
 
@@ -162,39 +202,62 @@ std::set<std::uint64_t> searched_without_record(pqxx::transaction_base& transact
   return indexes;
 }
 
+// What `read` gives. What is damaged in its place is a finding.
+template <class T, class Read>
+Result<T> read_or_find(const Database& database, Read read) {
+  try {
+    return read();
+  } catch (const std::exception& problem) {
+    if (!is_damage(problem)) throw;
+    return Error{ErrorCode::kInvalid, safe_message(problem.what(), database)};
+  }
+}
+
 class DatabaseSource final : public LogSource {
  public:
   explicit DatabaseSource(const DatabaseAccess& access)
-      : session_(access, DatabaseSession::WhenBroken::kReport) {}
+      : database_(access.database), session_(access, DatabaseSession::WhenBroken::kReport) {}
 
   Status prepare() {
     return session_.run([this](pqxx::connection& connection) {
       pqxx::nontransaction transaction(connection);
-      // What search should say is computed by the function as it was shipped, not by the database's
-      // own. A standby cannot make one.
-      if (!transaction.exec1("SELECT pg_is_in_recovery()")[0].as<bool>()) {
-        transaction.exec(temporary_search_functions(shipped_functions(migrations())));
-        search_row_ = "pg_temp.search_row";
+      if (transaction.exec1("SELECT to_regclass('holdfast.search_state') IS NULL")[0].as<bool>()) {
+        derived_ = "0";
       }
+      // What search should say is computed by the function as it was shipped, not by the database's
+      // own. A standby cannot make one, nor can anybody where the search table is not one.
+      if (transaction.exec1("SELECT pg_is_in_recovery()")[0].as<bool>()) return;
+      const Result<bool> made = read_or_find<bool>(database_, [&] {
+        transaction.exec(temporary_search_functions(shipped_functions(migrations())));
+        return true;
+      });
+      if (made.ok()) search_row_ = "pg_temp.search_row";
     });
   }
 
   Result<std::string> tile(const TileId& id) override {
     Result<std::string> hashes = Error{ErrorCode::kInternal, "not read"};
     const Status status = session_.run([&](pqxx::connection& connection) {
-      ReadOnly transaction(connection);
-      hashes = read_tile(transaction, id);
-      if (hashes.ok()) check_stored_root(transaction, id, hashes);
+      hashes = read_or_find<std::string>(database_, [&] {
+        ReadOnly transaction(connection);
+        Result<std::string> found = read_tile(transaction, id);
+        if (found.ok()) check_stored_root(transaction, id, found);
+        return found;
+      });
     });
     if (!status.ok()) return status.error();
     return hashes;
   }
 
   Result<EntryBatch> entries(const TilePosition& position) override {
-    EntryBatch batch;
+    Result<EntryBatch> batch = Error{ErrorCode::kInternal, "not read"};
     const Status status = session_.run([&](pqxx::connection& connection) {
-      ReadOnly transaction(connection);
-      add_entries(transaction, position, batch);
+      batch = read_or_find<EntryBatch>(database_, [&] {
+        ReadOnly transaction(connection);
+        EntryBatch found;
+        add_entries(transaction, position, found);
+        return found;
+      });
     });
     if (!status.ok()) return status.error();
     return batch;
@@ -226,11 +289,10 @@ class DatabaseSource final : public LogSource {
                    EntryBatch& batch) const {
     const std::uint64_t begin = position.index * kTileWidth;
     const pqxx::result rows = transaction.exec_params(
-        "SELECT l.index, l.entry, l.leaf_hash, l.kind, l.role, l.index >= s.derived OR " +
+        "SELECT l.index, l.entry, l.leaf_hash, l.kind, l.role, l.index >= " + derived_ + " OR " +
             search_row_ + "(l.index, " + opened_entry_sql("l") + ") IS NOT DISTINCT FROM r, " +
             documents_sql("l") +
-            " FROM holdfast.search_state s, "
-            "holdfast.log l LEFT JOIN holdfast.record_search r ON r.index = l.index "
+            " FROM holdfast.log l LEFT JOIN holdfast.record_search r ON r.index = l.index "
             "WHERE l.index >= $1::bigint AND l.index < $2::bigint ORDER BY l.index",
         begin, begin + position.width);
     StepTakers takers;
@@ -268,8 +330,11 @@ class DatabaseSource final : public LogSource {
     add_missing(begin, position.width, only_in_search, batch);
   }
 
+  const Database database_;
   DatabaseSession session_;
   std::string search_row_ = "holdfast.search_row";
+  // Where search begins to say nothing of records: where nothing says so, with the first.
+  std::string derived_ = "coalesce((SELECT max(s.derived) FROM holdfast.search_state s), 0)";
 };
 
 // An empty line for each piece that is missing.
@@ -293,20 +358,38 @@ std::string evidence_file(pqxx::transaction_base& transaction, std::uint64_t num
 Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
                                       std::span<const VerifierKey> keys, unsigned threads) {
   DatabaseLog log;
+  bool is_there = false;
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
   const Status status = session.run([&](pqxx::connection& connection) {
     {
       ReadOnly transaction(connection);
-      read_state(transaction, log);
-      read_search_beyond(transaction, log);
-      read_open_operations(transaction, log);
-      read_checkpoints(transaction, keys, threads, log);
+      is_there = transaction.exec1("SELECT to_regnamespace('holdfast') IS NOT NULL")[0].as<bool>();
+      if (!is_there) return;
+      const auto check = [&](const char* what, const auto& part) {
+        check_part(transaction, access.database, what, log.faults, part);
+      };
+      read_state(transaction, access.database, log);
+      check("the search table", [&](auto& part) { read_search_beyond(part, log); });
+      check("the open operations", [&](auto& part) { read_open_operations(part, log); });
+      check("the checkpoints", [&](auto& part) { read_checkpoints(part, keys, threads, log); });
     }
     // What is verified, and may be kept as evidence, no crash of the database may take away.
     pqxx::nontransaction(connection).exec(kFlushWal);
   });
   if (!status.ok()) return status.error();
+  if (!is_there) return Error{ErrorCode::kNotFound, "the database holds no log of Holdfast"};
   return log;
+}
+
+Result<std::uint64_t> read_log_size(const DatabaseAccess& access) {
+  DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
+  std::uint64_t size = 0;
+  const Status status = session.run([&](pqxx::connection& connection) {
+    ReadOnly transaction(connection);
+    size = log_size(transaction);
+  });
+  if (!status.ok()) return status.error();
+  return size;
 }
 
 Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
@@ -314,13 +397,16 @@ Result<bool> has_checkpoint(const DatabaseAccess& access, std::uint64_t ordinal,
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
   bool found = false;
   const Status status = session.run([&](pqxx::connection& connection) {
-    ReadOnly transaction(connection);
-    const pqxx::result rows = transaction.exec_params(
-        "SELECT root FROM holdfast.tree_checkpoints "
-        "WHERE ordinal >= $1::bigint AND size = $2::bigint",
-        ordinal, head.size);
-    found = std::ranges::any_of(rows,
-                                [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
+    const Result<bool> answer = read_or_find<bool>(access.database, [&] {
+      ReadOnly transaction(connection);
+      const pqxx::result rows = transaction.exec_params(
+          "SELECT root FROM holdfast.tree_checkpoints "
+          "WHERE ordinal >= $1::bigint AND size = $2::bigint",
+          ordinal, head.size);
+      return std::ranges::any_of(
+          rows, [&](const pqxx::row& row) { return hash_in(row[0]) == head.root; });
+    });
+    found = answer.ok() && *answer;
   });
   if (!status.ok()) return status.error();
   return found;
@@ -335,14 +421,16 @@ Result<std::unique_ptr<LogSource>> open_database_source(const DatabaseAccess& ac
 EvidenceReader open_database_evidence(const DatabaseAccess& access) {
   const auto session =
       std::make_shared<DatabaseSession>(access, DatabaseSession::WhenBroken::kReport);
-  return [session](std::uint64_t number) -> Result<std::string> {
-    std::string lines;
+  return [session, database = access.database](std::uint64_t number) -> Result<std::string> {
+    Result<std::string> lines = Error{ErrorCode::kInternal, "not read"};
     const Status status = session->run([&](pqxx::connection& connection) {
-      ReadOnly transaction(connection);
-      lines = evidence_file(transaction, number);
+      lines = read_or_find<std::string>(database, [&] {
+        ReadOnly transaction(connection);
+        return evidence_file(transaction, number);
+      });
     });
     if (!status.ok()) return status.error();
-    if (lines.empty()) return Error{ErrorCode::kNotFound, "no more evidence"};
+    if (lines.ok() && lines->empty()) return Error{ErrorCode::kNotFound, "no more evidence"};
     return lines;
   };
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ namespace holdfast::audit {
 // away.
 struct DatabaseLog {
   std::uint64_t log_size = 0;
-  std::uint64_t derived = 0;      // Records below it are in the search table.
+  // Records below it are in the search table. nullopt: the database does not say.
+  std::optional<std::uint64_t> derived{};
   std::string newest_checkpoint;  // The note; empty: there is none.
   std::uint64_t tree_size = 0;    // Of that one.
   std::uint64_t checkpoints = 0;
@@ -28,9 +30,14 @@ struct DatabaseLog {
   Faults faults;
 };
 
-// Errors: kUnavailable, kTimeout, kInternal. Memory: 80 bytes for each checkpoint.
+// Rows and tables that are not what Holdfast makes are faults, here and below. Errors:
+// kUnavailable, kTimeout, kInternal; kNotFound: the database holds no log. Memory: 80 bytes for
+// each checkpoint.
 Result<DatabaseLog> read_database_log(const DatabaseAccess& access,
                                       std::span<const VerifierKey> keys, unsigned threads);
+
+// How many records the log holds by now. Errors: as above.
+Result<std::uint64_t> read_log_size(const DatabaseAccess& access);
 
 // Whether the database has a checkpoint over that tree by now, of `ordinal` or later. Errors: as
 // above.

@@ -1,6 +1,7 @@
 // check_database_state(): see audit/log_reader_postgres.h.
 #include <pqxx/pqxx>
 
+#include "audit/damage_postgres.h"
 #include "audit/log_reader_postgres.h"
 #include "audit/queries_session_postgres.h"
 #include "audit/state_check_sql.h"
@@ -25,12 +26,9 @@ Result<Faults> check_database_state(const DatabaseAccess& access) {
   DatabaseSession session(access, DatabaseSession::WhenBroken::kReport);
   const Status status = session.run([&](pqxx::connection& connection) {
     pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> transaction(connection);
-    try {
-      for (const std::string& sql : state_checks()) run_check(transaction, sql, faults);
-    } catch (const pqxx::data_exception& problem) {
-      // No record that Holdfast wrote, no row that a record made.
-      faults.add_general("the tables cannot be held against the records: " +
-                         safe_message(problem.what(), access.database));
+    for (const std::string& sql : state_checks()) {
+      check_part(transaction, access.database, "the tables cannot be held against the records",
+                 faults, [&](auto& part) { run_check(part, sql, faults); });
     }
   });
   if (!status.ok()) return status.error();

@@ -19,6 +19,13 @@ std::string milliseconds_text(std::chrono::milliseconds time) {
   return std::to_string(time.count());
 }
 
+// Says so; whether the signature holds is another question.
+bool is_signed_by(const Note& note, const VerifierKey& key) {
+  return std::ranges::any_of(note.signatures, [&](const NoteSignature& signature) {
+    return signature.name == key.name && signature.key_id == key.key_id();
+  });
+}
+
 // A leader that is stopped, or whose machine is gone, must lose its lock soon.
 void prepare(pqxx::connection& connection, const TreeKeeperOptions& options) {
   pqxx::nontransaction setup(connection);
@@ -106,9 +113,10 @@ Result<bool> TreeKeeper::step() {
     ++status_.checkpoints_signed;
   }
   if (signed_note_) {
-    const Result<Note> note = parse_note(*signed_note_);
-    note_published(file_->checkpoint()->head, *note);
-    note_shown(file_->checkpoint()->head);
+    const SignedCheckpoint checkpoint{
+        .note = *signed_note_, .head = file_->checkpoint()->head, .signed_at = {}};
+    note_published(checkpoint, *parse_note(*signed_note_));
+    note_shown(checkpoint);
     signed_note_.reset();
   }
   report("");
@@ -201,18 +209,19 @@ Status TreeKeeper::check_newest(Transaction& transaction) {
   if (checkpoint->origin != options_.origin) {
     return frozen("the database holds the log " + checkpoint->origin + ", not " + options_.origin);
   }
+  if (Status same = check_signatures(newest->note, *note); !same.ok()) return same;
   if (newest->head.size > log_size_) {
     return frozen("the log holds " + std::to_string(log_size_) +
                   " records, its newest checkpoint is over " + std::to_string(newest->head.size));
   }
   const std::optional<TreeHead> seen =
       file_->checkpoint() ? std::optional(file_->checkpoint()->head) : std::nullopt;
-  note_published(newest->head, *note);
+  note_published(*newest, *note);
   // What the file has and the database does not: signed here, and lost before it was published, or
   // the database has gone back. Who leads finds out.
   if (seen && newest->head.size < seen->size) return {};
   if (checked_ && seen == newest->head) {
-    note_shown(newest->head);
+    note_shown(*newest);
     return {};
   }
   Status same = check_head(transaction, newest->head);
@@ -221,8 +230,26 @@ Status TreeKeeper::check_newest(Transaction& transaction) {
   if (seen != newest->head) {
     if (Status saved = file_->save(*checkpoint, newest->note); !saved.ok()) return saved;
   }
-  note_shown(newest->head);
+  note_shown(*newest);
   checked_ = true;
+  return {};
+}
+
+// Of the newest checkpoint in the database. One that only others have signed is theirs to answer
+// for, as long as it is the one that was seen.
+Status TreeKeeper::check_signatures(const std::string& text, const Note& note) const {
+  const std::vector<VerifierKey> own = keys();
+  const bool by_own =
+      std::ranges::any_of(own, [&](const VerifierKey& key) { return is_signed_by(note, key); });
+  const Status verified = verify_note(note, own);
+  if (by_own && !verified.ok()) {
+    return frozen("the newest checkpoint in the database: " + verified.error().message);
+  }
+  const Result<Checkpoint> checkpoint = read_checkpoint(text);
+  const bool was_seen = shown_ && checkpoint.ok() && checkpoint->head == shown_->head;
+  if (!by_own && was_seen && text != shown_->note) {
+    return frozen("the newest checkpoint in the database is not as it was signed");
+  }
   return {};
 }
 
@@ -293,9 +320,13 @@ Status TreeKeeper::scrub(Transaction& transaction) {
 // Whoever leads is the only one that adds checkpoints, and nobody takes any away.
 Status TreeKeeper::check_published(Transaction& transaction) {
   const std::optional<SignedCheckpoint> newest = newest_checkpoint(transaction);
-  const std::optional<TreeHead> head = newest ? std::optional(newest->head) : std::nullopt;
-  if (head != published_ || (shown_ && (!head || head->size < shown_->size))) {
-    const std::optional<TreeHead>& last = shown_ ? shown_ : published_;
+  const auto head_of = [](const std::optional<SignedCheckpoint>& checkpoint) {
+    return checkpoint ? std::optional(checkpoint->head) : std::nullopt;
+  };
+  const std::optional<TreeHead> head = head_of(newest);
+  const std::optional<TreeHead> shown = head_of(shown_);
+  if (head != head_of(published_) || (shown && (!head || head->size < shown->size))) {
+    const std::optional<TreeHead> last = shown ? shown : head_of(published_);
     return frozen("the newest checkpoint in the database is not " +
                   (last ? "the one over " + std::to_string(last->size) + " records that was there"
                         : std::string("one that was signed here")) +
@@ -303,13 +334,18 @@ Status TreeKeeper::check_published(Transaction& transaction) {
                   (head ? "another, over " + std::to_string(head->size) + " records" : "none"));
   }
   if (!newest) return {};
+  const Result<Note> note = parse_note(newest->note);
   const Result<Checkpoint> checkpoint = read_checkpoint(newest->note);
-  if (checkpoint.ok() && checkpoint->head == newest->head) return {};
-  return frozen("the newest checkpoint in the database is none");
+  if (!note.ok() || !checkpoint.ok() || checkpoint->head != newest->head) {
+    return frozen("the newest checkpoint in the database is none");
+  }
+  if (Status same = check_signatures(newest->note, *note); !same.ok()) return same;
+  if (newest->note == published_->note) return {};
+  return frozen("the newest checkpoint in the database is not as it was signed");
 }
 
 Status TreeKeeper::sign_if_due(Transaction& transaction) {
-  const bool current = published_ && published_->size == builder_->size();
+  const bool current = published_ && published_->head.size == builder_->size();
   Status opinion = options_.opinion ? options_.opinion(leadership_) : Status{};
   if (!opinion.ok() && opinion.error().code == ErrorCode::kRefused) return opinion;
   if (!opinion.ok()) {
@@ -337,18 +373,15 @@ std::uint64_t TreeKeeper::seen_size() const {
   return file_->checkpoint() ? file_->checkpoint()->head.size : 0;
 }
 
-void TreeKeeper::note_published(const TreeHead& head, const Note& note) {
-  published_ = head;
+void TreeKeeper::note_published(const SignedCheckpoint& checkpoint, const Note& note) {
+  published_ = checkpoint;
   published_by_all_keys_ = std::ranges::all_of(options_.signers, [&](const NoteSigner& signer) {
-    return std::ranges::any_of(note.signatures, [&](const NoteSignature& signature) {
-      return signature.name == signer.verifier().name &&
-             signature.key_id == signer.verifier().key_id();
-    });
+    return is_signed_by(note, signer.verifier());
   });
 }
 
-void TreeKeeper::note_shown(const TreeHead& head) {
-  if (!shown_ || shown_->size <= head.size) shown_ = head;
+void TreeKeeper::note_shown(const SignedCheckpoint& checkpoint) {
+  if (!shown_ || shown_->head.size <= checkpoint.head.size) shown_ = checkpoint;
 }
 
 void TreeKeeper::report(const std::string& frozen_why) {

@@ -11,8 +11,9 @@
 //
 // The leader also looks again at what it has built on, each second and whether the log grows or
 // not: at the records of some full tiles, until all had their turn, at those of the open tile, and
-// at the newest checkpoint, which nobody else may add or take away. It freezes when one is not as
-// it was. A checkpoint that this process has seen in the database must stay there; only one that is
+// at the newest checkpoint, which nobody else may add, change or take away. It freezes when one is
+// not as it was, and so does every process where a signature of its own key over the newest one is
+// wrong. A checkpoint that this process has seen in the database must stay there; only one that is
 // in the file alone may have been lost before it was published.
 //
 // After a crash at any point the next leader goes on from the full tiles in the database.
@@ -95,6 +96,7 @@ class TreeKeeper {
   Result<bool> take_part(Transaction& transaction);
   Result<bool> lead(Transaction& transaction);
   Status check_newest(Transaction& transaction);
+  Status check_signatures(const std::string& text, const Note& note) const;
   Status check_head(Transaction& transaction, const TreeHead& head);
   Status check_held_outside(Transaction& transaction);
   Status add_leaves(Transaction& transaction, std::uint64_t until);
@@ -105,8 +107,8 @@ class TreeKeeper {
   Status sign(Transaction& transaction, const TreeHead& head);
 
   std::uint64_t seen_size() const;
-  void note_published(const TreeHead& head, const Note& note);
-  void note_shown(const TreeHead& head);
+  void note_published(const SignedCheckpoint& checkpoint, const Note& note);
+  void note_shown(const SignedCheckpoint& checkpoint);
   void abandon(const Error& error);
   void report(const std::string& frozen);
 
@@ -121,10 +123,10 @@ class TreeKeeper {
   bool checked_ = false;          // The file agrees with this session's database.
   bool outside_checked_ = false;  // So does what others hold.
   std::uint64_t leadership_ = 0;
-  std::optional<TreeBuilder> builder_;  // While leading.
-  std::optional<TreeHead> published_;   // The newest checkpoint in the database.
+  std::optional<TreeBuilder> builder_;         // While leading.
+  std::optional<SignedCheckpoint> published_;  // The newest in the database.
   bool published_by_all_keys_ = false;
-  std::optional<TreeHead> shown_;           // The newest that was ever in it, and in order.
+  std::optional<SignedCheckpoint> shown_;   // The newest that was ever in it, and in order.
   std::optional<std::string> signed_note_;  // In this step.
   std::uint64_t log_size_ = 0;
   std::uint64_t durable_size_ = 0;  // What no crash of the database takes away.

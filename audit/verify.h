@@ -94,8 +94,11 @@ struct LogReport {
   std::uint64_t log_size = 0;  // As the plan had them.
   std::uint64_t tree_size = 0;
   std::uint64_t roots = 0;
-  std::uint64_t entries = 0;       // Read and in their form.
-  std::uint64_t dropped = 0;       // Gone, as a record of retention says; their hashes are there.
+  std::uint64_t entries = 0;  // Read and in their form.
+  std::uint64_t dropped = 0;  // Gone, as a record of retention says; their hashes are there.
+  // Gone, and no record below log_size says so: a fault each. Of a log that is written meanwhile
+  // one behind it may.
+  std::vector<IndexRange> unexplained{};
   std::uint64_t roots_agreed = 0;  // Signed ones that the entries lead to.
   // What the entries below tree_size lead to; nullopt: the log ends before.
   std::optional<Sha256> root;

@@ -228,6 +228,7 @@ void OrderedCheck::check_absent() {
   for (const AbsentRecords& absent : absent_) {
     std::uint64_t unexplained = 0;
     for (const IndexRange& range : outside_of(absent.range, dropped_)) {
+      report_.unexplained.push_back(range);
       unexplained += range.until - range.first;
       const std::uint64_t end = absent.each ? range.until : range.first + 1;
       for (std::uint64_t index = range.first; index < end; ++index) {

@@ -47,12 +47,9 @@ void add_format(CLI::App* command, std::string& format) {
 std::optional<config::Records> settings_of(const Invocation& invocation,
                                            const AuditConnection& connection) {
   Invocation with_flags = invocation;
-  const auto set = [&](const char* key, const std::string& value) {
-    if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
-  };
-  set("records.url", connection.url);
-  set("records.token_file", connection.token_file);
-  set("records.ca_file", connection.ca_file);
+  with_flags.set("--url", "records.url", connection.url);
+  with_flags.set("--token-file", "records.token_file", connection.token_file);
+  with_flags.set("--ca-file", "records.ca_file", connection.ca_file);
   auto config = load_config(with_flags, config::Role::kRecords);
   if (!config) return std::nullopt;
   return config->records;

@@ -14,6 +14,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +30,15 @@ struct Invocation {
   std::string config_path;            // --config; empty: HOLDFAST_CONFIG or none.
   std::vector<std::string> settings;  // --set, in order.
   std::function<int()> run;           // Set by the chosen subcommand.
+  // Of settings that options of the command have given: the option, by key.
+  std::map<std::string, std::string> flags{};
+
+  // What an option of the command says for a setting; empty: nothing.
+  void set(const char* flag, const char* key, const std::string& value) {
+    if (value.empty()) return;
+    settings.push_back(std::string(key) + "=" + value);
+    flags[key] = flag;
+  }
 };
 
 // Once the whole command line has been read, `run` gives the exit code of `command`.

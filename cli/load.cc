@@ -7,6 +7,18 @@
 #include "officers/record_table.h"
 
 namespace holdfast::cli {
+namespace {
+
+// A setting that was given as an option of the command is told as that.
+std::string as_given(std::string message, const Invocation& invocation) {
+  for (const auto& [key, flag] : invocation.flags) {
+    const std::string setting = "--set " + key + ":";
+    if (message.starts_with(setting)) message.replace(0, setting.size(), flag + ":");
+  }
+  return message;
+}
+
+}  // namespace
 
 void print_error(const std::string& message) {
   std::istringstream lines(message);
@@ -20,7 +32,7 @@ std::optional<config::Config> load_config(const Invocation& invocation) {
                                            .environment = config::holdfast_environment(),
                                            .settings = invocation.settings});
   if (!config.ok()) {
-    print_error(config.error().message);
+    print_error(as_given(config.error().message, invocation));
     return std::nullopt;
   }
   set_log_level(config->logging.level);

@@ -30,6 +30,10 @@ constexpr std::chrono::minutes kStatementTimeout{30};
 // what a step of `holdfast audit` may take, and a little more.
 constexpr std::chrono::seconds kPublishedWithin{35};
 constexpr std::chrono::milliseconds kLookEvery{200};
+// Until a record is under a checkpoint of a service that has nothing else to do.
+constexpr std::chrono::seconds kSignedWithin{3};
+// Each time retention may have gone on; what is unexplained twice ends it sooner.
+constexpr int kReadingsMax = 8;
 constexpr unsigned kThreadsMax = 16;
 constexpr std::size_t kOpenShown = 20;
 constexpr std::uint64_t kEvidenceFilesMax = 1 << 22;
@@ -58,6 +62,17 @@ struct Subject {
   // Of a database, which keeps all checkpoints: whether it has one by now that was not there
   // before.
   std::function<Result<bool>(const audit::TreeHead&)> has_checkpoint{};
+  // Of a log that is written on: whether it holds more by now than the plan reads.
+  std::function<bool()> has_grown{};
+};
+
+// All that one reading of the log has found.
+struct Reading {
+  Subject subject;
+  KeptNotes kept;
+  audit::EvidenceReport evidence;
+  audit::LogReport report;
+  bool has_keys = false;
 };
 
 unsigned threads() {
@@ -132,6 +147,19 @@ Result<Subject> offline_subject(const std::string& directory, VerifyTrust& trust
   return subject;
 }
 
+// Waits for the checkpoint over what the service has written until now.
+bool has_another_checkpoint(const ServiceAccess& access, const std::string& known) {
+  const auto deadline = std::chrono::steady_clock::now() + kPublishedWithin;
+  std::this_thread::sleep_for(kSignedWithin);
+  while (true) {
+    const Result<std::string> note = fetch_checkpoint_note(access);
+    if (!note.ok()) return false;
+    if (*note != known) return true;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    std::this_thread::sleep_for(kLookEvery);
+  }
+}
+
 Result<Subject> service_subject(const ServiceAccess& access, VerifyTrust& trust,
                                 const std::string& save) {
   auto evidence = hear_evidence(open_service_evidence(access), trust, save);
@@ -142,6 +170,9 @@ Result<Subject> service_subject(const ServiceAccess& access, VerifyTrust& trust,
     return open_service_source(access);
   };
   Subject subject = subject_of(access.url, note, trust.keys, open);
+  subject.has_grown = [access, known = subject.newest_checkpoint] {
+    return has_another_checkpoint(access, known);
+  };
   subject.evidence = *std::move(evidence);
   return subject;
 }
@@ -169,9 +200,15 @@ Result<Subject> database_subject(const config::Database& settings, VerifyTrust& 
                            .open = [access] { return audit::open_database_source(access); }},
                   .faults = std::move(log->faults),
                   .evidence = *std::move(evidence),
-                  .has_checkpoint = [access, next = log->checkpoints](const audit::TreeHead& head) {
-                    return audit::has_checkpoint(access, next, head);
-                  }};
+                  .has_checkpoint =
+                      [access, next = log->checkpoints](const audit::TreeHead& head) {
+                        return audit::has_checkpoint(access, next, head);
+                      },
+                  .has_grown =
+                      [access, known = log->log_size] {
+                        const Result<std::uint64_t> size = audit::read_log_size(access);
+                        return size.ok() && *size > known;
+                      }};
   // Without a key nobody says anything about who signed it (conclude()).
   if (!trust.keys.empty()) {
     subject.faults.add(audit::check_signed(subject.plan.entries, subject.plan.roots));
@@ -310,7 +347,7 @@ void print_evidence(const audit::EvidenceReport& evidence, const audit::LogRepor
 }
 
 void print_report(const std::string& what, const audit::LogReport& report,
-                  const audit::EvidenceReport& evidence, const KeptNotes& kept,
+                  const audit::EvidenceReport& evidence, const KeptNotes& kept, bool has_keys,
                   const audit::Faults& faults) {
   const std::uint64_t beyond = report.log_size - report.tree_size;
   std::cout << "log          " << what << "\n"
@@ -326,7 +363,8 @@ void print_report(const std::string& what, const audit::LogReport& report,
               << report.tree_size << "\n";
   }
   std::cout << "checkpoints  " << report.roots_agreed << " of " << report.roots
-            << " with a good signature agree\n";
+            << (has_keys ? " with a good signature agree\n"
+                         : " agree, their signatures not checked\n");
   print_evidence(evidence, report);
   for (const std::string& what_not : kept.not_checked) {
     std::cout << "not checked  " << what_not << "\n";
@@ -384,50 +422,82 @@ int refuse(const Error& error) {
   return kUsageError;
 }
 
-int run_verify(const Invocation& invocation, const VerifyOptions& options) {
-  Invocation with_flags = invocation;
-  const auto set = [&](const char* key, const std::string& value) {
-    if (!value.empty()) with_flags.settings.push_back(std::string(key) + "=" + value);
-  };
-  set("records.url", options.url);
-  set("records.token_file", options.token_file);
-  set("records.ca_file", options.ca_file);
-  set("audit.anchors.policy_file", options.policy);
-  set("audit.anchors.timestamp_ca_file", options.timestamp_ca);
-  const auto config = load_config(with_flags);
-  if (!config) return kUsageError;
-  Result<VerifyTrust> trust = load_trust(options.keys, config->audit);
-  if (!trust.ok()) return refuse(trust.error());
-  const Result<KeptNotes> kept = kept_notes(options, config->audit);
-  if (!kept.ok()) return refuse(kept.error());
-  Result<Subject> subject = find_subject(options, *config, *trust);
-  if (!subject.ok()) return refuse(subject.error());
+// From whom to believe to the last record.
+Result<Reading> read_log(const VerifyOptions& options, const config::Config& config) {
+  Result<VerifyTrust> trust = load_trust(options.keys, config.audit);
+  if (!trust.ok()) return trust.error();
+  Result<KeptNotes> kept = kept_notes(options, config.audit);
+  if (!kept.ok()) return kept.error();
+  Result<Subject> subject = find_subject(options, config, *trust);
+  if (!subject.ok()) return subject.error();
   Status compared = add_kept(*kept, trust->keys, *subject);
-  if (!compared.ok()) return refuse(compared.error());
-  const audit::EvidenceReport evidence = add_evidence(*subject);
+  if (!compared.ok()) return compared.error();
+  audit::EvidenceReport evidence = add_evidence(*subject);
 
   audit::LogReport report{.roots = subject->plan.roots.size()};
   if (subject->plan.open) {
     subject->plan.threads = threads();
     subject->plan.retention = {
-        .partition_records = static_cast<std::uint64_t>(config->audit.log.partition_records),
+        .partition_records = static_cast<std::uint64_t>(config.audit.log.partition_records),
         .now = system_clock().now()};
     if (!options.save.empty()) save_what_is_read(options.save, subject->plan);
     ProgressBar bar(subject->plan.entries, "records");
     subject->plan.progress = [&bar](std::uint64_t done) { bar.show(done); };
     Result<audit::LogReport> verified = audit::verify_log(std::move(subject->plan));
     bar.clear();
-    if (!verified.ok()) return refuse(verified.error());
+    if (!verified.ok()) return verified.error();
     report = *std::move(verified);
     if (!options.save.empty() && !subject->newest_checkpoint.empty()) {
       Status saved = audit::save_checkpoint_note(options.save, subject->newest_checkpoint);
-      if (!saved.ok()) return refuse(saved.error());
+      if (!saved.ok()) return saved.error();
     }
   }
-  audit::Faults faults = std::move(subject->faults);
-  faults.add(std::move(report.faults));
-  print_report(subject->what, report, evidence, *kept, faults);
-  return conclude(faults, *kept, !trust->keys.empty());
+  return Reading{.subject = *std::move(subject),
+                 .kept = *std::move(kept),
+                 .evidence = std::move(evidence),
+                 .report = std::move(report),
+                 .has_keys = !trust->keys.empty()};
+}
+
+bool is_still_unexplained(const audit::LogReport& before, const audit::LogReport& now) {
+  return std::ranges::any_of(before.unexplained, [&](const audit::IndexRange& range) {
+    const auto explained = audit::outside_of(range, now.unexplained);
+    return explained.size() != 1 || explained.front() != range;
+  });
+}
+
+// Retention may run meanwhile: what it takes away before it is read is explained by a record behind
+// the end that was fixed first, and so by another reading, up to a later end.
+Result<Reading> read_until_explained(const VerifyOptions& options, const config::Config& config) {
+  Result<Reading> reading = read_log(options, config);
+  for (int readings = 1; readings < kReadingsMax && reading.ok(); ++readings) {
+    if (reading->report.unexplained.empty() || !reading->subject.has_grown ||
+        !reading->subject.has_grown()) {
+      break;
+    }
+    const audit::LogReport before = std::move(reading->report);
+    reading = read_log(options, config);
+    if (reading.ok() && is_still_unexplained(before, reading->report)) break;
+  }
+  return reading;
+}
+
+int run_verify(const Invocation& invocation, const VerifyOptions& options) {
+  Invocation with_flags = invocation;
+  with_flags.set("--url", "records.url", options.url);
+  with_flags.set("--token-file", "records.token_file", options.token_file);
+  with_flags.set("--ca-file", "records.ca_file", options.ca_file);
+  with_flags.set("--policy", "audit.anchors.policy_file", options.policy);
+  with_flags.set("--timestamp-ca", "audit.anchors.timestamp_ca_file", options.timestamp_ca);
+  const auto config = load_config(with_flags);
+  if (!config) return kUsageError;
+  Result<Reading> reading = read_until_explained(options, *config);
+  if (!reading.ok()) return refuse(reading.error());
+  audit::Faults faults = std::move(reading->subject.faults);
+  faults.add(std::move(reading->report.faults));
+  print_report(reading->subject.what, reading->report, reading->evidence, reading->kept,
+               reading->has_keys, faults);
+  return conclude(faults, reading->kept, reading->has_keys);
 }
 
 // An empty one is what an unset variable of a script gives: what it was to name would be left out.

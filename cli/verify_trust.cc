@@ -20,6 +20,7 @@ Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) 
   }
   const Result<std::string> lines = read_file(text, kFileBytesMax, Readers::kAnyone);
   if (!lines.ok()) return invalid("--key " + text + ": neither a verifier key nor a file of them");
+  const std::size_t before = keys.size();
   std::istringstream stream(*lines);
   for (std::string line; std::getline(stream, line);) {
     if (line.empty()) continue;
@@ -27,6 +28,7 @@ Status add_keys(const std::string& text, std::vector<audit::VerifierKey>& keys) 
     if (!in_file.ok()) return invalid("--key " + text + ": " + in_file.error().message);
     keys.push_back(*std::move(in_file));
   }
+  if (keys.size() == before) return invalid("--key " + text + ": no key is in it");
   return {};
 }
 

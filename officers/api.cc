@@ -38,7 +38,9 @@ constexpr std::int64_t kPartitionSpan = std::int64_t{1} << 22;
 std::optional<RecordReference> parse_reference(std::string_view text) {
   std::int64_t index = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
-  if (error == std::errc() && end == text.data() + text.size() && index >= 0) return index;
+  const bool is_one = error == std::errc() && end == text.data() + text.size() && index >= 0;
+  // In the one spelling that it has.
+  if (is_one && std::to_string(index) == text) return index;
   const std::optional<Uuid> id = parse_uuid(text);
   if (!id) return std::nullopt;
   return *id;

@@ -1,4 +1,9 @@
 // What others have said of checkpoints, in the database and as it is served.
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "audit/anchors_postgres.h"
 #include "audit/cosignature.h"
 #include "audit/evidence_store_postgres.h"
 #include "tests/integration/tree_fixture.h"
@@ -74,6 +79,39 @@ TEST_F(EvidenceTest, is_kept_once_in_the_order_of_arrival) {
   for (const std::uint64_t file : {std::uint64_t{1}, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
     EXPECT_EQ(runner_.run(source_->evidence(file)).error().code, ErrorCode::kNotFound) << file;
   }
+}
+
+TEST_F(EvidenceTest, the_anchor_file_has_each_checkpoint_once_also_where_keys_were_rotated) {
+  fill(3);
+  std::vector<std::string> names;
+  for (const std::string name : {"a", "b", "c"}) {
+    names.push_back(name);
+    TreeKeeperOptions options = keeper_options("a");
+    options.signers = signers(names);
+    keeper_.reset();
+    keeper_ = keeper(std::move(options));
+    ASSERT_TRUE(
+        testing::eventually([&] { return run(*keeper_).ok() && keeper_->status().leading; }));
+  }
+  ASSERT_EQ(checkpoints(), "3,3,3");
+  auto file = AnchorFile::open(this->file("anchors"));
+  ASSERT_TRUE(file.ok()) << file.error().message;
+  FileAnchor anchor({.database = {.database = database("holdfast_audit")},
+                     .tree = [&] { return keeper_->status(); }},
+                    "anchors", *std::move(file));
+  const auto lines = [&] {
+    std::ifstream stream(this->file("anchors"));
+    return std::ranges::count(std::string(std::istreambuf_iterator<char>(stream), {}), '\n');
+  };
+  for (int i = 0; i < 3; ++i) {
+    const Result<bool> more = anchor.step();
+    ASSERT_TRUE(more.ok()) << more.error().message;
+    EXPECT_FALSE(*more);
+    EXPECT_EQ(lines(), 3);
+  }
+  sign(4);
+  ASSERT_TRUE(anchor.step().ok());
+  EXPECT_EQ(lines(), 4);
 }
 
 TEST_F(EvidenceTest, cosignatures_are_served_under_the_checkpoint_they_are_for) {

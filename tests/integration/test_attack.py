@@ -158,6 +158,12 @@ class Attack(unittest.TestCase):
         wait_until(lambda: self.is_frozen(url, why), f"the leader freezes: {why}")
         self.assertEqual(self.sql("SELECT count(*) FROM holdfast.tree_checkpoints"), signed)
 
+    def is_ready(self, url):
+        try:
+            return fetch(f"{url}/readyz", self.log.ca_file)[0] == 200
+        except OSError:
+            return False
+
     def is_frozen(self, url, why):
         try:
             status, _, body = fetch(f"{url}/readyz", self.log.ca_file)
@@ -344,6 +350,12 @@ class Search(Attack):
     def test_attack_invent_a_row_of_the_search_table(self):
         self.sql("INSERT INTO holdfast.record_search (index, malformed) VALUES (100000, false)")
         self.seen_by_verify("a row that the log has no record for", 100000)
+
+    def test_attack_add_to_search_what_comes_before_the_log(self):
+        self.sql("INSERT INTO holdfast.record_search (index, malformed) VALUES (-7, false)")
+        output = self.seen_by_verify("(?m)^FAULT +the search table has a row for the index -7, which no "
+                                     "record has$")
+        self.assertNotIn("first bad index", output)
 
     def test_attack_have_a_record_twice_in_the_search_table(self):
         self.sql("INSERT INTO holdfast.record_search_recent SELECT * FROM holdfast.record_search "
@@ -669,9 +681,26 @@ class Tree(Attack):
         self.freezes_an_idle_leader("DELETE FROM holdfast.tree_checkpoints WHERE size > "
                                     f"{self.old_size()}", "not the one over .* that was there")
 
+    def test_attack_break_the_signature_of_the_newest_checkpoint_under_an_idle_leader(self):
+        url = self.audit_service()
+        wait_until(lambda: self.sql("SELECT holdfast.tree_leader()") and self.is_ready(url), "a leader")
+        wait_until(lambda: self.sql("SELECT next_index = (SELECT max(size) FROM "
+                                    "holdfast.tree_checkpoints) FROM holdfast.log_head") == "t",
+                   "everything is signed")
+        self.tamper("UPDATE holdfast.tree_checkpoints SET note = left(note, length(note) - 10) || "
+                    "'AAAAAAAA' || right(note, 2) WHERE ordinal = (SELECT max(ordinal) FROM "
+                    "holdfast.tree_checkpoints)")
+        why = "the newest checkpoint in the database: the signature of .* is wrong"
+        wait_until(lambda: self.is_frozen(url, why), f"the leader freezes: {why}")
+        self.assertEqual(fetch(f"{url}/log/checkpoint", self.log.ca_file)[0], 503)
+
 
 class Grammar(Attack):
     """Records that were never signed over yet, so that no hash can tell."""
+
+    def test_attack_append_a_record_whose_members_are_none(self):
+        index = self.append("system", outcome='"system":"x",')
+        self.seen_by_verify("the entry has no system, or not as it must be", index)
 
     def test_attack_an_entry_that_is_no_json_behind_its_kind(self):
         index = self.append("intent", uuid.uuid4(), "nonsense,")
@@ -701,6 +730,76 @@ class Grammar(Attack):
         index = self.append("intent", uuid.uuid4(), time="2020-01-01T00:00:00.000000Z",
                             writer=writer)
         self.seen_by_verify("is before that of its writer's last record", index)
+
+
+class Blinding(Attack):
+    """What would keep `verify` from looking at all, next to a changed record that it must name."""
+
+    def setUp(self):
+        super().setUp()
+        self.tamper(CHANGE + "WHERE index = 300; " + DERIVE)
+
+    def erasure(self, **said):
+        """A forged record of retention that somebody was erased."""
+        system = {"event": "subject_erased", **said}
+        entry = json.dumps({"id": str(uuid.uuid4()), "kind": "system", "system": system,
+                            "time": "2099-01-01T00:00:00.000000Z", "v": 1}, sort_keys=True,
+                           separators=(",", ":"))
+        entry = f'{entry[:-1]},"writer":{{"id":"{uuid.uuid4()}","role":"retention"}}}}'.encode()
+        return self.sql(f"""
+            INSERT INTO holdfast.log SELECT next_index, e, {LEAF.format('e')}, 'system', 'retention'
+              FROM holdfast.log_head, (SELECT {literal(entry)}) AS made (e);
+            UPDATE holdfast.log_head SET next_index = next_index + 1 RETURNING next_index - 1""")
+
+    def test_attack_forge_an_erasure_of_nobody(self):
+        person = str(uuid.uuid4())
+        for subjects, what in ((["x"], "the record of an erasure names no subjects"),
+                               (["x", person], f"the subject {person} is not erased as a record"),
+                               ("x", "the record of an erasure names no subjects"),
+                               ({}, "the record of an erasure names no subjects"),
+                               ([], "the record of an erasure names no subjects")):
+            index = self.erasure(subjects=subjects, documents="y")
+            self.seen_by_verify(rf"FAULT +index {index}: {what}", 300)
+        index = self.erasure()
+        self.seen_by_verify(rf"FAULT +index {index}: the record of an erasure names no subjects", 300)
+
+    def test_attack_take_away_what_verify_starts_from(self):
+        for change, what in (
+                ("DELETE FROM holdfast.log_head", "the table log_head has not one row"),
+                ("DELETE FROM holdfast.search_state", "the table search_state has not one row"),
+                ("DELETE FROM holdfast.log_head; DELETE FROM holdfast.search_state",
+                 "the table log_head has not one row"),
+                ("ALTER TABLE holdfast.log_head DROP CONSTRAINT IF EXISTS log_head_next_index_check;"
+                 "UPDATE holdfast.log_head SET next_index = -1",
+                 "the table log_head has the next_index -1"),
+                ("UPDATE holdfast.search_state SET derived = -1",
+                 "the table search_state has the derived -1")):
+            database = Database(self.log)
+            self.addCleanup(database.drop)
+            database.sql(f"BEGIN;\n{OFF}{CHANGE}WHERE index = 300;\n{DERIVE}\n{change};\n{ON}COMMIT")
+            status, output, errors = database.verify()
+            self.assertEqual(status, 1, change + output + errors)
+            self.assertIn(what, output)
+            self.assertIn(f"records      {self.log.size - 1} read", output)
+            self.assertIn("index 300: the entry is not the one that the tree holds", output)
+
+    def test_attack_rename_a_table(self):
+        for table in ("tree_checkpoints", "settled_operations", "anchor_evidence", "tree_tiles",
+                      "open_operations", "search_state", "log_head", "record_search", "subjects",
+                      "log"):
+            self.sql(f"ALTER TABLE holdfast.{table} RENAME TO other")
+            output = self.seen_by_verify(f'relation "holdfast.{table}" does not exist')
+            if table != "log":
+                self.assertIn(f"the table {table} lacks: all that it is made of\n", output)
+            if table not in ("log", "record_search", "tree_tiles", "tree_checkpoints"):
+                self.assertIn("index 300: the entry is not the one that the tree holds", output)
+            self.sql(f"ALTER TABLE holdfast.other RENAME TO {table}")
+
+    def test_another_database_is_no_damage(self):
+        status, output, errors = self.log.run(
+            "verify", "--set", f"audit.database.url={self.log.url('postgres', 'holdfast_audit')}")
+        self.assertEqual((status, output), (2, ""))
+        self.assertIn("the database holds no log", errors)
 
 
 class Histories(Attack):

@@ -3,8 +3,10 @@
 Each case has a database of its own, a copy of one log that Holdfast wrote, whose first records are in
 two partitions of 256."""
 import datetime
+import http.server
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -202,6 +204,77 @@ class Dropping(RetentionCase):
         self.assertIn("records are as", done.stderr)
         size = int(note.splitlines()[1])
         self.assertEqual(len(done.stdout.splitlines()), size - 512)
+
+    def end_of(self, verifying):
+        output, errors = verifying.communicate(timeout=100)
+        self.assertEqual((verifying.returncode, errors), (0, ""), output)
+        self.assertIn("dropped      512 by retention", output)
+
+    def test_what_goes_while_the_database_is_verified(self):
+        self.allow()
+        asked = ("SELECT count(*) FROM pg_locks WHERE relation = 'holdfast.tree_tiles'::regclass AND "
+                 f"{HERE} AND {{}}")
+        holder = self.log.session(self.database.name)
+        holder.stdin.write("BEGIN; LOCK TABLE holdfast.tree_tiles;\n")
+        holder.stdin.flush()
+        wait_until(lambda: self.sql(asked.format("granted")) == "1", "the tiles are locked")
+        verifying = self.verifying(*self.database.settings())
+        wait_until(lambda: self.sql(asked.format("NOT granted")) != "0", "the first tile is asked for")
+        verifying.send_signal(signal.SIGSTOP)
+        holder.stdin.close()
+        holder.wait()
+        wait_until(lambda: self.sql(asked.format("NOT granted")) == "0", "the first tile is told")
+        self.assertEqual(len(self.drop()), 2)
+        verifying.send_signal(signal.SIGCONT)
+        self.end_of(verifying)
+
+    def test_what_goes_while_the_service_is_verified(self):
+        self.allow()
+        url, ca = self.audit_service(), self.log.ca_file
+        token = pathlib.Path(self.log.token_file).read_text().strip()
+        wait_until(lambda: self.can_be_read(url), "the service serves")
+        asked, go_on = threading.Event(), threading.Event()
+
+        class Between(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                if self.path.startswith("/log/tile/"):
+                    asked.set()
+                    go_on.wait(60)
+                status, headers, body = fetch(url + self.path, ca, token)
+                self.send_response(status)
+                self.send_header("Content-Type", headers.get("Content-Type", "text/plain"))
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Between)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        verifying = self.verifying("--url", f"http://localhost:{server.server_port}",
+                                   *self.database.layout())
+        self.assertTrue(asked.wait(60))
+        self.assertEqual(len(self.drop()), 2)
+        go_on.set()
+        self.end_of(verifying)
+
+    def can_be_read(self, url):
+        try:
+            return fetch(f"{url}/log/checkpoint", self.log.ca_file)[0] == 200
+        except OSError:
+            return False
+
+    def verifying(self, *arguments):
+        process = subprocess.Popen(self.log.command("verify", *arguments), text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        return process
 
     def test_what_keeps_a_partition(self):
         self.assertIn("has set no floor", self.obstacles()[0])

@@ -1,10 +1,10 @@
 """The signed log as it is served, verified from outside; and processes that die while they sign."""
 import json
-import math
 import pathlib
 import random
 import signal
 import stat
+import statistics
 import time
 import unittest
 
@@ -69,11 +69,9 @@ class TreeService(TreeCase):
         self.assertEqual([entry.hex() for entry in entries], stored)
 
     def test_a_record_is_under_a_checkpoint_within_a_second(self):
-        # Each within the second would be spoilt by a busy machine; a fault would make all late.
-        fastest, tries = math.inf, 0
-        while fastest >= 1 and tries < 20:
-            fastest, tries = min(fastest, self.seconds_to_a_checkpoint()), tries + 1
-        self.assertLess(fastest, 1)
+        # Each within the second would be spoilt by a busy machine, the fastest by luck.
+        taken = [self.seconds_to_a_checkpoint() for _ in range(9)]
+        self.assertLess(statistics.median(taken), 1, taken)
 
     def seconds_to_a_checkpoint(self):
         # Reading is recorded, so the log has grown when the answer is here.

@@ -203,6 +203,10 @@ class VerifyService(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("--key", errors)
         self.assertNotIn("in order", output)
+        self.assertRegex(output, r"(?m)^checkpoints  1 of 1 agree, their signatures not checked$")
+        (folder / "checkpoint").unlink()
+        _, output, _ = self.verify("--offline", str(folder), configured=False)
+        self.assertNotIn("good signature", output)
 
     def test_a_file_of_keys(self):
         folder = self.copy()
@@ -210,6 +214,30 @@ class VerifyService(unittest.TestCase):
         keys.write_text(self.stack.verifier_key + "\n\n")
         self.assertEqual(self.verify("--offline", str(folder), "--key", str(keys),
                                      configured=False)[0], 0)
+
+    def test_a_file_without_a_key_is_no_key(self):
+        """Whose word it is to be has been said; the configuration's keys are not asked instead."""
+        folder = self.copy()
+        keys = self.stack.folder / "no-keys"
+        for content in ("", "\n", "\n\n"):
+            keys.write_text(content)
+            for configured in (True, False):
+                for named in (("--key", str(keys)),
+                              ("--key", self.stack.verifier_key, "--key", str(keys))):
+                    status, output, errors = self.verify("--offline", str(folder), *named,
+                                                         configured=configured)
+                    self.assertEqual((status, output), (2, ""), errors)
+                    self.assertIn(f"--key {keys}: no key is in it", errors)
+
+    def test_a_wrong_url_is_told_by_its_flag(self):
+        for url in ("nonsense", "ftp://localhost", "https://localhost/path"):
+            for configured in (True, False):
+                status, output, errors = self.verify("--url", url, "--key", self.stack.verifier_key,
+                                                     configured=configured)
+                self.assertEqual((status, output), (2, ""), errors)
+                self.assertIn("--url: ", errors)
+                self.assertNotIn("records.url", errors)
+                self.assertNotIn("--set", errors)
 
     def test_what_cannot_be_asked_or_is_wrongly_said_is_status_2(self):
         key = self.stack.verifier_key

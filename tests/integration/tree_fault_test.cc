@@ -225,7 +225,13 @@ TEST_F(TreeTest, fault_a_leader_over_a_quiet_log_notices_what_is_changed_behind_
       {checkpoint + "root = sha256('') WHERE size = 300", checkpoints_back,
        "not the one over 300 records that was there, but another, over 300 records"},
       {checkpoint + "note = (SELECT note FROM kept_checkpoints WHERE size = 299) WHERE size = 300",
-       checkpoints_back, "the newest checkpoint in the database is none"}};
+       checkpoints_back, "the newest checkpoint in the database is none"},
+      {checkpoint + "note = left(note, length(note) - 10) || 'AAAAAAAA' || right(note, 2) "
+                    "WHERE size = 300",
+       checkpoints_back, "the newest checkpoint in the database: the signature of "},
+      {checkpoint + "note = left(note, length(note) - 93) || 'AAAA' || right(note, 89) "
+                    "WHERE size = 300",
+       checkpoints_back, "the newest checkpoint in the database is not as it was signed"}};
   for (const Damage& damage : damages) {
     SCOPED_TRACE(damage.done);
     tamper(damage.done);

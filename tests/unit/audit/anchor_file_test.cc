@@ -2,7 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -67,6 +69,30 @@ TEST_F(AnchorFileTest, fault_a_last_line_that_a_crash_cut_short_is_dropped_where
   std::ofstream(path_, std::ios::binary) << first.substr(0, 9);
   EXPECT_EQ(open()->newest(), std::nullopt);
   EXPECT_EQ(content(), "");
+}
+
+TEST_F(AnchorFileTest, fault_what_a_full_disk_left_of_a_line_is_taken_back_and_written_later) {
+  auto file = open();
+  ASSERT_TRUE(file->append(std::vector{checkpoint(1)}).ok());
+  const std::string first = content();
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &limit), 0);
+  const rlimit full{.rlim_cur = first.size() + 20, .rlim_max = limit.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  std::vector<Status> appended;
+  for (int i = 0; i < 2; ++i) appended.push_back(file->append(std::vector{checkpoint(2)}));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
+  for (const Status& status : appended) {
+    ASSERT_FALSE(status.ok());
+    EXPECT_THAT(status.error().message, HasSubstr(path_ + ": cannot write: File too large"));
+  }
+  EXPECT_EQ(content(), first);
+  EXPECT_EQ(file->newest(), checkpoint(1));
+  const Status later = file->append(std::vector{checkpoint(2)});
+  ASSERT_TRUE(later.ok()) << later.error().message;
+  EXPECT_EQ(content(), first + anchor_line(checkpoint(2)));
+  EXPECT_EQ(file->newest(), checkpoint(2));
 }
 
 TEST_F(AnchorFileTest, what_is_no_anchor_file_is_left_alone) {

@@ -73,6 +73,28 @@ TEST(EntryFacts, reads_which_approval_a_call_goes_past) {
   }
 }
 
+TEST(EntryFacts, what_has_members_by_the_format_is_an_object) {
+  for (const std::string name : {"access", "actor", "approval", "decision", "operation", "outcome",
+                                 "preimage", "request", "review", "rules", "system"}) {
+    const auto facts_with = [&](const std::string& value) {
+      const std::string member = "\"" + name + "\":" + value + ",";
+      const bool first = name < "id";
+      const bool last = name > "kind";
+      return read_facts(
+          "{" + (first ? member : "") + R"("id":"01890000-0000-7000-8000-000000000001",)" +
+          R"("kind":"system",)" + (last && name < "time" ? member : "") +
+          R"("time":"2026-10-05T08:00:00.000001Z","v":1,)" +
+          R"("writer":{"id":"01890000-0000-4000-8000-000000000003","role":"retention"}})");
+    };
+    EXPECT_TRUE(facts_with("{}").ok()) << name;
+    for (const char* other : {"\"x\"", "[]", "1", "null", "true"}) {
+      const Result<EntryFacts> facts = facts_with(other);
+      ASSERT_FALSE(facts.ok()) << name << " " << other;
+      EXPECT_THAT(facts.error().message, HasSubstr("has no " + name + ", or not as it must be"));
+    }
+  }
+}
+
 // Which approval or review a record takes a step of, if any.
 struct Step {
   const char* name;

@@ -105,7 +105,9 @@ TEST_F(LogApiTest, proofs_are_found_by_index_and_by_id_and_recorded) {
   const json access = log_.entries()[1].record.content.at("access");
   EXPECT_EQ(access.at("endpoint"), "/api/v1/records/{reference}/proof");
   EXPECT_EQ(access.at("query"), (json{{"reference", id}}));
-  EXPECT_EQ(get("/api/v1/records/x/proof").status, 400);
+  for (const std::string wrong : {"x", "-0", "-7", "00", "07", "+7", "7.0"}) {
+    EXPECT_EQ(get("/api/v1/records/" + wrong + "/proof").status, 400) << wrong;
+  }
   EXPECT_EQ(get("/api/v1/records//proof").status, 400);
   EXPECT_EQ(get("/api/v1/records/7/proof?x=1").status, 400);
   EXPECT_EQ(get("/api/v1/records/7/proof", "").status, 401);

@@ -91,7 +91,8 @@ class ReconcilerTest : public ::testing::Test {
                                    {{"action", "permanentDelete"},
                                     {"resource", "message"},
                                     {"mailbox", {{"kind", "user"}, {"key", "a@contoso.com"}}},
-                                    {"item", "AAMk" + std::to_string(index)}}}}});
+                                    {"item", "AAMk" + std::to_string(index)}}},
+                                  {"request", {{"prefer", "IdType=\"ImmutableId\""}}}}});
     }
   }
   void step() {

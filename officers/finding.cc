@@ -84,12 +84,11 @@ std::optional<Question> question_about(const json& outcome) {
   const std::string prefer = text_in(member_of(outcome, "request"), "prefer");
   if (ascii_lower(prefer).find("immutableid") != std::string::npos) {
     question.headers.add("Prefer", "IdType=\"ImmutableId\"");
-    question.id_is_immutable = true;
   }
   return question;
 }
 
-Finding judge(const Question& question, const identity::GraphAnswer& answer) {
+Finding judge(const identity::GraphAnswer& answer) {
   const Result<json> parsed = parse_json(answer.body);
   const json body = parsed.ok() ? *parsed : json();
   Finding finding{.status = answer.status,
@@ -97,13 +96,9 @@ Finding judge(const Question& question, const identity::GraphAnswer& answer) {
                   .graph_request_id = std::string(answer.headers.get("request-id"))};
   if (answer.status == 200 && !text_in(body, "id").empty()) finding.fate = Fate::kThere;
   // Other 404s tell of the mailbox or the path, not of the item.
-  const bool has_none = answer.status == 404 && finding.error_code == kItemNotFound &&
-                        !finding.graph_request_id.empty();
-  if (has_none && question.id_is_immutable) finding.fate = Fate::kGone;
-  if (has_none && !question.id_is_immutable) {
-    finding.why_unclear =
-        "Graph has no item under its id, which changes when an item is moved: the call did not "
-        "prefer immutable ids";
+  if (answer.status == 404 && finding.error_code == kItemNotFound &&
+      !finding.graph_request_id.empty()) {
+    finding.fate = Fate::kGone;
   }
   return finding;
 }

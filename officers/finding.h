@@ -2,9 +2,8 @@
 // and the record of both. Pure.
 //
 // Only a permanent delete leaves a trace that can be looked for: its item is gone, or still there.
-// Anything less certain settles nothing: another answer, an item reached through what others may
-// have shared, whose id means nothing elsewhere, or that there is no item under an id which changes
-// when the item is moved.
+// Anything less certain (another answer, an item reached through what others may have shared, whose
+// id means nothing elsewhere) settles nothing.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -21,7 +20,6 @@ namespace holdfast::officers {
 struct Question {
   std::string target;     // Origin form.
   http::Headers headers;  // What makes Graph read the item's id as it did in the call.
-  bool id_is_immutable = false;
 };
 
 // nullopt: no question to Graph would tell. `outcome` is the unknown outcome's content.
@@ -38,10 +36,9 @@ struct Finding {
   int status = 0;
   std::string error_code{};
   std::string graph_request_id{};
-  std::string why_unclear{};  // Where Graph was clear and that settles nothing all the same.
 };
 
-Finding judge(const Question& question, const identity::GraphAnswer& answer);
+Finding judge(const identity::GraphAnswer& answer);
 
 // The reconciliation: executed where the item is gone, not_executed where it is there, with the
 // evidence. Only for those two.

@@ -96,12 +96,7 @@ Task<void> Reconciler::ask(std::vector<Due>& due) {
       note_problem("Graph refuses the credential of audit.reconcile");
       co_return;
     }
-    one.finding = judge(one.question, *answer);
-    if (!one.finding->why_unclear.empty()) {
-      log_info("an unknown outcome stays open",
-               {{"operation_id", to_string(one.operation->operation_id)},
-                {"why", one.finding->why_unclear}});
-    }
+    one.finding = judge(*answer);
   }
   note_problem("");
 }

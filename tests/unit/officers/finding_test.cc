@@ -80,9 +80,7 @@ TEST(Finding, believes_a_clear_answer_only) {
   const auto fate = [](int status, const std::string& body, bool from_graph = true) {
     http::Headers headers;
     if (from_graph) headers.add("request-id", "r1");
-    return judge({.target = {}, .headers = {}, .id_is_immutable = true},
-                 {.status = status, .headers = headers, .body = body})
-        .fate;
+    return judge({.status = status, .headers = headers, .body = body}).fate;
   };
   const std::string gone = R"({"error":{"code":"ErrorItemNotFound","message":"m"}})";
   EXPECT_EQ(fate(404, gone), Fate::kGone);
@@ -97,24 +95,6 @@ TEST(Finding, believes_a_clear_answer_only) {
   EXPECT_EQ(fate(200, "[]"), Fate::kUnclear);
   EXPECT_EQ(fate(429, ""), Fate::kUnclear);
   EXPECT_EQ(fate(503, ""), Fate::kUnclear);
-}
-
-// Under the id that it had before, there is no item that was moved either.
-TEST(Finding, only_an_id_that_never_changes_tells_that_an_item_is_gone) {
-  http::Headers headers;
-  headers.add("request-id", "r1");
-  const identity::GraphAnswer none{
-      .status = 404, .headers = headers, .body = R"({"error":{"code":"ErrorItemNotFound"}})"};
-  const identity::GraphAnswer there{.status = 200, .headers = headers, .body = R"({"id":"A"})"};
-  json outcome = outcome_of("message", {{"kind", "me"}});
-  const Finding by_mutable = judge(*question_about(outcome), none);
-  EXPECT_EQ(by_mutable.fate, Fate::kUnclear);
-  EXPECT_NE(by_mutable.why_unclear.find("changes when an item is moved"), std::string::npos);
-  EXPECT_EQ(judge(*question_about(outcome), there).fate, Fate::kThere);
-  outcome["request"]["prefer"] = "IdType=\"ImmutableId\"";
-  const Finding by_immutable = judge(*question_about(outcome), none);
-  EXPECT_EQ(by_immutable.fate, Fate::kGone);
-  EXPECT_EQ(by_immutable.why_unclear, "");
 }
 
 TEST(Finding, is_recorded_with_its_evidence) {

@@ -91,8 +91,7 @@ class ReconcilerTest : public ::testing::Test {
                                    {{"action", "permanentDelete"},
                                     {"resource", "message"},
                                     {"mailbox", {{"kind", "user"}, {"key", "a@contoso.com"}}},
-                                    {"item", "AAMk" + std::to_string(index)}}},
-                                  {"request", {{"prefer", "IdType=\"ImmutableId\""}}}}});
+                                    {"item", "AAMk" + std::to_string(index)}}}}});
     }
   }
   void step() {

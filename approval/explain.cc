@@ -156,20 +156,66 @@ std::vector<std::string> needs_to_match(const RuleOutcome& rule) {
   return needs;
 }
 
+// Whether all of `wanted` is asked for in `asked` too, in the same words.
+bool asks_all(const std::vector<ConditionOutcome>& asked,
+              const std::vector<ConditionOutcome>& wanted) {
+  return std::ranges::all_of(wanted, [&](const ConditionOutcome& one) {
+    return std::ranges::any_of(asked, [&](const ConditionOutcome& other) {
+      return other.condition == one.condition && other.wants == one.wants;
+    });
+  });
+}
+
 // Makes the rule not match: any one condition failing does, or the exemption holding. Empty when
-// nothing can: the rule is about every call.
-std::string need_to_miss(const RuleOutcome& rule) {
+// nothing can: the rule is about every call, or `kept`, which is to match, would go with it.
+std::string need_to_miss(const RuleOutcome& rule, const RuleOutcome* kept = nullptr) {
   std::vector<std::string> any;
   any.reserve(rule.when.size());
   for (const ConditionOutcome& outcome : rule.when) {
-    any.push_back(need(outcome, false));
+    if (kept == nullptr || !asks_all(kept->when, {outcome})) any.push_back(need(outcome, false));
   }
   std::vector<std::string> exemption;
   for (const ConditionOutcome& outcome : rule.unless) {
     if (outcome.truth != Truth::kTrue) exemption.push_back(need(outcome, true));
   }
-  if (!exemption.empty()) any.push_back(join(exemption, " and "));
+  const bool exempts_both =
+      kept != nullptr && !kept->unless.empty() && asks_all(rule.unless, kept->unless);
+  if (!exemption.empty() && !exempts_both) any.push_back(join(exemption, " and "));
   return join(any, ", or ");
+}
+
+bool takes_part(const RuleOutcome& rule) {
+  return rule.mode == Mode::kEnforce && rule.effect != Effect::kBreakGlass;
+}
+
+// Makes the rule decide: it matches, and nothing stricter does. nullopt: no way to that.
+std::optional<Change> change_to(const RuleOutcome& rule, const std::vector<RuleOutcome>& rules) {
+  Change change{rule.effect, {}, {}, {}};
+  if (!rule.result.matched) {
+    change.matching.push_back(rule.id);
+    change.needs = needs_to_match(rule);
+  }
+  for (const RuleOutcome& other : rules) {
+    if (!takes_part(other) || !other.result.matched || other.effect <= rule.effect) continue;
+    change.not_matching.push_back(other.id);
+    change.needs.push_back(need_to_miss(other, &rule));
+    if (change.needs.back().empty()) return std::nullopt;
+  }
+  return change;
+}
+
+// What takes several rules at once, for an answer looser than `left`, which fewer bring about.
+void add_joint_changes(const std::vector<RuleOutcome>& rules, Effect left,
+                       std::vector<Change>& changes) {
+  for (const bool matched : {true, false}) {
+    for (const RuleOutcome& rule : rules) {
+      if (!takes_part(rule) || rule.result.matched != matched || rule.effect >= left) continue;
+      const std::optional<Change> change = change_to(rule, rules);
+      if (!change) continue;
+      changes.push_back(*change);
+      if (matched) left = rule.effect;
+    }
+  }
 }
 
 std::vector<Change> changes_of(const Explanation& explanation) {
@@ -189,11 +235,11 @@ std::vector<Change> changes_of(const Explanation& explanation) {
     const Effect with = effect_where(rules, &rule, [](const RuleOutcome&) { return true; });
     if (with != effect) changes.push_back({with, {rule.id}, {}, needs_to_match(rule)});
   }
+  if (!possible || without.not_matching.empty()) return changes;
   without.effect = effect_where(rules, nullptr,
                                 [&](const RuleOutcome& other) { return other.effect != effect; });
-  if (possible && !without.not_matching.empty() && without.effect != effect) {
-    changes.push_back(without);
-  }
+  if (without.effect != effect) changes.push_back(without);
+  add_joint_changes(rules, std::min(effect, without.effect), changes);
   return changes;
 }
 

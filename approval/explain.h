@@ -30,7 +30,8 @@ struct RuleOutcome {
   std::vector<ConditionOutcome> unless;
 };
 
-// If all of `needs` came about, the answer would be `effect`.
+// If all of `needs` came about, the answer would be `effect`. Tried are one rule more, all rules
+// that decide missing, and one rule of a looser effect with all that are stricter missing.
 struct Change {
   Effect effect = Effect::kDeny;
   std::vector<std::string> matching;      // Rules that would then match,
@@ -41,7 +42,7 @@ struct Change {
 struct Explanation {
   Decision decision;
   std::vector<RuleOutcome> rules;  // By id.
-  std::vector<Change> changes;     // One a rule at most, and one for all deciding rules together.
+  std::vector<Change> changes;     // The simple ones first.
 };
 
 Explanation explain(const RuleSet& rules, const Facts& facts);

@@ -102,6 +102,8 @@ class Comparison {
     return all;
   }
 
+  const RuleSetData& after() const { return after_; }
+
  private:
   static bool has_each_key_once(const std::vector<Condition>& conditions) {
     return std::ranges::all_of(conditions, [&](const Condition& one) {
@@ -231,6 +233,26 @@ bool is_enforced(const Rule* rule) {
   return rule != nullptr && rule->mode == Mode::kEnforce;
 }
 
+bool can_be_too_old(const std::vector<std::size_t>& lists, const RuleSetData& data) {
+  return std::ranges::any_of(
+      lists, [&](std::size_t list) { return data.lists[list].max_age.has_value(); });
+}
+
+// Of every call the action and the time are known; of the other facts any can be unknown.
+bool can_be_unknown(const Condition& condition, const RuleSetData& data) {
+  if (std::holds_alternative<TimeTest>(condition.test)) return false;
+  if (std::holds_alternative<ValidityTest>(condition.test)) return false;
+  const auto* test = std::get_if<NameTest>(&condition.test);
+  return test == nullptr || test->fact != NamedFact::kAction || can_be_too_old(test->lists, data);
+}
+
+bool can_be_in_doubt(const Rule& rule, const RuleSetData& data) {
+  const auto any_unknown = [&](const std::vector<Condition>& conditions) {
+    return std::ranges::any_of(conditions, [&](const auto& c) { return can_be_unknown(c, data); });
+  };
+  return any_unknown(rule.when) || any_unknown(rule.unless);
+}
+
 // What is looser of a rule that is enforced before and after; empty: nothing.
 std::string looser(const Comparison& comparison, const Rule& before, const Rule& after) {
   // A member that is added does not compile here until it is judged.
@@ -248,7 +270,12 @@ std::string looser(const Comparison& comparison, const Rule& before, const Rule&
     return no_more ? "" : "it may allow more calls than before, or count fewer";
   }
   if (about != Relation::kSame) return "it asks for approval of other calls than before";
-  if (before.effect == Effect::kAllow || asks_no_less(before, after)) return "";
+  if (before.effect == Effect::kAllow) {
+    // In doubt an allow rule does not match, and an approval rule does.
+    const bool opens = can_be_in_doubt(after, comparison.after());
+    return opens ? "it opens calls to approval where facts are not known" : "";
+  }
+  if (asks_no_less(before, after)) return "";
   return renames_approvers(before, after)
              ? "its approvers go by another name, and others may go by it too"
              : "an approval may take less, or last longer, than before";

@@ -8,6 +8,7 @@
 #include <regex>
 
 #include "approval/build_rules.h"
+#include "approval/network.h"
 #include "base/encoding.h"
 #include "base/uuid.h"
 #include "cli/load.h"
@@ -219,11 +220,17 @@ void print_text(const Explanation& explanation, const graph::Operation& operatio
             << ")\n";
   for (const RuleOutcome& rule : explanation.rules) print_rule(rule);
   std::cout << "\nwhat would change the answer\n";
-  if (explanation.changes.empty()) std::cout << "  nothing about this call alone\n";
+  if (explanation.changes.empty()) {
+    std::cout << "  nothing that was tried: no rule more, nor a looser one without the stricter\n";
+  }
   for (const approval::Change& change : explanation.changes) {
-    const bool with = !change.matching.empty();
-    std::cout << "  " << approval::to_string(change.effect) << (with ? ", by " : ", without ")
-              << joined(with ? change.matching : change.not_matching) << ", if:\n";
+    std::cout << "  " << approval::to_string(change.effect);
+    if (!change.matching.empty()) std::cout << ", by " << joined(change.matching);
+    if (!change.not_matching.empty()) {
+      std::cout << (change.matching.empty() ? ", without " : " and without ")
+                << joined(change.not_matching);
+    }
+    std::cout << ", if:\n";
     for (const std::string& need : change.needs) std::cout << "      " << printable(need) << "\n";
   }
 }
@@ -280,11 +287,24 @@ int run_explain(const Invocation& invocation, const ExplainOptions& options) {
   return kDone;
 }
 
+// As conditions name mailboxes.
+std::string mailbox_problem(const std::string& name) {
+  if (ascii_iequals(name, "me")) {
+    return "me is whoever calls: name a mailbox, or say --own-mailbox true";
+  }
+  return approval::looks_like_mailbox(name) ? "" : "neither a mail address nor an object id";
+}
+
+std::string ip_problem(const std::string& text) {
+  return approval::parse_ip(text) ? "" : "not an IP address";
+}
+
 void add_item_options(CLI::App& command, ExplainOptions& options) {
   command
       .add_option("--affected-mailbox", options.affected,
                   "A mailbox that loses data; repeated for all of them. Without it: the mailbox "
                   "itself, and for a recall others that are unknown.")
+      ->check(mailbox_problem)
       ->allow_extra_args(false);
   command
       .add_option("--message-age", options.message_age, "Age of the message, such as 90m or 3d.")
@@ -328,6 +348,7 @@ void add_explain(CLI::App& app, Invocation& invocation) {
       ->add_option("--mailbox", options->mailbox,
                    "A name of the mailbox (address, object id); may be repeated. Without it: "
                    "the path's own key.")
+      ->check(mailbox_problem)
       ->allow_extra_args(false);
   command
       ->add_option("--own-mailbox", options->own_mailbox,
@@ -335,7 +356,8 @@ void add_explain(CLI::App& app, Invocation& invocation) {
       ->check(CLI::IsMember({"true", "false"}));
   command->add_option("--folder", options->folder, "Folder; without it: the path's.");
   add_item_options(*command, *options);
-  command->add_option("--source-ip", options->source_ip, "Address the call comes from.");
+  command->add_option("--source-ip", options->source_ip, "Address the call comes from.")
+      ->check(ip_problem);
   command->add_option("--at", options->at, "Time of the call (RFC 3339); without it: now.");
   command->add_option("--format", options->format, "text or json")
       ->check(CLI::IsMember({"text", "json"}));

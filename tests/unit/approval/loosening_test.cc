@@ -16,6 +16,8 @@ lists:
   chiefs: { values: [ceo@contoso.com] }
   networks: { values: [10.0.0.0/8] }
   folders: { values: [inbox] }
+  actions: { values: [recall] }
+  dated-actions: { file: actions.csv, max_age: 24h }
 calendars:
   office: { days: [mon, tue], from: "08:00", to: "18:00" }
 approvers:
@@ -61,6 +63,14 @@ rules:
     when: { resource: [message, contact] }
     require: { justification: 10 }
     review_within: 4h
+  - id: nightly
+    effect: allow
+    valid_from: 2027-01-01
+    when: { action: { in: actions }, time: { from: "22:00", to: "23:00" } }
+    unless: { time: { days: [sun] } }
+  - { id: listed, effect: allow, when: { action: { in: dated-actions } } }
+  - { id: tasks, effect: allow, when: { resource: outlookTask } }
+  - { id: not-mine, effect: allow, when: { action: recall }, unless: { mailbox: { own: true } } }
 )";
 
 struct Edit {
@@ -80,6 +90,7 @@ class Loosening : public ::testing::TestWithParam<Edit> {
   std::vector<std::string> found(const Edit& edit, const std::string& hold = "held@contoso.com\n",
                                  Compare compare = loosenings) {
     files_.write("hold.csv", "held@contoso.com\n");
+    files_.write("actions.csv", "recall\n");
     const Result<RuleSet> old = files_.load(kBefore);
     std::string text(kBefore);
     const std::size_t at = text.find(edit.from);
@@ -175,6 +186,16 @@ const Edit kLooser[] = {
     {"approval_is_used_later_than_by_default", "from: legal } ]",
      "from: legal } ], use_within: 2h"},
     {"ticket_not_wanted", "    require: { ticket: \"^CASE-\" }\n", ""},
+    {"allow_becomes_approval_with_its_limit", "effect: allow\n    when: { actor",
+     "effect: require_approval\n    when: { actor"},
+    {"allow_of_a_measure_becomes_approval", "effect: allow, when: { size",
+     "effect: require_approval, when: { size"},
+    {"allow_by_a_list_that_may_be_too_old_becomes_approval", "id: listed, effect: allow",
+     "id: listed, effect: require_approval"},
+    {"allow_of_a_resource_becomes_approval", "id: tasks, effect: allow",
+     "id: tasks, effect: require_approval"},
+    {"allow_that_a_doubt_would_exempt_becomes_approval", "id: not-mine, effect: allow",
+     "id: not-mine, effect: require_approval"},
     {"way_past_approvals_of_more", "resource: [message, contact]",
      "resource: [message, contact, calendar]"},
     {"way_past_approvals_takes_less", "justification: 10", "justification: 9"},
@@ -207,8 +228,8 @@ const Edit kNoLooser[] = {
     {"allow_exempts_more", "[archive]", "[archive, inbox]"},
     {"limit_lower", "count: 200", "count: 199"},
     {"limit_longer", "per: 1h", "per: 2h"},
-    {"allow_becomes_approval_with_its_limit", "effect: allow\n    when: { actor",
-     "effect: require_approval\n    when: { actor"},
+    {"allow_of_what_is_always_known_becomes_approval", "effect: allow\n    valid_from: 2027-01-01",
+     "effect: require_approval\n    valid_from: 2027-01-01"},
     {"approval_becomes_deny",
      "effect: require_approval\n    when: { action: recall, mailbox: { in: chiefs } }\n    "
      "approve: { stages: [ { from: compliance } ], decide_within: 4h }\n    require: { "
@@ -219,9 +240,10 @@ const Edit kNoLooser[] = {
     {"ticket_wanted", "justification: 20", "justification: 20, ticket: \"CASE\""},
     {"title", "id: large,", "id: large, title: Large,"},
     {"allowed_range_narrows", "min: 10, max: 99", "min: 11, max: 98"},
-    {"allow_becomes_an_approval_that_lasts", "effect: allow, when: { size: { min: 10, max: 99 } }",
-     "effect: require_approval, when: { size: { min: 10, max: 99 } }, approve: { stages: [ { from: "
-     "legal } ], use_within: 2h }"},
+    {"allow_of_what_is_always_known_becomes_an_approval_that_lasts",
+     "effect: allow\n    valid_from: 2027-01-01",
+     "effect: require_approval\n    approve: { stages: [ { from: legal } ], use_within: 2h }\n    "
+     "valid_from: 2027-01-01"},
     {"way_past_approvals_of_less", "[message, contact]", "[contact]"},
     {"way_past_approvals_takes_more", "justification: 10", "justification: 11"},
     {"way_past_approvals_is_reviewed_earlier", "review_within: 4h", "review_within: 3h"},
@@ -245,6 +267,13 @@ TEST_F(Loosening, ApproversThatGoByAnotherNameAreSaidToDoSo) {
   EXPECT_THAT(found({"", "from: compliance", "from: interns"}),
               ::testing::ElementsAre("rule recall: its approvers go by another name, and others "
                                      "may go by it too"));
+}
+
+// An allow rule in doubt does not match, and an approval rule does.
+TEST_F(Loosening, AnAllowRuleThatBecomesAnApprovalIsSaidToOpenWhatIsInDoubt) {
+  EXPECT_THAT(found({"", "id: not-mine, effect: allow", "id: not-mine, effect: require_approval"}),
+              ::testing::ElementsAre(
+                  "rule not-mine: it opens calls to approval where facts are not known"));
 }
 
 TEST_F(Loosening, AHoldListThatGrowsIsNoneAndOneThatShrinksIs) {

@@ -190,6 +190,28 @@ TEST_F(FullExample, ExplainsEachOfItsRules) {
   EXPECT_FALSE(explanation.rules[3].result.matched);
 }
 
+// A hold in the way and no rule that allows: neither is enough by itself.
+TEST_F(FullExample, ExplainsWhatTakesOneRuleLessAndOneMore) {
+  const RuleSet rules = *files_.load(kFullExample);
+  Facts facts;
+  facts.action = "permanentDelete";
+  facts.resource = "message";
+  facts.actor_kind = identity::ActorKind::kApp;
+  facts.app = "6a1e55aa-0000-4000-8000-000000000004";
+  facts.mailbox = MailboxNames{{"held@contoso.com"}};
+  facts.affected = affected_by_path(facts);
+  facts.now = at("2026-10-05T20:00:00Z");
+  const nlohmann::json told = to_json(explain(rules, facts));
+  EXPECT_EQ(told["by"], nlohmann::json({"hold-is-absolute"}));
+  const nlohmann::json& change = told["changes"].back();
+  EXPECT_EQ(change["effect"], "allow");
+  EXPECT_EQ(change["matching"], nlohmann::json({"retention-bot"}));
+  EXPECT_EQ(change["not_matching"], nlohmann::json({"hold-is-absolute"}));
+  EXPECT_EQ(change["needs"],
+            nlohmann::json({"time is during office (now 2026-10-05T20:00:00.000000Z)",
+                            "affected_mailboxes is not any in legal-hold (now held@contoso.com)"}));
+}
+
 // Not knowing how old the message is exempts from nothing, and is for people to judge.
 TEST_F(FullExample, ARecallOfUnknownAgeNeedsAnApproval) {
   const RuleSet rules = *files_.load(kFullExample);
@@ -208,10 +230,71 @@ TEST_F(FullExample, ARecallOfUnknownAgeNeedsAnApproval) {
   EXPECT_EQ(decision.approve.use_within, std::chrono::minutes(30));
   const nlohmann::json told = to_json(explanation);
   EXPECT_EQ(told["by"], nlohmann::json({"late-recall"}));
-  const auto& without = told["changes"].back();
+  const auto& without = told["changes"].at(1);
+  EXPECT_EQ(without["not_matching"], nlohmann::json({"late-recall"}));
   EXPECT_EQ(without["effect"], "deny");
   EXPECT_EQ(without["needs"][0],
             "action is not recall (now recall), or message_age is at most 2h (now unknown)");
+}
+
+// The changes that `rules` leave a call to delete a message of a@x.com, which is on hold.
+nlohmann::json changes_by(const std::string& rules) {
+  const RuleFiles files;
+  Facts facts;
+  facts.action = "permanentDelete";
+  facts.resource = "message";
+  facts.mailbox = MailboxNames{{"a@x.com"}};
+  return to_json(explain(
+      files.load("schema: 1\nrevision: r\nlists: { hold: { values: [a@x.com] } }\nrules:\n" + rules)
+          .value(),
+      facts))["changes"];
+}
+
+TEST(Explain, LooserRulesThatMatchAreLeftByAllStricterOnes) {
+  const nlohmann::json changes = changes_by(
+      "  - { id: d, effect: deny, when: { mailbox: a@x.com } }\n"
+      "  - { id: p, effect: require_approval, when: { resource: message } }\n"
+      "  - { id: a, effect: allow }\n"
+      "  - { id: b, effect: allow, when: { action: permanentDelete } }\n"
+      "  - { id: c, effect: allow, when: { action: recall } }\n"
+      "  - { id: g, effect: break_glass, when: { action: recall } }\n"
+      "  - { id: m, effect: allow, mode: monitor, when: { action: recall } }\n");
+  ASSERT_EQ(changes.size(), 2U) << changes;
+  EXPECT_EQ(changes[0]["effect"], "require_approval");
+  EXPECT_EQ(changes[0]["not_matching"], nlohmann::json({"d"}));
+  EXPECT_EQ(changes[1]["effect"], "allow");
+  EXPECT_EQ(changes[1]["matching"], nlohmann::json::array());
+  EXPECT_EQ(changes[1]["not_matching"], nlohmann::json({"d", "p"}));
+  EXPECT_EQ(changes[1]["needs"], nlohmann::json({"mailbox is not a@x.com (now a@x.com)",
+                                                 "resource is not message (now message)"}));
+}
+
+TEST(Explain, ALooserRuleIsNotNeededWhereTheRestIsAsLoose) {
+  const nlohmann::json changes = changes_by(
+      "  - { id: d, effect: deny, when: { mailbox: a@x.com } }\n"
+      "  - { id: p, effect: require_approval, when: { action: recall } }\n"
+      "  - { id: a, effect: allow }\n");
+  ASSERT_EQ(changes.size(), 1U) << changes;
+  EXPECT_EQ(changes[0]["effect"], "allow");
+}
+
+// What the looser rule wants cannot fail for the stricter one.
+TEST(Explain, WhatOneRuleWantsAndAnotherMustMissIsNoWay) {
+  EXPECT_EQ(
+      changes_by("  - { id: d, effect: deny, when: { mailbox: { in: hold } } }\n"
+                 "  - { id: a, effect: allow, when: { mailbox: { in: hold }, action: recall } "
+                 "}\n"),
+      nlohmann::json::array());
+  const nlohmann::json changes = changes_by(
+      "  - { id: d, effect: deny, when: { mailbox: { in: hold }, resource: message } }\n"
+      "  - { id: a, effect: allow, when: { mailbox: { in: hold }, action: recall } }\n");
+  ASSERT_EQ(changes.size(), 1U) << changes;
+  EXPECT_EQ(changes[0]["needs"], nlohmann::json({"action is recall (now permanentDelete)",
+                                                 "resource is not message (now message)"}));
+  EXPECT_EQ(changes_by("  - { id: d, effect: deny }\n"
+                       "  - { id: a, effect: allow, when: { action: recall } }\n"),
+            nlohmann::json::array())
+      << "nothing exempts from it";
 }
 
 TEST(Explain, WhatIsNotKnownIsNoReasonWhyAnApprovalRuleDoesNotMatch) {

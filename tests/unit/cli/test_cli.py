@@ -81,6 +81,41 @@ class CommandLine(unittest.TestCase):
                 self.assertEqual(status, 0, error)
                 self.assertEqual(json.loads(output)["by"], ["hold"], options)
 
+    def test_explain_refuses_what_is_no_mailbox_and_no_address(self):
+        call = ["POST", "/v1.0/users/a@b.c/messages/m1/permanentDelete"]
+        for option in ("--mailbox", "--affected-mailbox"):
+            for name in ("me", "Me"):
+                self.refuses(f"{option}: me is whoever calls: name a mailbox, or say "
+                             "--own-mailbox true (see holdfast --help)", "explain", *call,
+                             option, "a@b.c", option, name)
+            for name in ("adele", "", "a@b.c, d@e.f", "x@", "a@b.c\x1b"):
+                self.refuses(f"{option}: neither a mail address nor an object id "
+                             "(see holdfast --help)", "explain", *call, option, name)
+        for address in ("300.1.1.1", "10.0.0.0/8", "localhost", "", "10.0.0.1 "):
+            self.refuses("--source-ip: not an IP address (see holdfast --help)",
+                         "explain", *call, "--source-ip", address)
+
+    def test_explain_names_what_takes_two_rules_and_claims_no_more_than_it_tried(self):
+        guid = "6a1e55aa-0000-4000-8000-000000000004"
+        facts = ["--at", "2026-10-05T20:00:00Z", "--actor-app", guid, "--mailbox", "a@b.c"]
+        call = ["POST", "/v1.0/users/a@b.c/messages/m1/permanentDelete", *facts]
+        hold = "  - {{ id: hold, effect: deny{} }}\n"
+        bot = ("  - { id: bot, effect: allow, "
+               "when: { time: { from: \"08:00\", to: \"18:00\" } } }\n")
+        joint = ("  allow, by bot and without hold, if:\n"
+                 "      time is every day 08:00 to 18:00 (UTC) (now "
+                 "2026-10-05T20:00:00.000000Z)\n"
+                 "      mailbox is not a@b.c (now a@b.c)\n")
+        nothing = "  nothing that was tried: no rule more, nor a looser one without the stricter\n"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "rules.yaml"
+            for when, told in ((", when: { mailbox: a@b.c }", joint), ("", nothing)):
+                path.write_text("schema: 1\nrevision: a\nrules:\n" + hold.format(when) + bot,
+                                encoding="utf-8")
+                status, output, error = holdfast("explain", "--rules", str(path), *call)
+                self.assertEqual((status, error), (0, ""))
+                self.assertEqual(output.split("what would change the answer\n")[1], told)
+
     def test_check_warns_of_a_rule_that_never_opens_anything(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "rules.yaml"

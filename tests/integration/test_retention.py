@@ -210,8 +210,9 @@ class Dropping(RetentionCase):
         self.assertEqual((verifying.returncode, errors), (0, ""), output)
         self.assertIn("dropped      512 by retention", output)
 
-    def test_what_goes_while_the_database_is_verified(self):
-        self.allow()
+    def verified_meanwhile(self, change):
+        """`verify` of the database, which has fixed the end of the log before the change and reads the
+        first tile after it."""
         asked = ("SELECT count(*) FROM pg_locks WHERE relation = 'holdfast.tree_tiles'::regclass AND "
                  f"{HERE} AND {{}}")
         holder = self.log.session(self.database.name)
@@ -224,9 +225,25 @@ class Dropping(RetentionCase):
         holder.stdin.close()
         holder.wait()
         wait_until(lambda: self.sql(asked.format("NOT granted")) == "0", "the first tile is told")
-        self.assertEqual(len(self.drop()), 2)
+        change()
         verifying.send_signal(signal.SIGCONT)
-        self.end_of(verifying)
+        return verifying
+
+    def test_what_goes_while_the_database_is_verified(self):
+        self.allow()
+        self.end_of(self.verified_meanwhile(lambda: self.assertEqual(len(self.drop()), 2)))
+
+    def test_what_is_taken_away_while_the_database_is_verified(self):
+        def take_away():
+            self.sql(TAKE_AWAY)
+            self.append(self.record({"event": "something"}, "audit"))
+
+        verifying = self.verified_meanwhile(take_away)
+        output, _ = verifying.communicate(timeout=100)
+        self.assertEqual(verifying.returncode, 1, output)
+        self.assertIn("first bad index 0\n", output)
+        # Read again, up to the record that came meanwhile.
+        self.assertRegex(output, rf"(?m)^records +{self.log.size - 256 + 1} read")
 
     def test_what_goes_while_the_service_is_verified(self):
         self.allow()

@@ -313,6 +313,7 @@ void ConditionBuilder::check_values(const Named& named, Use use) {
 
 void ConditionBuilder::use_list(SourceList& source, Use use) {
   if (!source.checked.insert(use).second) return;
+  std::vector<Network> networks;
   for (std::size_t i = 0; i < source.entries.size(); ++i) {
     const ListEntry& entry = source.entries[i];
     if (const auto wrong = complaint(entry.text, use)) {
@@ -324,13 +325,14 @@ void ConditionBuilder::use_list(SourceList& source, Use use) {
       return;  // One line for a list of a hundred thousand that is of another kind.
     }
     if (use == Use::kNetwork) {
-      source.content.networks.push_back(*parse_network(entry.text));
+      networks.push_back(*parse_network(entry.text));
     } else if (use == Use::kFolder) {
       source.content.exact.push_back(entry.text);
     } else {
       source.content.names.push_back(normal(entry.text, use));
     }
   }
+  if (use == Use::kNetwork) source.content.networks = NetworkSet(std::move(networks));
 }
 
 Condition ConditionBuilder::name_condition(std::string key, NamedFact fact, Use use,

@@ -138,12 +138,12 @@ void conclude(Decision& decision) {
 
 // Every rule but those that plainly do not match.
 template <class Visit>
-void visit_rules(const RuleSetData& data, const Facts& facts, const Visit& visit) {
+void visit_rules(const RuleSetData& data, const FactNames& call, const Visit& visit) {
   if (data.index == nullptr) {
     for (const Rule& rule : data.rules) visit(rule);
     return;
   }
-  for (const std::uint32_t position : data.index->candidates(data, facts)) {
+  for (const std::uint32_t position : data.index->candidates(data, call)) {
     visit(data.rules[position]);
   }
 }
@@ -171,8 +171,9 @@ Effect strictest_effect(const std::vector<RuleMatch>& matched) {
 std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& facts) {
   std::vector<std::string> in_doubt;
   if (!rules.data().asks_about_items) return in_doubt;
-  visit_rules(rules.data(), facts, [&](const Rule& rule) {
-    for (std::string& fact : evaluate(rule, rules.data(), facts).unknown_facts) {
+  const FactNames call(facts);
+  visit_rules(rules.data(), call, [&](const Rule& rule) {
+    for (std::string& fact : evaluate(rule, rules.data(), call).unknown_facts) {
       if (is_item_fact(fact)) in_doubt.push_back(std::move(fact));
     }
   });
@@ -182,8 +183,9 @@ std::vector<std::string> item_facts_in_doubt(const RuleSet& rules, const Facts& 
 
 Decision decide(const RuleSet& rules, const Facts& facts) {
   Decision decision;
-  visit_rules(rules.data(), facts, [&](const Rule& rule) {
-    RuleResult result = evaluate(rule, rules.data(), facts);
+  const FactNames call(facts);
+  visit_rules(rules.data(), call, [&](const Rule& rule) {
+    RuleResult result = evaluate(rule, rules.data(), call);
     const bool takes_limit = rule.limit && rule.mode == Mode::kEnforce && may_be_about(result);
     // A way past approvals decides nothing.
     if (rule.mode == Mode::kEnforce && rule.effect != Effect::kBreakGlass) {

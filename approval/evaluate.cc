@@ -106,52 +106,41 @@ ConditionResult evaluate_folder(const NameTest& test, const RuleSetData& data, c
   return truth == Truth::kFalse ? listed : settle(truth, "folder");
 }
 
-ConditionResult evaluate_test(const NameTest& test, const RuleSetData& data, const Facts& facts) {
-  if (test.fact == NamedFact::kFolder) return evaluate_folder(test, data, facts);
-  const std::optional<std::vector<std::string>> names = names_of(test.fact, facts);
-  if (!names) return settle(Truth::kUnknown, name_of(test.fact));
-  const auto any_in = [&](const std::vector<std::string>& sorted) {
-    return std::any_of(names->begin(), names->end(),
-                       [&](const std::string& name) { return is_one_of(sorted, name); });
-  };
-  if (any_in(test.values)) return {Truth::kTrue, ""};
-  return any_list(test.lists, data, facts.now,
-                  [&](const ListContent& content) { return any_in(content.names); });
+bool any_of_them(const std::vector<std::string>& names, const std::vector<std::string>& sorted) {
+  return std::ranges::any_of(names, [&](const auto& name) { return is_one_of(sorted, name); });
 }
 
-ConditionResult evaluate_test(const DomainTest& test, const RuleSetData&, const Facts& facts) {
-  bool any_domain = false;
-  for (const std::string& name :
-       facts.mailbox ? facts.mailbox->names : std::vector<std::string>()) {
-    const std::size_t at = name.rfind('@');
-    if (at == std::string::npos) continue;
-    any_domain = true;
-    if (is_one_of(test.domains, ascii_lower(name.substr(at + 1)))) return {Truth::kTrue, ""};
-  }
-  return settle(any_domain ? Truth::kFalse : Truth::kUnknown, "mailbox");
+ConditionResult evaluate_test(const NameTest& test, const RuleSetData& data,
+                              const FactNames& call) {
+  if (test.fact == NamedFact::kFolder) return evaluate_folder(test, data, call.facts());
+  const Names& names = call.of(test.fact);
+  if (!names) return settle(Truth::kUnknown, name_of(test.fact));
+  if (any_of_them(*names, test.values)) return {Truth::kTrue, ""};
+  return any_list(test.lists, data, call.facts().now,
+                  [&](const ListContent& content) { return any_of_them(*names, content.names); });
+}
+
+ConditionResult evaluate_test(const DomainTest& test, const RuleSetData&, const FactNames& call) {
+  const Names& domains = call.domains();
+  if (!domains) return settle(Truth::kUnknown, "mailbox");
+  return {truth_of(any_of_them(*domains, test.domains)), ""};
 }
 
 // One that is listed settles it, whoever else may be affected; that none is takes knowing all.
 ConditionResult evaluate_test(const AffectedTest& test, const RuleSetData& data,
-                              const Facts& facts) {
-  bool all_known = facts.affected.complete;
-  std::vector<std::string> names;
-  for (const MailboxNames& mailbox : facts.affected.known) {
-    all_known = all_known && !mailbox.names.empty();
-    for (const std::string& name : mailbox.names) names.push_back(ascii_lower(name));
-  }
-  const auto any_in = [&](const std::vector<std::string>& sorted) {
-    return std::ranges::any_of(names, [&](const auto& name) { return is_one_of(sorted, name); });
-  };
-  if (any_in(test.values)) return {Truth::kTrue, ""};
-  ConditionResult listed = any_list(test.lists, data, facts.now, [&](const ListContent& content) {
-    return any_in(content.names);
-  });
-  if (listed.truth != Truth::kFalse || all_known) return listed;
+                              const FactNames& call) {
+  const std::vector<std::string>& names = call.affected();
+  if (any_of_them(names, test.values)) return {Truth::kTrue, ""};
+  ConditionResult listed =
+      any_list(test.lists, data, call.facts().now,
+               [&](const ListContent& content) { return any_of_them(names, content.names); });
+  if (listed.truth != Truth::kFalse || call.all_affected_known()) return listed;
   return settle(Truth::kUnknown, "affected_mailboxes");
 }
 
-ConditionResult evaluate_test(const OwnMailboxTest& test, const RuleSetData&, const Facts& facts) {
+ConditionResult evaluate_test(const OwnMailboxTest& test, const RuleSetData&,
+                              const FactNames& call) {
+  const Facts& facts = call.facts();
   std::optional<bool> own;
   // An app calling for itself has no mailbox of its own.
   if (facts.actor_kind == ActorKind::kApp) own = false;
@@ -161,17 +150,14 @@ ConditionResult evaluate_test(const OwnMailboxTest& test, const RuleSetData&, co
 }
 
 ConditionResult evaluate_test(const NetworkTest& test, const RuleSetData& data,
-                              const Facts& facts) {
-  const std::optional<IpAddress> address =
-      facts.source_ip ? parse_ip(*facts.source_ip) : std::nullopt;
+                              const FactNames& call) {
+  const std::optional<IpAddress>& address = call.address();
   if (!address) return settle(Truth::kUnknown, "source_ip");
-  const auto any_in = [&](const std::vector<Network>& networks) {
-    return std::any_of(networks.begin(), networks.end(),
-                       [&](const Network& network) { return contains(network, *address); });
-  };
-  if (any_in(test.networks)) return {Truth::kTrue, ""};
-  return any_list(test.lists, data, facts.now,
-                  [&](const ListContent& content) { return any_in(content.networks); });
+  const bool holds = std::ranges::any_of(
+      test.networks, [&](const Network& network) { return contains(network, *address); });
+  if (holds) return {Truth::kTrue, ""};
+  return any_list(test.lists, data, call.facts().now,
+                  [&](const ListContent& content) { return content.networks.holds(*address); });
 }
 
 bool is_within(const Schedule& schedule, WallTime now) {
@@ -186,7 +172,8 @@ bool is_within(const Schedule& schedule, WallTime now) {
          (on(yesterday) && local.since_midnight < schedule.to);
 }
 
-ConditionResult evaluate_test(const TimeTest& test, const RuleSetData&, const Facts& facts) {
+ConditionResult evaluate_test(const TimeTest& test, const RuleSetData&, const FactNames& call) {
+  const Facts& facts = call.facts();
   if (facts.now == WallTime{}) return settle(Truth::kUnknown, "time");
   return {truth_of(std::any_of(
               test.any_of.begin(), test.any_of.end(),
@@ -194,7 +181,8 @@ ConditionResult evaluate_test(const TimeTest& test, const RuleSetData&, const Fa
           ""};
 }
 
-ConditionResult evaluate_test(const RangeTest& test, const RuleSetData&, const Facts& facts) {
+ConditionResult evaluate_test(const RangeTest& test, const RuleSetData&, const FactNames& call) {
+  const Facts& facts = call.facts();
   std::optional<std::int64_t> value = facts.item.size_bytes;
   const bool is_age = test.fact == MeasuredFact::kMessageAge;
   if (is_age) {
@@ -205,7 +193,8 @@ ConditionResult evaluate_test(const RangeTest& test, const RuleSetData&, const F
   return {truth_of((!test.min || *value >= *test.min) && (!test.max || *value <= *test.max)), ""};
 }
 
-ConditionResult evaluate_test(const ValidityTest& test, const RuleSetData&, const Facts& facts) {
+ConditionResult evaluate_test(const ValidityTest& test, const RuleSetData&, const FactNames& call) {
+  const Facts& facts = call.facts();
   if (facts.now == WallTime{}) return settle(Truth::kUnknown, "time");
   return {truth_of((!test.from || facts.now >= *test.from) && (!test.to || facts.now < *test.to)),
           ""};
@@ -213,11 +202,11 @@ ConditionResult evaluate_test(const ValidityTest& test, const RuleSetData&, cons
 
 // All conditions together; the facts of those that stayed unknown are added to `unknown`.
 Truth evaluate_all(const std::vector<Condition>& conditions, const RuleSetData& data,
-                   const Facts& facts, std::vector<std::string>& unknown) {
+                   const FactNames& call, std::vector<std::string>& unknown) {
   Truth truth = Truth::kTrue;
   std::vector<std::string> found;
   for (const Condition& condition : conditions) {
-    const ConditionResult result = evaluate(condition, data, facts);
+    const ConditionResult result = evaluate(condition, data, call);
     truth = std::min(truth, result.truth);
     if (result.truth == Truth::kUnknown) found.push_back(result.unknown_fact);
   }
@@ -229,51 +218,6 @@ Truth evaluate_all(const std::vector<Condition>& conditions, const RuleSetData& 
 
 bool is_stale(const RuleList& list, WallTime now) {
   return list.stale_from && (now == WallTime{} || now >= *list.stale_from);
-}
-
-std::optional<std::vector<std::string>> names_of(NamedFact fact, const Facts& facts) {
-  const auto one =
-      [](const std::optional<std::string>& name) -> std::optional<std::vector<std::string>> {
-    if (!name || name->empty()) return std::nullopt;
-    return std::vector{ascii_lower(*name)};
-  };
-  const auto several = [](const std::optional<std::vector<std::string>>& names) {
-    std::optional<std::vector<std::string>> lower = names;
-    for (std::size_t i = 0; lower && i < lower->size(); ++i) (*lower)[i] = ascii_lower((*lower)[i]);
-    return lower;
-  };
-  switch (fact) {
-    case NamedFact::kAction:
-      return one(facts.action);
-    case NamedFact::kResource:
-      return one(facts.resource);
-    case NamedFact::kUser:
-      // An app calling for itself is known not to be any user.
-      if (facts.actor_kind == ActorKind::kApp) return std::vector<std::string>{};
-      return facts.actor_kind == ActorKind::kUser ? one(facts.user) : std::nullopt;
-    case NamedFact::kApp:
-      return one(facts.app);
-    case NamedFact::kGroup:
-      return several(facts.groups);
-    case NamedFact::kRole:
-      return several(facts.roles);
-    case NamedFact::kKind:
-      if (facts.actor_kind == ActorKind::kUnknown) return std::nullopt;
-      return std::vector{std::string(identity::to_string(facts.actor_kind))};
-    case NamedFact::kMailbox:
-      // A mailbox without names cannot be told from those on a list.
-      if (!facts.mailbox || facts.mailbox->names.empty()) return std::nullopt;
-      return several(facts.mailbox->names);
-    case NamedFact::kFolder:
-      return one(facts.folder);
-    case NamedFact::kSender:
-      return several(facts.item.sender);
-    case NamedFact::kRecipients:
-      return several(facts.item.recipients);
-    case NamedFact::kCategories:
-      return several(facts.item.categories);
-  }
-  return std::nullopt;
 }
 
 std::string_view to_string(Truth truth) {
@@ -288,17 +232,17 @@ std::string_view to_string(Truth truth) {
   return "unknown";
 }
 
-ConditionResult evaluate(const Condition& condition, const RuleSetData& data, const Facts& facts) {
-  return std::visit([&](const auto& test) { return evaluate_test(test, data, facts); },
+ConditionResult evaluate(const Condition& condition, const RuleSetData& data,
+                         const FactNames& call) {
+  return std::visit([&](const auto& test) { return evaluate_test(test, data, call); },
                     condition.test);
 }
 
-RuleResult evaluate(const Rule& rule, const RuleSetData& data, const Facts& facts) {
+RuleResult evaluate(const Rule& rule, const RuleSetData& data, const FactNames& call) {
   RuleResult result;
-  result.when = evaluate_all(rule.when, data, facts, result.unknown_facts);
-  result.unless = rule.unless.empty()
-                      ? Truth::kFalse
-                      : evaluate_all(rule.unless, data, facts, result.unknown_facts);
+  result.when = evaluate_all(rule.when, data, call, result.unknown_facts);
+  result.unless = rule.unless.empty() ? Truth::kFalse
+                                      : evaluate_all(rule.unless, data, call, result.unknown_facts);
   const bool plainly_not = result.when == Truth::kFalse || result.unless == Truth::kTrue;
   const bool plainly = result.when == Truth::kTrue && result.unless == Truth::kFalse;
   const bool opens = rule.effect == Effect::kAllow || rule.effect == Effect::kBreakGlass;

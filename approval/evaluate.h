@@ -4,12 +4,11 @@
 // whatever else is unknown. Pure functions, safe from any thread.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "approval/facts.h"
+#include "approval/fact_names.h"
 #include "approval/rule_model.h"
 
 namespace holdfast::approval {
@@ -32,14 +31,12 @@ struct RuleResult {
   std::vector<std::string> unknown_facts;  // Those the outcome hung on, sorted.
 };
 
-// The names a fact has, lower case; nullopt: unknown. A known fact may have none.
-std::optional<std::vector<std::string>> names_of(NamedFact fact, const Facts& facts);
-
 // Whether a list is older than its max_age. A caller that left `now` at the epoch knows nothing
 // about time.
 bool is_stale(const RuleList& list, WallTime now);
 
-ConditionResult evaluate(const Condition& condition, const RuleSetData& data, const Facts& facts);
-RuleResult evaluate(const Rule& rule, const RuleSetData& data, const Facts& facts);
+ConditionResult evaluate(const Condition& condition, const RuleSetData& data,
+                         const FactNames& call);
+RuleResult evaluate(const Rule& rule, const RuleSetData& data, const FactNames& call);
 
 }  // namespace holdfast::approval

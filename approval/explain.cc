@@ -102,9 +102,10 @@ struct FactText {
 
 std::vector<ConditionOutcome> outcomes_of(const std::vector<Condition>& conditions,
                                           const RuleSetData& data, const Facts& facts) {
+  const FactNames call(facts);
   std::vector<ConditionOutcome> outcomes;
   for (const Condition& condition : conditions) {
-    const ConditionResult result = evaluate(condition, data, facts);
+    const ConditionResult result = evaluate(condition, data, call);
     std::string value = std::visit(FactText{facts}, condition.test);
     if (result.unknown_fact.starts_with("list ")) value += ", " + result.unknown_fact + " too old";
     outcomes.push_back({condition.key, condition.wants, std::move(value), result.truth});
@@ -298,9 +299,9 @@ Explanation explain(const RuleSet& rules, const Facts& facts) {
   Explanation explanation;
   explanation.decision = decide(rules, facts);
   for (const Rule& rule : data.rules) {
-    explanation.rules.push_back({rule.id, rule.title, rule.effect, rule.mode,
-                                 evaluate(rule, data, facts), outcomes_of(rule.when, data, facts),
-                                 outcomes_of(rule.unless, data, facts)});
+    explanation.rules.push_back(
+        {rule.id, rule.title, rule.effect, rule.mode, evaluate(rule, data, FactNames(facts)),
+         outcomes_of(rule.when, data, facts), outcomes_of(rule.unless, data, facts)});
   }
   std::sort(explanation.rules.begin(), explanation.rules.end(),
             [](const RuleOutcome& a, const RuleOutcome& b) { return a.id < b.id; });

@@ -115,7 +115,7 @@ class Comparison {
     const auto& [names, exact, networks] = *before.content;
     const auto& [new_names, new_exact, new_networks] = *after.content;
     return both(as_sets(names, new_names),
-                both(as_sets(exact, new_exact), as_sets(networks, new_networks)));
+                both(as_sets(exact, new_exact), as_sets(networks.sorted(), new_networks.sorted())));
   }
 
   std::vector<std::string> names(const RuleSetData& data,

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <set>
+#include <utility>
 
 namespace holdfast::approval {
 namespace {
@@ -28,9 +30,11 @@ bool same_prefix(const IpAddress& a, const IpAddress& b, unsigned bits) {
 
 IpAddress first_bits(const IpAddress& address, unsigned bits) {
   IpAddress result{};
-  for (unsigned bit = 0; bit < bits; ++bit) {
-    const unsigned mask = 0x80U >> (bit % 8);
-    result[bit / 8] = static_cast<std::uint8_t>(result[bit / 8] | (address[bit / 8] & mask));
+  const unsigned bytes = bits / 8;
+  std::copy_n(address.begin(), bytes, result.begin());
+  if (bits % 8 != 0) {
+    const unsigned mask = 0xffU << (8 - bits % 8) & 0xffU;
+    result[bytes] = static_cast<std::uint8_t>(address[bytes] & mask);
   }
   return result;
 }
@@ -86,6 +90,27 @@ bool contains(const Network& network, const IpAddress& address) {
   const bool is_ipv4 = is_mapped(network.address) && network.prefix_bits >= kMappedPrefixBits;
   return is_ipv4 == is_mapped(address) &&
          same_prefix(network.address, address, network.prefix_bits);
+}
+
+std::optional<Network> network_around(const IpAddress& address, unsigned prefix_bits) {
+  if (is_mapped(address) && prefix_bits < kMappedPrefixBits) return std::nullopt;
+  return Network{first_bits(address, prefix_bits), prefix_bits};
+}
+
+NetworkSet::NetworkSet(std::vector<Network> networks) : networks_(std::move(networks)) {
+  std::ranges::sort(networks_);
+  const auto repeats = std::ranges::unique(networks_);
+  networks_.erase(repeats.begin(), repeats.end());
+  std::set<unsigned> lengths;
+  for (const Network& network : networks_) lengths.insert(network.prefix_bits);
+  prefix_bits_.assign(lengths.begin(), lengths.end());
+}
+
+bool NetworkSet::holds(const IpAddress& address) const {
+  return std::ranges::any_of(prefix_bits_, [&](unsigned bits) {
+    const std::optional<Network> network = network_around(address, bits);
+    return network && std::ranges::binary_search(networks_, *network);
+  });
 }
 
 bool is_in_any(std::string_view address, const std::vector<Network>& networks) {

@@ -35,6 +35,24 @@ std::string to_string(const Network& network);
 // IPv6 networks never hold IPv4 addresses: ::/0 means all of IPv6.
 bool contains(const Network& network, const IpAddress& address);
 
+// The network of so many bits that holds the address; nullopt for an IPv4 address where those are
+// fewer than an IPv4 network has.
+std::optional<Network> network_around(const IpAddress& address, unsigned prefix_bits);
+
+// Networks that an address is found in without looking at each.
+class NetworkSet {
+ public:
+  NetworkSet() = default;
+  explicit NetworkSet(std::vector<Network> networks);
+
+  bool holds(const IpAddress& address) const;
+  const std::vector<Network>& sorted() const { return networks_; }
+
+ private:
+  std::vector<Network> networks_;      // Each once.
+  std::vector<unsigned> prefix_bits_;  // All there are.
+};
+
 // Whether an address is one, and in one of the networks.
 bool is_in_any(std::string_view address, const std::vector<Network>& networks);
 

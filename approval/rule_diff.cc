@@ -242,7 +242,8 @@ void compare_entries(const std::string& list, const Sentences& before, const Sen
 Sentences entries_of(const RuleList& list) {
   Sentences entries = list.content->names;
   entries.insert(entries.end(), list.content->exact.begin(), list.content->exact.end());
-  for (const Network& network : list.content->networks) entries.push_back(to_string(network));
+  for (const Network& network : list.content->networks.sorted())
+    entries.push_back(to_string(network));
   std::ranges::sort(entries);
   return entries;
 }

@@ -23,7 +23,7 @@ namespace holdfast::approval {
 struct ListContent {
   std::vector<std::string> names;  // ASCII lower case, sorted.
   std::vector<std::string> exact;  // As written, sorted: folder ids keep their case.
-  std::vector<Network> networks;   // Where a source_ip condition names the list.
+  NetworkSet networks;             // Where a source_ip condition names the list.
 };
 
 struct RuleList {

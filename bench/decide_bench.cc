@@ -129,6 +129,59 @@ void decide_large(benchmark::State& state) {
 }
 BENCHMARK(decide_large);
 
+// A thousand rules that differ in one condition, none of which the call meets but the one that
+// allows it; `lists` of a hundred thousand entries. `#` in `when` stands for a number.
+class AlikeRules {
+ public:
+  explicit AlikeRules(const std::string& when) {
+    std::filesystem::create_directory(directory_);
+    std::ofstream hold(directory_ / "hold.csv");
+    std::ofstream sites(directory_ / "sites.csv");
+    for (int i = 0; i < 100'000; ++i) {
+      hold << "hold" << i << "@contoso.com\n";
+      sites << "11." << i / 65'536 << "." << i / 256 % 256 << "." << i % 256 << "\n";
+    }
+    std::ofstream text(path());
+    text << "schema: 1\nrevision: bench\nlists:\n  hold: { file: hold.csv, max_age: 24h }\n"
+         << "  sites: { file: sites.csv, max_age: 24h }\nrules:\n"
+         << "  - { id: bot, effect: allow, when: { actor: { app: " << kBot << " } } }\n";
+    for (int i = 0; i < 999; ++i) {
+      text << "  - { id: r" << i << ", effect: deny, when: { ";
+      for (const char c : when) c == '#' ? text << i % 250 + 1 << "." << i / 250 : text << c;
+      text << " } }\n";
+    }
+  }
+  ~AlikeRules() { std::filesystem::remove_all(directory_); }
+  AlikeRules(const AlikeRules&) = delete;
+  AlikeRules& operator=(const AlikeRules&) = delete;
+  std::string path() const { return (directory_ / "rules.yaml").string(); }
+
+ private:
+  const std::filesystem::path directory_ =
+      std::filesystem::temp_directory_path() / ("decide-bench-" + to_string(make_uuid_v4()));
+};
+
+void decide_alike(benchmark::State& state, const std::string& when) {
+  const AlikeRules files(when);
+  const RuleSet rules = load_or_exit(files.path());
+  Facts facts = purge_by_bot();
+  facts.now = system_clock().now();
+  facts.item.size_bytes = 0;
+  if (decide(rules, facts).effect != Effect::kAllow) state.SkipWithError("not allowed");
+  for (auto _ : state) benchmark::DoNotOptimize(decide(rules, facts));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK_CAPTURE(decide_alike, mailbox, "mailbox: m#@contoso.com");
+BENCHMARK_CAPTURE(decide_alike, domain, "mailbox: { domain: d#.contoso.com }");
+BENCHMARK_CAPTURE(decide_alike, affected, "affected_mailboxes: { any_in: [m#@contoso.com] }");
+BENCHMARK_CAPTURE(decide_alike, source_ip, "source_ip: 12.#.0/24");
+BENCHMARK_CAPTURE(decide_alike, one_list,
+                  "action: permanentDelete, resource: message, mailbox: { in: hold }");
+BENCHMARK_CAPTURE(decide_alike, one_affected_list,
+                  "action: permanentDelete, affected_mailboxes: { any_in: hold }");
+BENCHMARK_CAPTURE(decide_alike, one_address_list, "source_ip: { in: sites }");
+BENCHMARK_CAPTURE(decide_alike, size, "size: { min: 1 }");
+
 void reload_large(benchmark::State& state) {
   const LargeRules files;
   for (auto _ : state) benchmark::DoNotOptimize(load_or_exit(files.path()));

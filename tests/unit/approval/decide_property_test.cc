@@ -20,12 +20,19 @@ T one_of(std::vector<T> values) {
   return *rc::gen::elementOf(std::move(values));
 }
 
+std::vector<Network> networks(const std::vector<const char*>& texts) {
+  std::vector<Network> found;
+  found.reserve(texts.size());
+  for (const char* text : texts) found.push_back(*parse_network(text));
+  return found;
+}
+
 // A few values for everything, so that rules and facts often meet.
 std::vector<RuleList> two_lists() {
   ListContent content;
   content.names = {"a@x.com", "b@x.com", "u1"};
   content.exact = {"ID1", "inbox"};
-  content.networks = {*parse_network("10.0.0.0/8")};
+  content.networks = NetworkSet(networks({"10.0.0.0/8", "2001:db8::/32"}));
   const auto shared = std::make_shared<const ListContent>(content);
   return {{"fresh", shared, std::nullopt, std::nullopt},
           {"stale", shared, std::nullopt, WallTime::min()}};
@@ -36,7 +43,7 @@ std::vector<std::size_t> some_list() {
 }
 
 Condition some_condition() {
-  switch (*rc::gen::inRange(0, 14)) {
+  switch (*rc::gen::inRange(0, 17)) {
     case 0:
       return {"action", "", NameTest{NamedFact::kAction, {one_of<std::string>({"p", "r"})}, {}}};
     case 1:
@@ -72,7 +79,14 @@ Condition some_condition() {
       return {"folder", "",
               NameTest{NamedFact::kFolder, {one_of<std::string>({"drafts", "ID2"})}, some_list()}};
     default:
-      return {"source_ip", "", NetworkTest{{*parse_network("11.0.0.0/8")}, some_list()}};
+      return {"source_ip", "",
+              NetworkTest{networks(one_of<std::vector<const char*>>({{},
+                                                                     {"11.0.0.0/8", "12.1.1.1"},
+                                                                     {"0.0.0.0/0"},
+                                                                     {"::/0"},
+                                                                     {"::fffe:0:0/95"},
+                                                                     {"2001:db8:1::/48"}})),
+                          some_list()}};
   }
 }
 
@@ -90,6 +104,7 @@ Rule some_rule(Effect effect, Mode mode) {
   rule.mode = mode;
   rule.when = some_conditions();
   rule.unless = some_conditions();
+  if (*rc::gen::inRange(0, 4) == 0) rule.limit = Limit{.count = 1, .per = std::chrono::hours(1)};
   return rule;
 }
 
@@ -98,10 +113,10 @@ Effect some_effect() {
       {Effect::kAllow, Effect::kRequireApproval, Effect::kDeny, Effect::kBreakGlass});
 }
 
-RuleSetData some_rules() {
+RuleSetData some_rules(int below = 6) {
   RuleSetData data;
   data.lists = two_lists();
-  for (int i = *rc::gen::inRange(0, 6); i > 0; --i) {
+  for (int i = *rc::gen::inRange(0, below); i > 0; --i) {
     data.rules.push_back(
         some_rule(some_effect(), one_of<Mode>({Mode::kEnforce, Mode::kEnforce, Mode::kMonitor})));
   }
@@ -122,14 +137,18 @@ Facts some_facts() {
   facts.user = maybe<std::string>({"u1", "u2"});
   facts.app = maybe<std::string>({"p1", "p2"});
   facts.groups = maybe<std::vector<std::string>>({{}, {"g1"}});
-  facts.mailbox = maybe<MailboxNames>({{{}}, {{"a@x.com", "i1"}}, {{"c@y.com"}}, {{"i2"}}});
+  facts.mailbox = maybe<MailboxNames>(
+      {{{}}, {{"a@x.com", "i1"}}, {{"c@y.com"}}, {{"i2"}}, {{"i2", "C@Y.com", "B@X.com"}}});
   facts.own_mailbox = maybe<bool>({true, false});
   facts.folder = maybe<std::string>({"inbox", "drafts", "ID1", "ID3"});
-  facts.source_ip = maybe<std::string>({"10.1.1.1", "11.1.1.1", "12.1.1.1"});
+  facts.source_ip = maybe<std::string>({"10.1.1.1", "11.1.1.1", "12.1.1.1", "::ffff:10.1.1.1",
+                                        "2001:db8:1::1", "2001:db9::1", "::fffe:1.1.1.1", "?"});
   facts.affected.complete = *rc::gen::arbitrary<bool>();
   for (const char* name : {"a@x.com", "c@y.com"}) {
     if (*rc::gen::arbitrary<bool>()) facts.affected.known.push_back({{name}});
   }
+  if (*rc::gen::inRange(0, 8) == 0) facts.affected.known.push_back({{}});
+  if (*rc::gen::inRange(0, 8) == 0) facts.affected.known.push_back({{"i2", "B@X.com"}});
   facts.item.message_age =
       maybe<std::chrono::seconds>({std::chrono::seconds(5), std::chrono::seconds(15)});
   facts.item.size_bytes = maybe<std::int64_t>({5, 15});
@@ -225,7 +244,7 @@ RC_GTEST_PROP(DecideProperty, MakingAnyFactUnknownNeverLoosens, ()) {
 
 // Which rules are looked at is nobody's business but the clock's.
 RC_GTEST_PROP(DecideProperty, TheIndexChangesNothing, ()) {
-  RuleSetData data = some_rules();
+  RuleSetData data = some_rules(*rc::gen::inRange(0, 8) == 0 ? 150 : 30);
   const Facts facts = some_facts();
   const Decision before = decide(data, facts);
   data.index = std::make_shared<const RuleIndex>(data);
@@ -236,8 +255,26 @@ RC_GTEST_PROP(DecideProperty, TheIndexChangesNothing, ()) {
   RC_ASSERT(before.effect == after.effect);
   RC_ASSERT(std::ranges::equal(before.matched, after.matched, same));
   RC_ASSERT(std::ranges::equal(before.monitored, after.monitored, same));
+  RC_ASSERT(std::ranges::equal(
+      before.limits, after.limits,
+      [&](const TakenLimit& a, const TakenLimit& b) { return same(a.rule, b.rule); }));
   RC_ASSERT(before.in_doubt == after.in_doubt);
   RC_ASSERT(ways(before) == ways(after));
+}
+
+TEST(NetworkSet, HoldsWhatOneOfItsNetworksContains) {
+  const std::vector<Network> all = networks({"0.0.0.0/0", "10.0.0.0/8", "10.1.2.0/23", "10.1.2.3",
+                                             "::/0", "::fffe:0:0/95", "2001:db8::/33"});
+  for (const char* text : {"10.1.2.3", "10.1.3.9", "10.1.4.9", "11.0.0.1", "::1", "::fffe:1.1.1.1",
+                           "2001:db8:7fff::1", "2001:db8:8000::1"}) {
+    const IpAddress address = *parse_ip(text);
+    EXPECT_FALSE(NetworkSet().holds(address));
+    EXPECT_TRUE(NetworkSet(all).holds(address));
+    for (const Network& network : all) {
+      EXPECT_EQ(NetworkSet({network}).holds(address), contains(network, address))
+          << text << " in " << to_string(network);
+    }
+  }
 }
 
 // A way past approvals opens nothing that is denied, and tightens nothing.

@@ -55,13 +55,16 @@ class Watch:
         self._log = log
         self._sampler = None
 
-    def wait_until_current(self) -> None:
-        """What was written before is not what is measured."""
-        before = None
+    def wait_until_current(self) -> float:
+        """What was written before is not what is measured; the records a second of it that the tree took
+        in, while search took them in, too."""
+        before, begun, rate = None, time.monotonic(), None
         while True:
             _, size, derived, signed, indexed, _, _ = self._cluster.sql(SAMPLE).split("|")
+            if rate is None and signed == size:
+                rate = int(size) / (time.monotonic() - begun)
             if size == derived == signed == indexed:
-                return
+                return rate
             if before != (derived, signed, indexed):
                 before = (derived, signed, indexed)
                 deadline = time.monotonic() + NO_PROGRESS_SECONDS_MAX

@@ -47,11 +47,6 @@ std::string action_of(const json& shown) {
   return text_of(shown, "/operation/action") + " " + text_of(shown, "/operation/resource");
 }
 
-std::string mailbox_of(const json& shown) {
-  const std::string key = text_of(shown, "/operation/mailbox/key");
-  return key.empty() ? text_of(shown, "/operation/mailbox/kind") : key;
-}
-
 void print_approvals(const std::vector<json>& approvals) {
   std::vector<std::vector<std::string>> rows = {
       {"CODE", "STATE", "FILED", "BY", "ACTION", "MAILBOX", "APPROVED"}};

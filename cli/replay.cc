@@ -124,7 +124,7 @@ void print_changes(const Summary& summary) {
     const std::string missing = texts_of(change.at("not_recorded"), ", ");
     rows.push_back({std::to_string(index), text_of(change, "/time").substr(0, 19),
                     text_of(change, "/actor"), text_of(change, "/operation/action"),
-                    text_of(change, "/operation/mailbox/key"), missing.empty() ? "-" : missing,
+                    mailbox_of(change), missing.empty() ? "-" : missing,
                     texts_of(change.at("changes"), "; ")});
   }
   if (!summary.changed.empty()) std::cout << text_table(rows);

@@ -12,6 +12,11 @@ std::string text_of(const nlohmann::json& object, const char* pointer) {
   return officers::printable(object.at(place).get<std::string>());
 }
 
+std::string mailbox_of(const nlohmann::json& record) {
+  const std::string key = text_of(record, "/operation/mailbox/key");
+  return key.empty() ? text_of(record, "/operation/mailbox/kind") : key;
+}
+
 std::string texts_of(const nlohmann::json& list, std::string_view separator) {
   std::string text;
   for (const nlohmann::json& one : list) {

@@ -1,6 +1,8 @@
 #include "identity/sign_in_verifier.h"
 
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
 #include "http/client.h"
@@ -10,6 +12,7 @@ namespace {
 
 constexpr std::size_t kJwksBytesMax = 256 * 1024;
 constexpr int kOk = 200;
+constexpr std::chrono::milliseconds kLookEvery{20};
 
 // https://host[:port] and what follows it.
 std::pair<std::string, std::string> split_url(const std::string& url) {
@@ -48,16 +51,25 @@ Task<Result<std::string>> HttpKeySource::fetch() {
 }
 
 Task<Result<SignedIn>> SignInVerifier::verify(std::string_view token) {
-  if (begin_fetch(false)) co_await fetch();
   Keys keys = usable_keys();
+  if (begin_fetch(false)) {
+    co_await fetch();
+  } else if (!keys) {
+    co_await fetched();
+  }
+  keys = usable_keys();
   if (!keys) {
     co_return Error{ErrorCode::kUnavailable, "the issuer's keys cannot be had; nobody can sign in"};
   }
   Result<std::string> payload = keys->verified_payload(token);
-  if (!payload.ok() && payload.error().code == ErrorCode::kNotFound && begin_fetch(true)) {
-    co_await fetch();
-    keys = usable_keys();
-    if (keys) payload = keys->verified_payload(token);
+  if (!payload.ok() && payload.error().code == ErrorCode::kNotFound) {
+    if (begin_fetch(true)) {
+      co_await fetch();
+    } else {
+      co_await fetched();
+    }
+    const Keys newer = usable_keys();
+    if (newer && newer != keys) payload = newer->verified_payload(token);
   }
   if (!payload.ok()) co_return payload.error();
   co_return read_sign_in(*payload, issuer_, clock_.now());
@@ -69,10 +81,17 @@ bool SignInVerifier::begin_fetch(bool unknown_key) {
   const bool due = unknown_key || !keys_ || now - fetched_ >= kRefreshAfter;
   if (!due || (tried_ && now - *tried_ < kRetryAfter)) return false;
   tried_ = now;
+  fetching_ = true;
   return true;
 }
 
 Task<void> SignInVerifier::fetch() {
+  // Also when it is given up on the way: others wait for its end.
+  const std::unique_ptr<SignInVerifier, void (*)(SignInVerifier*)> end(
+      this, [](SignInVerifier* verifier) {
+        MutexLock lock(verifier->mutex_);
+        verifier->fetching_ = false;
+      });
   const Result<std::string> jwks = co_await source_->fetch();
   Result<IssuerKeys> keys = jwks.ok() ? IssuerKeys::parse(*jwks) : jwks.error();
   if (!keys.ok()) {
@@ -83,6 +102,19 @@ Task<void> SignInVerifier::fetch() {
   MutexLock lock(mutex_);
   keys_ = std::make_shared<const IssuerKeys>(std::move(*keys));
   fetched_ = now;
+}
+
+Task<void> SignInVerifier::fetched() const {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  while (is_fetching()) {
+    timer.expires_after(kLookEvery);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+  }
+}
+
+bool SignInVerifier::is_fetching() const {
+  MutexLock lock(mutex_);
+  return fetching_;
 }
 
 SignInVerifier::Keys SignInVerifier::usable_keys() const {

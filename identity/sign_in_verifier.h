@@ -7,8 +7,8 @@
 // Keys older than a day are not used: when the issuer cannot be reached for so long, nobody signs
 // in.
 //
-// Safe to share between executors: a fetch runs on the one that needs it, others go on meanwhile
-// with the keys there are. Holds no lock over I/O.
+// Safe to share between executors: a fetch runs on the one that needs it; others go on meanwhile
+// with the keys there are, and wait for it only where those do not do. Holds no lock over I/O.
 #pragma once
 
 #include <chrono>
@@ -65,6 +65,8 @@ class SignInVerifier {
   // Whether there is a good reason to fetch, and nobody has tried a moment ago.
   bool begin_fetch(bool unknown_key);
   Task<void> fetch();
+  Task<void> fetched() const;  // Once nobody is fetching.
+  bool is_fetching() const;
   Keys usable_keys() const;
 
   const Issuer issuer_;
@@ -74,6 +76,7 @@ class SignInVerifier {
   Keys keys_ HOLDFAST_GUARDED_BY(mutex_);
   SteadyTime fetched_ HOLDFAST_GUARDED_BY(mutex_);
   std::optional<SteadyTime> tried_ HOLDFAST_GUARDED_BY(mutex_);
+  bool fetching_ HOLDFAST_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace holdfast::identity

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -67,6 +70,36 @@ TEST_F(SignInVerifierTest, FetchesKeysOnceAndAgainWhenTheyAreOld) {
   EXPECT_EQ(fetches_, 1);
   clock_.advance(SignInVerifier::kRefreshAfter);
   EXPECT_TRUE(signs_in(old_key()));
+  EXPECT_EQ(fetches_, 2);
+}
+
+// One fetches; all who come meanwhile are signed in by what it brings.
+TEST_F(SignInVerifierTest, WhoNeedsTheKeysThatAreBeingFetchedWaitsForThem) {
+  auto made = std::make_unique<testing::FakeKeySource>(fetches_, jwks_);
+  testing::FakeKeySource& source = *made;
+  SignInVerifier verifier(
+      {.issuer = "https://login.example", .audience = "holdfast", .tenant = kTenant},
+      std::move(made), clock_);
+  boost::asio::io_context context;
+  for (const SigningKey* key : {&old_key(), &new_key()}) {
+    jwks_ = testing::jwks_of({key->published()});
+    clock_.advance(SignInVerifier::kRetryAfter);
+    boost::asio::steady_timer gate(context, boost::asio::steady_timer::time_point::max());
+    source.wait_for(gate);
+    const std::string token = token_by(*key);
+    int signed_in = 0;
+    const auto sign_in = [&]() -> Task<void> {
+      const Result<SignedIn> person = co_await verifier.verify(token);
+      if (person.ok()) ++signed_in;
+    };
+    for (int i = 0; i < 3; ++i) boost::asio::co_spawn(context, sign_in(), boost::asio::detached);
+    context.restart();
+    context.poll();
+    EXPECT_EQ(signed_in, 0);
+    gate.cancel();
+    context.run();
+    EXPECT_EQ(signed_in, 3);
+  }
   EXPECT_EQ(fetches_, 2);
 }
 

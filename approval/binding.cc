@@ -77,7 +77,7 @@ std::string mailbox_spelling(const graph::Mailbox& mailbox, const identity::Acto
 // The canonical path with its mailbox in one spelling, me as a user.
 std::string bound_path(const graph::Operation& operation, const identity::Actor& actor,
                        std::span<const std::string> names) {
-  const std::string path = without_version(operation);
+  std::string path = without_version(operation);
   const graph::Mailbox& mailbox = operation.mailbox;
   const std::string spelling = mailbox_spelling(mailbox, actor, names);
   if (spelling.empty()) return path;

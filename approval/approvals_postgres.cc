@@ -80,7 +80,9 @@ Task<Result<nlohmann::json>> PostgresApprovalSource::context(Uuid code) {
   // Named: g++ 12 destroys temporaries in co_await twice.
   const auto as_it_is = [](const nlohmann::json& row) -> Result<nlohmann::json> { return row; };
   audit::SqlParameters parameters = {to_string(code)};
-  std::string question = "SELECT c FROM holdfast.approval_context($1) c WHERE c IS NOT NULL";
+  std::string question =
+      "SELECT c || jsonb_build_object('earlier', holdfast.earlier_approvals($1)) "
+      "FROM holdfast.approval_context($1) c WHERE c IS NOT NULL";
   Result<std::optional<nlohmann::json>> found = co_await audit::answer_first<nlohmann::json>(
       workers_, std::move(question), std::move(parameters), as_it_is);
   if (!found.ok()) co_return found.error();

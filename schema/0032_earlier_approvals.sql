@@ -4,29 +4,40 @@
 
 SET LOCAL ROLE holdfast_owner;
 
--- Approvals asked for of what the operation acts on, by the newest 100 records of that which search has:
--- by its item, or, where there is none, by its kind and mailbox.
+-- Approvals asked for of what the operation acts on: by its item, or, where there is none, by its kind and
+-- mailbox. Of those that search has, by the newest 100 records; of what it does not have yet, by all.
 CREATE FUNCTION holdfast.approvals_of(operation jsonb) RETURNS SETOF holdfast.approvals
   LANGUAGE sql STABLE
 AS $$
-  WITH named AS (
+  WITH wanted AS (
     SELECT array_remove(holdfast.search_name(operation #>> '{mailbox,key}')
              || holdfast.search_names(operation #> '{mailbox,names}'), NULL) AS mailboxes),
-  filed AS (
+  found AS (
     (SELECT r.index FROM holdfast.record_search r
       WHERE r.item = operation ->> 'item' AND r.kind = 'decision' AND r.effect = 'require_approval'
         AND r.action = operation ->> 'action'
       ORDER BY r.index DESC LIMIT 100)
     UNION ALL
-    (SELECT r.index FROM holdfast.record_search r, named
-      WHERE operation ->> 'item' IS NULL AND r.item IS NULL AND r.mailboxes && named.mailboxes
+    (SELECT r.index FROM holdfast.record_search r, wanted
+      WHERE operation ->> 'item' IS NULL AND r.item IS NULL AND r.mailboxes && wanted.mailboxes
         AND r.kind = 'decision' AND r.effect = 'require_approval'
         AND r.action = operation ->> 'action'
         AND r.resource IS NOT DISTINCT FROM operation ->> 'resource'
-      ORDER BY r.index DESC LIMIT 100))
+      ORDER BY r.index DESC LIMIT 100)
+    UNION ALL
+    SELECT t.index FROM (
+      SELECT l.index, holdfast.search_row(l.index, holdfast.opened_entry(l.index, l.entry)) AS row
+        FROM holdfast.log l
+        WHERE l.kind = 'decision' AND l.index >= (SELECT s.derived FROM holdfast.search_state s)) t,
+      wanted
+      WHERE (t.row).effect = 'require_approval' AND (t.row).action = operation ->> 'action'
+        AND ((t.row).item = operation ->> 'item'
+             OR operation ->> 'item' IS NULL AND (t.row).item IS NULL
+                AND (t.row).mailboxes && wanted.mailboxes
+                AND (t.row).resource IS NOT DISTINCT FROM operation ->> 'resource'))
   SELECT a.* FROM holdfast.approvals a WHERE a.code IN (
     SELECT (convert_from(l.entry, 'UTF8')::jsonb #>> '{approval,code}')::uuid
-      FROM holdfast.log l JOIN filed f ON f.index = l.index)
+      FROM holdfast.log l JOIN found f ON f.index = l.index)
 $$;
 
 -- The newest rejection of such a call by that requester that stands.
@@ -41,9 +52,10 @@ AS $$
     ORDER BY a.number DESC LIMIT 1
 $$;
 
--- What became of the newest approvals before one that were asked for of the same, whoever did.
-CREATE FUNCTION holdfast.earlier_approvals(approval holdfast.approvals) RETURNS jsonb
-  LANGUAGE sql STABLE
+-- What became of the newest approvals before that one which were asked for of the same, whoever did.
+CREATE FUNCTION holdfast.earlier_approvals(wanted uuid) RETURNS jsonb
+  LANGUAGE sql STABLE SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
            'code', e.code, 'state', holdfast.approval_state(e, clock_timestamp()),
@@ -53,27 +65,11 @@ AS $$
                         WHERE h.code = e.code AND h.content ? 'reason'
                         ORDER BY h.step DESC LIMIT 1)))
            ORDER BY e.number DESC), '[]')
-    FROM (SELECT a.* FROM holdfast.approvals_of(approval.filing -> 'operation') a
-            WHERE a.number < approval.number ORDER BY a.number DESC LIMIT 10) e
-$$;
-
--- As in 0017_approval_context.sql, with those.
-CREATE OR REPLACE FUNCTION holdfast.approval_context(wanted uuid) RETURNS jsonb
-  LANGUAGE sql STABLE SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT jsonb_strip_nulls(jsonb_build_object(
-      'earlier', holdfast.earlier_approvals(a),
-      'holds', holdfast.holds_on(array_remove(
-        holdfast.search_name(a.filing #>> '{operation,mailbox,key}')
-          || holdfast.search_names(a.filing #> '{operation,mailbox,names}'), NULL)),
-      'limits', holdfast.limits_used(a.filing -> 'limits'),
-      'preimage', holdfast.preimage_of(h.record),
-      'similar', holdfast.similar_calls(a.filing -> 'actor', a.filing -> 'operation')))
-    FROM holdfast.approvals a JOIN holdfast.approval_history h ON h.code = a.code AND h.step = 1
-    WHERE a.code = wanted
+    FROM (SELECT b.* FROM holdfast.approvals a, holdfast.approvals_of(a.filing -> 'operation') b
+            WHERE a.code = wanted AND b.number < a.number ORDER BY b.number DESC LIMIT 10) e
 $$;
 
 REVOKE EXECUTE ON FUNCTION holdfast.approvals_of(jsonb), holdfast.standing_rejection(jsonb, text),
-  holdfast.earlier_approvals(holdfast.approvals) FROM PUBLIC;
+  holdfast.earlier_approvals(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION holdfast.standing_rejection(jsonb, text) TO holdfast_proxy;
+GRANT EXECUTE ON FUNCTION holdfast.earlier_approvals(uuid) TO holdfast_audit;

@@ -265,9 +265,9 @@ TEST_F(LogTest, expired_operations_of_a_dead_process_are_settled_as_unknown) {
 
 TEST_F(LogTest, intents_that_are_none_of_ours_keep_nobodys_operations_open) {
   auto log = open_log();
-  const std::vector<std::string> texts = {R"("kind":"intent",nonsense,)",
+  const std::vector<std::string> texts = {R"("id":"x","kind":"intent",nonsense,)",
                                           R"("approval":"x","kind":"intent",)",
-                                          R"("kind":"intent","request":{"a":"\u0000"},)"};
+                                          R"("id":"x","kind":"intent","request":{"a":"\u0000"},)"};
   for (const std::string& text : texts) {
     sql("postgres",
         "WITH made AS (SELECT convert_to('{' || $$" + text +

@@ -142,14 +142,6 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadEntryTest,
     ::testing::Values(
         BadEntry{"kind_differs", "system", entry_text("approval", "proxy"), "log_kind"},
-        BadEntry{"kind_of_an_object_within", "intent",
-                 R"({"actor":{"id":"x","kind":"intent","n":1},"id":"x","kind":"approval",)"
-                 R"("writer":{"id":"x","role":"proxy"}})",
-                 "invalid input syntax for type json"},
-        BadEntry{"kind_of_an_object_in_an_array", "intent",
-                 R"({"a":[{"b":0,"kind":"intent","n":1}],"id":"x","kind":"approval",)"
-                 R"("writer":{"id":"x","role":"proxy"}})",
-                 "invalid input syntax for type json"},
         BadEntry{"kind_within_text", "intent",
                  R"({"a":"b\",\"kind\":\"intent\",\"","id":"x","kind":"approval",)"
                  R"("writer":{"id":"x","role":"proxy"}})",
@@ -158,9 +150,11 @@ INSTANTIATE_TEST_SUITE_P(
                  R"({"\"kind":"intent","id":"x","kind":"approval",)"
                  R"("writer":{"id":"x","role":"proxy"}})",
                  "log_kind"},
-        BadEntry{"no_json_before_the_kind", "intent",
-                 R"({"id":"x",nonsense,"kind":"intent","writer":{"id":"x","role":"proxy"}})",
-                 "invalid input syntax for type json"},
+        BadEntry{"kind_of_another_name", "intent",
+                 R"({"id":"x","of_kind":"intent","writer":{"id":"x","role":"proxy"}})", "log_kind"},
+        BadEntry{"longer_kind", "intent",
+                 R"({"id":"x","kind":"intents","writer":{"id":"x","role":"proxy"}})", "log_kind"},
+        BadEntry{"kind_of_another", "intent", entry_text("outcome", "proxy"), "log_kind"},
         BadEntry{"no_kind", "intent", R"({"id":"abcd","x":1,"writer":{"id":"x","role":"proxy"}})",
                  "log_kind"},
         BadEntry{"kind_only_deeper", "system",
@@ -180,7 +174,7 @@ TEST_F(SchemaTest, no_index_is_negative) {
               ::testing::HasSubstr("log_index"));
 }
 
-TEST_F(SchemaTest, what_is_behind_the_kind_of_an_intent_stops_nothing_else) {
+TEST_F(SchemaTest, what_is_around_the_kind_of_an_intent_stops_nothing_else) {
   const auto record = [](const std::string& number, const std::string& kind,
                          const std::string& more) {
     return R"({"id":"30000000-0000-4000-8000-00000000000)" + number + R"(","kind":")" + kind +
@@ -201,7 +195,14 @@ TEST_F(SchemaTest, what_is_behind_the_kind_of_an_intent_stops_nothing_else) {
   EXPECT_EQ(value(open_since, "holdfast_audit"), "0");
   EXPECT_THAT(append({{.kind = "outcome", .operation = operation(1)}}), ElementsAre("3"));
   EXPECT_EQ(value(open_since, "holdfast_audit"), "1791187200");
-  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(2)}}), ElementsAre("4"));
+  const std::string before = R"({no,"id":"x","kind":"intent","writer":{"id":"x","role":"proxy"}})";
+  EXPECT_THAT(append({{.kind = "intent", .operation = operation(3), .entry = before},
+                      {.kind = "outcome", .operation = operation(2)}}),
+              ElementsAre("4", "5"));
+  EXPECT_EQ(value("SELECT holdfast.derive_search(100)", "holdfast_audit"), "3");
+  EXPECT_EQ(value("SELECT malformed FROM holdfast.record_search WHERE index = 4"), "t");
+  EXPECT_EQ(value(open_since, "holdfast_audit"), "0");
+  EXPECT_THAT(append({{.kind = "outcome", .operation = operation(3)}}), ElementsAre("6"));
   EXPECT_EQ(value("SELECT holdfast.oldest_open_operation() IS NULL", "holdfast_audit"), "t");
 }
 

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <array>
 #include <string>
 
 namespace holdfast {

@@ -1,11 +1,14 @@
 #include "audit/append_connection_postgres.h"
 
+#include <algorithm>
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
 #include <utility>
 
 #include "audit/binary_array.h"
 #include "audit/bytea_postgres.h"
+#include "audit/statement_pipeline_postgres.h"
 #include "base/crypto.h"
 
 namespace holdfast::audit {
@@ -53,16 +56,19 @@ Placed placed_refusal(std::string_view text) {
 }
 
 // What the database says of a batch, one by one. Throws when that is not of `count` entries.
-std::vector<Placed> placements(const pqxx::row& appended, std::size_t count) {
-  std::int64_t index = appended[0].as<std::int64_t>(-1);
+std::vector<Placed> placements(const StatementAnswer& answer, std::size_t count) {
+  const std::optional<std::string>& first = answer.row.at(0);
+  const std::optional<std::string>& refused = answer.row.at(1);
+  std::int64_t index = -1;
+  if (first) pqxx::from_string(*first, index);
   std::vector<Placed> placed;
   placed.reserve(count);
-  if (appended[1].is_null()) {
+  if (!refused) {
     for (std::size_t i = 0; i < count; ++i) placed.push_back({.index = index++});
     return placed;
   }
   using Juncture = pqxx::array_parser::juncture;
-  pqxx::array_parser refusals = appended[1].as_array();
+  pqxx::array_parser refusals(refused->c_str());
   for (auto item = refusals.get_next(); item.first != Juncture::done; item = refusals.get_next()) {
     if (item.first == Juncture::null_value) placed.push_back({.index = index++});
     if (item.first == Juncture::string_value) placed.push_back(placed_refusal(item.second));
@@ -149,8 +155,20 @@ bool blames_the_data(std::string_view state) {
 }  // namespace
 
 struct AppendConnection::Session {
-  explicit Session(const Database& database) : log(database) {}
+  // A batch without an answer yet.
+  struct Sent {
+    std::int64_t number;
+    std::size_t entries;
+    std::chrono::steady_clock::time_point begun;
+  };
+
+  explicit Session(const Database& database) : log(database), pipeline(log.handle()) {}
   LogSession log;
+  StatementPipeline pipeline;
+  std::deque<Sent> sent;
+  std::int64_t numbers = 0;    // Of the batches so far.
+  std::int64_t committed = 0;  // The last one's that is known to have been.
+  bool timed_out = false;
   Backend backend;
   std::int64_t epoch = 0;
 };
@@ -166,25 +184,33 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
   try {
     opened->session_ = std::make_unique<Session>(options.database);
     Session& session = *opened->session_;
-    pqxx::connection& connection = session.log.connection();
+    pqxx::connection_base& connection = session.log.connection();
     const SocketWatchdog::Guard guard = watchdog.watch(connection.sock(), options.deadline);
     session.log.prepare();
     session.backend = session.log.backend();
-    pqxx::nontransaction transaction(connection);
     const bool proxy = options.writer.role == WriterRole::kProxy;
-    // The setting is of this statement's transaction only.
+    // The pipeline sends what is prepared, and does not prepare.
+    const auto prepare = [&connection](const char* name, const std::string& statement) {
+      connection.prepare(name, statement);
+      connection.prepare_now(name);
+    };
+    // One setting is of the statement's transaction only. The other one is the session's, and as it
+    // was before where that transaction fails: then what was sent behind it finds another number
+    // there.
     const std::string append =
-        std::string("SELECT first, refusals, set_config('synchronous_commit', $1, true) FROM ") +
-        "holdfast." + (proxy ? "append_proxy" : "append_audit") + "($2, $3, $4, $5, $6, $7";
-    connection.prepare(kAppend, append + ")");
-    connection.prepare(kAppendSteps, append + ", $8)");
+        std::string("SELECT first, refusals, set_config('synchronous_commit', $1, true), ") +
+        "set_config('holdfast.batch', $2, false) FROM holdfast." +
+        (proxy ? "append_proxy" : "append_audit") + "($4, $5, $6, $7, $8, $9";
+    const std::string after = ") WHERE current_setting('holdfast.batch') = $3";
+    prepare(kAppend, append + after);
+    prepare(kAppendSteps, append + ", $10" + after);
     // Only a proxy writes intents and takes limits.
     if (proxy) {
-      connection.prepare(kAppendGenerations, append + ", generations => $8)");
-      connection.prepare(kAppendStepsGenerations, append + ", $8, generations => $9)");
-      connection.prepare(kAppendLimits, append + ", $8, $9, $10)");
+      prepare(kAppendGenerations, append + ", generations => $10" + after);
+      prepare(kAppendStepsGenerations, append + ", $10, generations => $11" + after);
+      prepare(kAppendLimits, append + ", $10, $11, $12" + after);
     }
-    connection.prepare(kAppendSealed, append + (proxy ? ", $8, $9, $10, $11)" : ", $8, $9)"));
+    prepare(kAppendSealed, append + (proxy ? ", $10, $11, $12, $13" : ", $10, $11") + after);
     connection.prepare(kRenew, "SELECT room, spare FROM holdfast.renew_lease($1, $2, $3, $4)");
     connection.prepare(kTimeReached,
                        "SELECT (extract(epoch FROM holdfast.time_reached($1, $2, $3)) * "
@@ -195,6 +221,8 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
       connection.prepare(kOutcomesOf,
                          "SELECT operation_id, leaf_hash FROM holdfast.outcomes_of($1::uuid[])");
     }
+    pqxx::nontransaction transaction(connection);
+    transaction.exec_params1("SELECT set_config('holdfast.batch', $1, false)", session.committed);
     session.epoch = transaction
                         .exec_params1("SELECT holdfast.raise_epoch($1, $2)",
                                       to_string(options.writer.id), interval(options.lease))[0]
@@ -205,55 +233,100 @@ Result<std::unique_ptr<AppendConnection>> AppendConnection::open(const Options& 
   }
 }
 
-Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* const> entries,
-                                                     Commit commit) {
+void AppendConnection::send(std::span<const Entry* const> entries, Commit commit) {
   const bool proxy = options_.writer.role == WriterRole::kProxy;
   const BatchParameters batch(entries, proxy);
-  LogSession& session = session_->log;
-  session.forget_warnings();
+  Session& session = *session_;
+  const bool is_first = session.sent.empty();
+  if (is_first) session.log.forget_warnings();  // Of other statements.
+  const auto now = std::chrono::steady_clock::now();
+  const std::string before =
+      std::to_string(is_first ? session.committed : session.sent.back().number);
+  session.sent.push_back({.number = ++session.numbers, .entries = entries.size(), .begun = now});
+  const std::string number = std::to_string(session.numbers);
+  const std::string waits = commit == Commit::kFlushed ? "on" : "off";
+  const std::string writer = to_string(options_.writer.id);
+  const std::string epoch = std::to_string(session.epoch);
+  std::vector<StatementValue> values{StatementValue::text(waits),
+                                     StatementValue::text(number),
+                                     StatementValue::text(before),
+                                     StatementValue::text(writer),
+                                     StatementValue::text(epoch),
+                                     StatementValue::binary(batch.bytes.bytes()),
+                                     StatementValue::binary(batch.hashes.bytes()),
+                                     StatementValue::binary(batch.kinds.bytes()),
+                                     StatementValue::binary(batch.operations.bytes())};
+  const bool sealed = !batch.sealed.empty();
+  const bool limited = proxy && (sealed || batch.has_limits);
+  const bool steps = sealed || limited || batch.has_steps;
+  const bool generations = limited || batch.has_generations;
+  if (steps) values.push_back(StatementValue::binary(batch.steps.bytes()));
+  if (limited) values.push_back(StatementValue::binary(batch.limited.bytes()));
+  if (generations) values.push_back(StatementValue::binary(batch.generations.bytes()));
+  if (sealed) values.push_back(StatementValue::text(batch.sealed));
+  const char* statement = sealed                 ? kAppendSealed
+                          : limited              ? kAppendLimits
+                          : steps && generations ? kAppendStepsGenerations
+                          : steps                ? kAppendSteps
+                          : generations          ? kAppendGenerations
+                                                 : kAppend;
+  const SocketWatchdog::Guard guard = watch_oldest();
+  session.pipeline.send(statement, values);
+  session.timed_out = session.timed_out || guard.expired();
+}
+
+// No longer than the oldest batch may take.
+SocketWatchdog::Guard AppendConnection::watch_oldest() {
+  const auto waited = std::chrono::steady_clock::now() - session_->sent.front().begun;
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(options_.deadline - waited);
+  return watchdog_.watch(socket(), std::max(rest, std::chrono::milliseconds(0)));
+}
+
+bool AppendConnection::has_answer() {
+  return session_->pipeline.has_answer();
+}
+
+Result<std::vector<Placed>> AppendConnection::receive() {
+  Session& session = *session_;
+  const SocketWatchdog::Guard guard = watch_oldest();
+  const StatementAnswer answer = session.pipeline.receive();
+  session.timed_out = session.timed_out || guard.expired();
+  const Session::Sent sent = session.sent.front();
+  session.sent.pop_front();
+  if (!session.sent.empty()) session.sent.front().begun = std::chrono::steady_clock::now();
+  const std::string warning = session.log.warning();
+  session.log.forget_warnings();
   const auto in_doubt = [this](std::string_view why) {
     return Error{ErrorCode::kInDoubt, safe_message(why, options_.database)};
   };
-  const SocketWatchdog::Guard guard =
-      watchdog_.watch(session.connection().sock(), options_.deadline);
+  if (!answer.is_complete) {
+    return in_doubt(session.timed_out ? "the database did not answer in time" : answer.error);
+  }
+  // A cancelled wait for a synchronous standby reports success, and a warning.
+  if (!warning.empty()) return in_doubt(warning);
+  if (!answer.error.empty()) {
+    return Error{blames_the_data(answer.state) ? ErrorCode::kInvalid : ErrorCode::kUnavailable,
+                 safe_message(answer.error, options_.database)};
+  }
+  if (answer.row.empty()) {
+    return Error{ErrorCode::kRefused, "the batch before it was not appended"};
+  }
+  session.committed = sent.number;
   try {
-    pqxx::nontransaction transaction(session.connection());
-    const char* waits = commit == Commit::kFlushed ? "on" : "off";
-    const auto execute = [&](const char* statement, const auto&... more) {
-      return transaction.exec_prepared(statement, waits, to_string(options_.writer.id),
-                                       session_->epoch, binary(batch.bytes.bytes()),
-                                       binary(batch.hashes.bytes()), binary(batch.kinds.bytes()),
-                                       binary(batch.operations.bytes()), more...);
-    };
-    const auto steps = [&batch] { return binary(batch.steps.bytes()); };
-    const auto limited = [&batch] { return binary(batch.limited.bytes()); };
-    const auto generations = [&batch] { return binary(batch.generations.bytes()); };
-    const bool sealed = !batch.sealed.empty();
-    const pqxx::result rows =
-        sealed && proxy    ? execute(kAppendSealed, steps(), limited(), generations(), batch.sealed)
-        : sealed           ? execute(kAppendSealed, steps(), batch.sealed)
-        : batch.has_limits ? execute(kAppendLimits, steps(), limited(), generations())
-        : batch.has_steps && batch.has_generations
-            ? execute(kAppendStepsGenerations, steps(), generations())
-        : batch.has_steps       ? execute(kAppendSteps, steps())
-        : batch.has_generations ? execute(kAppendGenerations, generations())
-                                : execute(kAppend);
-    // A cancelled wait for a synchronous standby reports success, and a warning.
-    if (std::string warning = session.warning(); !warning.empty()) return in_doubt(warning);
-    return placements(rows.at(0), entries.size());
-  } catch (const pqxx::sql_error& failure) {
-    // With the connection gone, the error may have come after the commit.
-    if (!session.connection().is_open() || !session.warning().empty()) {
-      return in_doubt(failure.what());
-    }
-    return Error{
-        blames_the_data(failure.sqlstate()) ? ErrorCode::kInvalid : ErrorCode::kUnavailable,
-        safe_message(failure.what(), options_.database)};
+    return placements(answer, sent.entries);
   } catch (const std::exception& failure) {
-    if (guard.expired()) return in_doubt("the database did not answer in time");
-    if (!session.connection().is_open()) return in_doubt("the connection to the database broke");
     return in_doubt(failure.what());
   }
+}
+
+Result<std::vector<Placed>> AppendConnection::append(std::span<const Entry* const> entries,
+                                                     Commit commit) {
+  send(entries, commit);
+  return receive();
+}
+
+int AppendConnection::socket() const {
+  return session_->log.connection().sock();
 }
 
 Result<AppendConnection::Room> AppendConnection::renew_lease(WallTime given) {

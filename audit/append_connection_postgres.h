@@ -1,8 +1,8 @@
 // One connection that appends to the log, at one epoch of its writer.
 //
 // Opening it raises the epoch, so that no earlier connection of the same writer can commit any
-// more. Every call blocks, but never longer than the deadline: a database that hangs costs the
-// connection. After any error but kInvalid the connection is spent; open another.
+// more. Calls block, but never longer than the deadline: a database that hangs costs the
+// connection. After any error but kInvalid and kRefused the connection is spent; open another.
 //
 // For one thread.
 #pragma once
@@ -77,12 +77,28 @@ class AppendConnection {
                                                         SocketWatchdog& watchdog);
   ~AppendConnection();
 
-  // Appends at most kBatchMax entries in one commit. On success what is kAppended is durable, as
-  // far as `commit` says. kInvalid: the database refuses the data of some entry; nothing happened.
+  // Sends a batch of at most kBatchMax entries, to be appended in one commit, and only if the batch
+  // that was sent before it is: so what an unknown answer leaves open is in order. Until every
+  // answer is received nothing else but this, has_answer() and receive() may be called.
+  void send(std::span<const Entry* const> entries, Commit commit);
+
+  // Whether receive() has something to return.
+  bool has_answer();
+
+  // What became of the batch that was sent first and not received yet; its deadline counts from
+  // when it was sent and the one before it was received. On success what is kAppended is durable,
+  // as far as `commit` said. kInvalid: the database refuses the data of some entry; nothing
+  // happened. kRefused: the batch before it failed, so nothing happened; it may be sent again.
   // kUnavailable: nothing happened. kInDoubt: it may have been committed, or is and is not yet
   // durable everywhere.
+  Result<std::vector<Placed>> receive();
+
+  // Both.
   Result<std::vector<Placed>> append(std::span<const Entry* const> entries,
                                      Commit commit = Commit::kFlushed);
+
+  // Has something to read when an answer has come. Belongs to the connection.
+  int socket() const;
 
   struct Room {
     std::int64_t entries = 0;  // How many entries the log has partitions for.
@@ -111,6 +127,7 @@ class AppendConnection {
  private:
   struct Session;
   explicit AppendConnection(Options options, SocketWatchdog& watchdog);
+  SocketWatchdog::Guard watch_oldest();
 
   const Options options_;
   SocketWatchdog& watchdog_;

@@ -1,5 +1,6 @@
 #include "audit/flush_queue.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -54,6 +55,12 @@ std::size_t FlushQueue::worth_appending(SteadyTime::duration statement) const {
   return last_flush_ < statement && !lasts ? (held() + 1) / 2 : held();
 }
 
+std::optional<std::size_t> FlushQueue::worth_sending_behind(std::size_t running) const {
+  MutexLock lock(mutex_);
+  if (held() != 0) return std::nullopt;
+  return std::max({last_flushed_, running / 2, std::size_t{1}});
+}
+
 std::size_t FlushQueue::held() const {
   return waiting_.size() + in_flush_ + in_doubt_.size();
 }
@@ -96,7 +103,7 @@ void FlushQueue::run() {
     }
     {
       MutexLock lock(mutex_);
-      in_flush_ = 0;
+      last_flushed_ = std::exchange(in_flush_, 0);
       last_flush_ = ended - begun_;
       if (!flushed.ok()) {
         failure_ = flushed.error();

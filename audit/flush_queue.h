@@ -72,6 +72,12 @@ class FlushQueue {
   // of that.
   std::size_t worth_appending(SteadyTime::duration statement) const;
 
+  // How many entries should have come before they are sent behind a statement that appends
+  // `running` and is not answered yet; nullopt: however many, not while others are being flushed.
+  // Those that the last flush has let go come back one by one, and should have one statement; and
+  // of two that take turns the smaller one leaves nobody at work after it.
+  std::optional<std::size_t> worth_sending_behind(std::size_t running) const;
+
   struct InDoubt {
     std::vector<PendingEntry> entries;  // In the order of their commits.
     Error error;                        // Why, when there are any.
@@ -95,6 +101,7 @@ class FlushQueue {
   std::unique_ptr<Flush> flush_ HOLDFAST_GUARDED_BY(mutex_);  // Replaced only while idle.
   std::vector<AppendedEntry> waiting_ HOLDFAST_GUARDED_BY(mutex_);
   std::vector<AppendedEntry> in_doubt_ HOLDFAST_GUARDED_BY(mutex_);
+  std::size_t last_flushed_ HOLDFAST_GUARDED_BY(mutex_) = 0;  // Entries.
   std::size_t in_flush_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   SteadyTime begun_ HOLDFAST_GUARDED_BY(mutex_);  // The flush under way, if there is one.
   SteadyTime::duration last_flush_ HOLDFAST_GUARDED_BY(mutex_) = SteadyTime::duration::max();

@@ -7,6 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <iterator>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "audit/wal_flush_postgres.h"
@@ -20,6 +22,8 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
+constexpr std::size_t kSentMax = 2;  // One that the database works at, and the next.
+constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();
 constexpr std::string_view kInDoubtReason =
     "the commit of the intent was in doubt, so the request was not sent";
 constexpr std::string_view kLeftoverReason = "the process ended before the outcome was known";
@@ -90,7 +94,7 @@ void LogPostgres::stop() {
     MutexLock lock(mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  wakeup_.notify();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -166,6 +170,7 @@ Task<Result<RecordRef>> LogPostgres::submit(Record record) {
 void LogPostgres::enqueue(Result<Entry> entry, Done done) {
   if (!entry.ok()) return done(entry.error());
   std::string refusal;
+  bool wakes = false;
   {
     MutexLock lock(mutex_);
     if (stopping_) {
@@ -178,36 +183,34 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
     } else {
       queue_.push_back({.entry = *std::move(entry),
                         .deadline = clock_.steady_now() + options_.append_timeout,
-                        .done = std::move(done)});
-      if (queue_.size() == wanted_) changed_.notify_one();
-      return;
+                        .done = std::exchange(done, nullptr)});
+      wakes = is_worth_waking();
     }
   }
-  done(log_unavailable(refusal));
+  if (wakes) wakeup_.notify();
+  if (done) done(log_unavailable(refusal));
 }
 
 void LogPostgres::run() {
   while (true) {
+    // All that have come: with one, the next one may have been read from the socket.
+    while (!sent_.empty() && is_answered()) take_answer();
     if (flush_queue_.has_failed()) drop_connection("what was appended could not be made durable");
-    const bool connected = connection_ != nullptr || connect_and_recover();
-    Batch batch = next_batch();
-    if (batch.empty()) {
-      {
-        MutexLock lock(mutex_);
-        if (stopping_ && queue_.empty()) break;
-      }
+    if (connection_ == nullptr) connect_and_recover();
+    renew_if_due();
+    if (Batch batch = take_batch(); !batch.empty()) {
+      append_batch(std::move(batch));
+      continue;
+    }
+    if (sent_.empty()) {
+      if (is_stopped()) break;
       // Without this, readiness would learn of a lost database from the next call only.
       if (connection_ != nullptr && (connection_->is_lost() || flush_queue_.is_lost())) {
         drop_connection("the database closed the connection");
         continue;
       }
     }
-    if (!connected) {
-      decline(std::move(batch), log_unavailable("the database cannot be reached"));
-    } else {
-      renew_if_due();
-      append_batch(std::move(batch));
-    }
+    wait();
   }
   // The next process of this writer is to begin where this one ends.
   renew_at_ = SteadyTime::min();
@@ -215,7 +218,12 @@ void LogPostgres::run() {
   close_connection();
 }
 
-bool LogPostgres::connect_and_recover() {
+bool LogPostgres::is_stopped() const {
+  MutexLock lock(mutex_);
+  return stopping_ && queue_.empty();
+}
+
+void LogPostgres::connect_and_recover() {
   Result<std::unique_ptr<AppendConnection>> opened =
       AppendConnection::open({.database = options_.database,
                               .writer = writer_,
@@ -223,17 +231,14 @@ bool LogPostgres::connect_and_recover() {
                               .deadline = options_.append_timeout},
                              watchdog_);
   if (!opened.ok()) {
-    drop_connection(opened.error().message);
-    return false;
+    return drop_connection(opened.error().message);
   }
   connection_ = *std::move(opened);
   if (const Status recovered = recover(); !recovered.ok()) {
-    drop_connection(recovered.error().message);
-    return false;
+    return drop_connection(recovered.error().message);
   }
   set_online(true, "");
   log_info("audit log ready", {{"writer", to_string(writer_.id)}});
-  return true;
 }
 
 // The epoch is raised: nothing that an earlier connection sent can be committed any more. So what
@@ -360,19 +365,16 @@ Status LogPostgres::append_own(std::vector<Entry> entries) {
   return {};
 }
 
-// Waits until something is to be appended, the lease is to be renewed, or the connection is to be
-// tried again or looked after.
-LogPostgres::Batch LogPostgres::next_batch() {
+// What waits, once it is worth a statement.
+LogPostgres::Batch LogPostgres::take_batch() {
   Batch batch;
+  const bool takes_more =
+      sent_.empty() || (sent_.size() < kSentMax && sent_.front().commit == Commit::kWritten &&
+                        clock_.steady_now() < renew_at_);
   MutexLock lock(mutex_);
-  if (queue_.empty() && !stopping_ && !flush_queue_.has_failed()) {
-    milliseconds wait = options_.retry_interval;
-    if (connection_ != nullptr) {
-      wait = std::chrono::duration_cast<milliseconds>(renew_at_ - clock_.steady_now());
-    }
-    changed_.wait_for(mutex_, std::clamp(wait, milliseconds(1), options_.retry_interval));
-  }
-  if (!queue_.empty()) let_it_fill();
+  takes_more_ = takes_more;
+  running_ = sent_.empty() ? 0 : sent_.front().batch.size();
+  if (!is_enough()) return batch;
   while (!queue_.empty() && batch.size() < options_.batch_max) {
     batch.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -380,14 +382,60 @@ LogPostgres::Batch LogPostgres::next_batch() {
   return batch;
 }
 
-// Until enough have come for a statement, or the batch before is durable.
-void LogPostgres::let_it_fill() {
-  while (!stopping_ && !flush_queue_.has_failed()) {
-    wanted_ = std::min(flush_queue_.worth_appending(append_took_), options_.batch_max);
-    if (queue_.size() >= wanted_) break;
-    changed_.wait(mutex_);
+bool LogPostgres::is_enough() const {
+  if (queue_.empty()) return false;
+  return queue_.size() >= wanted() || (stopping_ && running_ == 0);
+}
+
+// Whether the thread, where it waits, is to be told: once.
+bool LogPostgres::is_worth_waking() {
+  return waits_ && has_work() && std::exchange(waits_, false);
+}
+
+bool LogPostgres::has_work() const {
+  return flush_queue_.has_failed() || is_enough();
+}
+
+void LogPostgres::note_flush() {
+  bool wakes = false;
+  {
+    MutexLock lock(mutex_);
+    wakes = is_worth_waking();
   }
-  wanted_ = 1;
+  if (wakes) wakeup_.notify();
+}
+
+// With how many waiting the next statement is sent. Behind one that is not answered yet they are
+// sent so that the database need not wait for this process; but then whoever comes later waits for
+// both.
+std::size_t LogPostgres::wanted() const {
+  if (!takes_more_) return kNever;
+  if (running_ == 0) {
+    return std::clamp<std::size_t>(flush_queue_.worth_appending(append_took_), 1,
+                                   options_.batch_max);
+  }
+  const std::optional<std::size_t> worth = flush_queue_.worth_sending_behind(running_);
+  return worth ? std::min(*worth, options_.batch_max) : kNever;
+}
+
+// Until there is enough to append, an answer, the lease to renew, or the connection to be tried
+// again or looked after.
+void LogPostgres::wait() {
+  SteadyTime::duration limit = options_.retry_interval;
+  if (!sent_.empty()) {
+    limit = sent_.front().begun + options_.append_timeout - clock_.steady_now();
+  } else if (connection_ != nullptr) {
+    limit = std::clamp<SteadyTime::duration>(renew_at_ - clock_.steady_now(), milliseconds(1),
+                                             options_.retry_interval);
+  }
+  {
+    MutexLock lock(mutex_);
+    if (has_work()) return;
+    waits_ = true;
+  }
+  wakeup_.wait(limit, sent_.empty() ? std::nullopt : std::optional(connection_->socket()));
+  MutexLock lock(mutex_);
+  waits_ = false;
 }
 
 void LogPostgres::append_batch(Batch batch) {
@@ -401,7 +449,9 @@ void LogPostgres::append_batch(Batch batch) {
     }
   }
   if (batch.empty()) return;
-  if (connection_ == nullptr) return decline(std::move(batch), log_unavailable("connection lost"));
+  if (connection_ == nullptr) {
+    return decline(std::move(batch), log_unavailable("the database cannot be reached"));
+  }
 
   std::vector<const Entry*> entries;
   for (PendingEntry& pending : batch) {
@@ -409,23 +459,70 @@ void LogPostgres::append_batch(Batch batch) {
     entries.push_back(&pending.entry);
   }
   const Commit commit = comes_alone(batch.size()) ? Commit::kFlushed : Commit::kWritten;
-  const Result<std::vector<Placed>> placed = connection_->append(entries, commit);
-  append_took_ = clock_.steady_now() - now;
-  if (placed.ok()) return accept(std::move(batch), *placed, commit);
-  if (placed.error().code == ErrorCode::kInvalid) {
+  connection_->send(entries, commit);
+  sent_.push_back({.batch = std::move(batch), .commit = commit, .begun = clock_.steady_now()});
+}
+
+bool LogPostgres::is_answered() {
+  return connection_->has_answer() ||
+         clock_.steady_now() >= sent_.front().begun + options_.append_timeout;
+}
+
+void LogPostgres::take_answer() {
+  Sent sent = std::move(sent_.front());
+  sent_.pop_front();
+  const Result<std::vector<Placed>> placed = connection_->receive();
+  const SteadyTime now = clock_.steady_now();
+  if (!sent_.empty()) sent_.front().begun = now;
+  {
+    MutexLock lock(mutex_);
+    append_took_ = now - sent.begun;
+  }
+  if (placed.ok()) return accept(std::move(sent.batch), *placed, sent.commit);
+  // Whoever was first is told first. What was sent behind it has not been tried, unless that is as
+  // much in doubt, or only the wait for a standby failed.
+  std::deque<Sent> behind = std::exchange(sent_, {});
+  std::vector<std::pair<Batch, Error>> failed;
+  failed.emplace_back(std::move(sent.batch), placed.error());
+  for (Sent& next : behind) {
+    const Result<std::vector<Placed>> also = connection_->receive();
+    if (also.ok()) {
+      accept(std::move(next.batch), *also, next.commit);
+    } else if (also.error().code == ErrorCode::kRefused) {
+      wait_again(std::move(next.batch));
+    } else {
+      failed.emplace_back(std::move(next.batch), also.error());
+    }
+  }
+  for (auto& [batch, error] : failed) fail(std::move(batch), error);
+}
+
+void LogPostgres::fail(Batch batch, const Error& error) {
+  if (error.code == ErrorCode::kInvalid) {
     if (batch.size() > 1) return append_one_by_one(std::move(batch));
-    log_error("the database refuses an entry", {{"why", placed.error().message}});
+    log_error("the database refuses an entry", {{"why", error.message}});
     if (!must_be_kept(batch.front().entry.kind)) {
-      return batch.front().done(Error{ErrorCode::kInternal, placed.error().message});
+      return batch.front().done(Error{ErrorCode::kInternal, error.message});
     }
     // An outcome is never lost: it waits in the spool until somebody has found out why.
   }
-  drop_connection(placed.error().message);
-  if (placed.error().code == ErrorCode::kInDoubt) {
-    decline_in_doubt(std::move(batch), placed.error());
+  drop_connection(error.message);
+  if (error.code == ErrorCode::kInDoubt) {
+    decline_in_doubt(std::move(batch), error);
   } else {
-    decline(std::move(batch), placed.error());
+    decline(std::move(batch), error);
   }
+}
+
+// Before what has come since.
+void LogPostgres::wait_again(Batch batch) {
+  MutexLock lock(mutex_);
+  queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()),
+                std::make_move_iterator(batch.end()));
+}
+
+void LogPostgres::take_answers() {
+  while (!sent_.empty()) take_answer();
 }
 
 // One entry that the database refuses must not take its neighbours down.
@@ -434,12 +531,14 @@ void LogPostgres::append_one_by_one(Batch batch) {
     Batch single;
     single.push_back(std::move(pending));
     append_batch(std::move(single));
+    take_answers();
   }
 }
 
 // Where nobody else writes, waiting for the disk within the statement saves a round trip.
 bool LogPostgres::comes_alone(std::size_t batch) {
-  return std::max(std::exchange(last_batch_, batch), batch) <= 1 && flush_queue_.size() == 0;
+  return std::max(std::exchange(last_batch_, batch), batch) <= 1 && sent_.empty() &&
+         flush_queue_.size() == 0;
 }
 
 void LogPostgres::accept(Batch batch, const std::vector<Placed>& placed, Commit commit) {
@@ -453,7 +552,6 @@ void LogPostgres::accept(Batch batch, const std::vector<Placed>& placed, Commit 
       pending.done(RecordRef{.id = pending.entry.id, .index = placed[i].index});
     }
   }
-  // Before a refusal makes a record of its own, which would come before its time.
   if (!appended.empty()) flush_queue_.push(std::move(appended));
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (placed[i].placement != Placement::kAppended) refuse(std::move(batch[i]), placed[i]);
@@ -494,14 +592,14 @@ void LogPostgres::reconcile_late(PendingEntry pending) {
       make_entry(late_outcome(pending.entry.operation_id, content_of(pending.entry)),
                  make_uuid_v7(clock_.now()), writer_);
   if (!entry.ok()) return pending.done(entry.error());
-  Batch batch;
-  batch.push_back({.entry = *std::move(entry),
-                   .deadline = clock_.steady_now() + options_.append_timeout,
-                   .done = [done = std::move(pending.done)](const Result<RecordRef>& recorded) {
-                     if (!recorded.ok()) return done(recorded.error());
-                     done(Error{ErrorCode::kRefused, "the operation had been ended already"});
-                   }});
-  append_batch(std::move(batch));
+  PendingEntry late{.entry = *std::move(entry),
+                    .deadline = clock_.steady_now() + options_.append_timeout,
+                    .done = [done = std::move(pending.done)](const Result<RecordRef>& recorded) {
+                      if (!recorded.ok()) return done(recorded.error());
+                      done(Error{ErrorCode::kRefused, "the operation had been ended already"});
+                    }};
+  MutexLock lock(mutex_);
+  queue_.push_back(std::move(late));
 }
 
 // Nothing of the batch is in the database.
@@ -563,7 +661,7 @@ void LogPostgres::keep(Entry entry, const Done& done) {
 }
 
 void LogPostgres::renew_if_due() {
-  if (connection_ == nullptr || clock_.steady_now() < renew_at_) return;
+  if (connection_ == nullptr || !sent_.empty() || clock_.steady_now() < renew_at_) return;
   if (const Status renewed = renew_lease(); !renewed.ok()) drop_connection(renewed.error().message);
 }
 
@@ -584,16 +682,10 @@ void LogPostgres::drop_connection(const std::string& reason) {
 }
 
 void LogPostgres::close_connection() {
+  take_answers();
   FlushQueue::InDoubt in_doubt = flush_queue_.close();
   connection_.reset();
   if (!in_doubt.entries.empty()) decline_in_doubt(std::move(in_doubt.entries), in_doubt.error);
-}
-
-void LogPostgres::note_flush() {
-  {
-    MutexLock lock(mutex_);  // Who has looked at the queue waits by now.
-  }
-  changed_.notify_one();
 }
 
 void LogPostgres::set_online(bool online, std::string reason) {

@@ -2,9 +2,10 @@
 // take.
 //
 // One thread does all appending: it takes everything that waits (no timer) and commits it in one
-// statement, and goes on with what came meanwhile; another one makes durable what is committed
-// (FlushQueue) and then lets each waiting coroutine go on. A record that comes alone is spared the
-// second one: its statement waits for the disk. What happens when any of it fails:
+// statement, and sends the next one behind it as soon as enough has come; another one makes durable
+// what is committed (FlushQueue) and then lets each waiting coroutine go on. A record that comes
+// alone is spared the second one: its statement waits for the disk. What happens when any of it
+// fails:
 //   intent, decision, other   kUnavailable; where the commit is in doubt, kInDoubt, and the log
 //                             itself ends such an intent as not_sent once the database is back
 //   outcome                   synced to the spool; success with index -1
@@ -34,6 +35,7 @@
 #include "audit/spool.h"
 #include "base/clock.h"
 #include "base/mutex.h"
+#include "base/wakeup.h"
 
 namespace holdfast::audit {
 
@@ -75,6 +77,13 @@ class LogPostgres final : public AuditLog {
   using Done = std::function<void(Result<RecordRef>)>;
   using Batch = std::vector<PendingEntry>;
 
+  // A batch whose statement has not been answered.
+  struct Sent {
+    Batch batch;
+    Commit commit;
+    SteadyTime begun;  // When it was sent, and the one before it was answered.
+  };
+
   LogPostgres(LogOptions options, std::unique_ptr<Spool> spool, const Clock& clock);
 
   SteadyTime lease_until() const;
@@ -84,7 +93,7 @@ class LogPostgres final : public AuditLog {
 
   // All below: the appender thread.
   void run();
-  bool connect_and_recover();
+  void connect_and_recover();
   Status recover();
   Status reach_earlier_times();
   Status drain_backlog();
@@ -92,9 +101,19 @@ class LogPostgres final : public AuditLog {
                                                const std::vector<Placed>& placed);
   Status settle_leftovers();
   Status append_own(std::vector<Entry> entries);
-  Batch next_batch();
-  void let_it_fill() HOLDFAST_REQUIRES(mutex_);
+  bool is_stopped() const;
+  Batch take_batch();
+  bool is_enough() const HOLDFAST_REQUIRES(mutex_);
+  std::size_t wanted() const HOLDFAST_REQUIRES(mutex_);
+  bool has_work() const HOLDFAST_REQUIRES(mutex_);
+  bool is_worth_waking() HOLDFAST_REQUIRES(mutex_);
+  void wait();
   void append_batch(Batch batch);
+  bool is_answered();
+  void take_answer();
+  void take_answers();
+  void fail(Batch batch, const Error& error);
+  void wait_again(Batch batch);
   bool comes_alone(std::size_t batch);
   void append_one_by_one(Batch batch);
   void accept(Batch batch, const std::vector<Placed>& placed, Commit commit);
@@ -118,19 +137,23 @@ class LogPostgres final : public AuditLog {
   std::unique_ptr<Spool> spool_;
   SocketWatchdog watchdog_;
   std::unique_ptr<AppendConnection> connection_;
-  std::size_t last_batch_ = 0;          // How many entries it had.
-  SteadyTime::duration append_took_{};  // The last batch's statement.
-  std::vector<Entry> backlog_;          // What the database still lacks; also in the spool.
-  bool times_reached_ = false;          // Those that an earlier process gave.
+  std::deque<Sent> sent_;       // Oldest first.
+  std::size_t last_batch_ = 0;  // How many entries it had.
+  std::vector<Entry> backlog_;  // What the database still lacks; also in the spool.
+  bool times_reached_ = false;  // Those that an earlier process gave.
   bool leftovers_settled_ = false;
   SteadyTime renew_at_;
   RisingTimes times_;
   std::string last_reported_;
 
   mutable Mutex mutex_;
-  Condition changed_;
   std::deque<PendingEntry> queue_ HOLDFAST_GUARDED_BY(mutex_);
-  std::size_t wanted_ HOLDFAST_GUARDED_BY(mutex_) = 1;  // So many waiting wake the thread.
+  bool waits_ HOLDFAST_GUARDED_BY(mutex_) = false;      // The thread, and it is to be woken.
+  bool takes_more_ HOLDFAST_GUARDED_BY(mutex_) = true;  // Another batch may be sent.
+  std::size_t running_ HOLDFAST_GUARDED_BY(mutex_) =
+      0;  // Entries of the oldest batch that is sent.
+  // By the last answered statement.
+  SteadyTime::duration append_took_ HOLDFAST_GUARDED_BY(mutex_){};
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
   bool online_ HOLDFAST_GUARDED_BY(mutex_) = false;     // Connected, and nothing in the spool.
   SteadyTime lease_until_ HOLDFAST_GUARDED_BY(mutex_);  // At least until then, by this clock.
@@ -139,6 +162,7 @@ class LogPostgres final : public AuditLog {
   std::size_t spooled_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   std::size_t spool_bytes_ HOLDFAST_GUARDED_BY(mutex_) = 0;
 
+  Wakeup wakeup_;
   FlushQueue flush_queue_;  // The appender thread's own, but for its size.
   std::thread thread_;
 };

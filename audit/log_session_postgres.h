@@ -26,8 +26,9 @@ class LogSession {
   // The settings. To be called first, under a watchdog as every statement.
   void prepare();
 
-  pqxx::connection& connection() { return connection_; }
-  const pqxx::connection& connection() const { return connection_; }
+  pqxx::connection_base& connection();
+  // The same connection, for what libpqxx does not have. Owned by the session.
+  pg_conn* handle();
 
   // The first warning since forget_warnings(); empty: none. A cancelled wait for a synchronous
   // standby reports success, and a warning.
@@ -42,9 +43,10 @@ class LogSession {
   bool is_lost() const;
 
  private:
+  class Connection;
   class Notices;
 
-  pqxx::connection connection_;
+  std::unique_ptr<Connection> connection_;
   std::unique_ptr<Notices> notices_;
 };
 

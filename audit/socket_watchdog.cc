@@ -30,9 +30,9 @@ SocketWatchdog::Guard SocketWatchdog::watch(int socket, milliseconds limit) {
     socket_ = socket;
     expired_ = false;
     const auto deadline = steady_clock::now() + limit;
-    // The thread sleeps until the last deadline it knew, which is nearly always early enough: it
-    // then looks again. So a watch that ends in time costs no wake-up.
-    sooner = deadline_ == steady_clock::time_point{} || deadline < deadline_;
+    // The thread sleeps until a deadline of earlier, which is nearly always early enough: it then
+    // looks again. So a watch that ends in time costs no wake-up.
+    sooner = deadline < looks_at_;
     deadline_ = deadline;
   }
   if (sooner) changed_.notify_all();
@@ -58,12 +58,8 @@ void SocketWatchdog::run() {
       expired_ = true;
       socket_ = -1;
     }
-    if (socket_ < 0 && now >= deadline_) deadline_ = {};
-    const milliseconds wait =
-        deadline_ == steady_clock::time_point{}
-            ? kIdle
-            : std::chrono::duration_cast<milliseconds>(deadline_ - now) + milliseconds(1);
-    changed_.wait_for(mutex_, wait);
+    looks_at_ = now < deadline_ ? deadline_ + milliseconds(1) : now + kIdle;
+    changed_.wait_for(mutex_, looks_at_ - now);
   }
 }
 

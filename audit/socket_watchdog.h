@@ -48,6 +48,8 @@ class SocketWatchdog {
   bool expired_ HOLDFAST_GUARDED_BY(mutex_) = false;
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
   std::chrono::steady_clock::time_point deadline_ HOLDFAST_GUARDED_BY(mutex_);
+  // Until then the thread sleeps by itself.
+  std::chrono::steady_clock::time_point looks_at_ HOLDFAST_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

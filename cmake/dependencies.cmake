@@ -15,6 +15,7 @@ find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
 pkg_check_modules(pistache REQUIRED IMPORTED_TARGET libpistache)
 pkg_check_modules(cjose REQUIRED IMPORTED_TARGET cjose)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+pkg_check_modules(pq REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(pqxx REQUIRED IMPORTED_TARGET libpqxx)
 find_library(RE2_LIBRARY re2 REQUIRED)  # Its .pc has flags that precompiled headers lack.
 

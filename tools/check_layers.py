@@ -27,6 +27,7 @@ ADAPTERS = {
     "cjose/": re.compile(r".*_cjose\.(cc|h)$"),
     "pistache/": re.compile(r".*_pistache\.(cc|h)$"),
     "pqxx/": re.compile(r".*_postgres\.(cc|h)$"),
+    "libpq": re.compile(r".*_postgres\.(cc|h)$"),
     "openssl/": re.compile(r".*_(openssl|tls)\.(cc|h)$"),
     "boost/asio/ssl": re.compile(r".*_tls\.(cc|h)$"),
     "boost/beast": re.compile(r".*_beast\.(cc|h)$"),

@@ -115,6 +115,26 @@ class LogFaultTest : public LogTest {
   }
   static Task<int> nothing() { co_return 0; }
 
+  // An intent whose statement waits for the log's head, and two whose statement is sent behind it.
+  struct TwoStatements {
+    std::future<Result<Receipt>> first;
+    std::vector<std::future<Result<Receipt>>> second;
+  };
+  TwoStatements send_two(LogPostgres& log, const Record& first, const Uuid& second) {
+    TwoStatements sent;
+    sent.first = runner_.start(log.append_intent(first, request("")));
+    wait_until_blocked();
+    sent.second = start_intents(log, {second, new_operation()});
+    return sent;
+  }
+  // After it, statements of two are sent behind others, and none of them waits for the disk.
+  void begin_three(LogPostgres& log) { begin_together(log, 3); }
+  // What has it, the database refuses.
+  void refuse_entries_with(const std::string& word) {
+    sql("postgres", "ALTER TABLE holdfast.log ADD CONSTRAINT word CHECK (position('" + word +
+                        "'::bytea IN entry) = 0)");
+  }
+
   // The proxy alone cannot reach the database; what it has of an outcome is in its spool.
   void spool_outcome(LogPostgres& log, const Uuid& operation) {
     maintenance("ALTER ROLE holdfast_proxy NOLOGIN");
@@ -397,6 +417,133 @@ TEST_F(LogFaultTest, fault_batches_fill_while_the_disk_is_waited_for) {
   EXPECT_EQ(value("SELECT count(DISTINCT xmin::text) FROM holdfast.log WHERE index >= 5"), "1");
   require_standby(false);
   for (auto* intents : {&first, &second, &third, &fourth}) EXPECT_TRUE(intents->front().get().ok());
+}
+
+TEST_F(LogFaultTest, fault_backend_killed_with_two_statements_leaves_no_trace_of_either) {
+  auto log = open_log();
+  begin_three(*log);
+  Blocked blocked(database("postgres"));
+  const Uuid operation = new_operation();
+  TwoStatements sent = send_two(*log, record(Kind::kIntent, new_operation()), operation);
+  runner_.run(nothing());
+  const std::string lost = backend();
+  sql("postgres", "SELECT pg_terminate_backend(" + lost + ")");
+  EXPECT_EQ(sent.first.get().error().code, ErrorCode::kInDoubt);
+  // Sent with the first one: what only waits would be tried again.
+  for (auto& each : sent.second) EXPECT_EQ(each.get().error().code, ErrorCode::kInDoubt);
+  blocked.release();
+  ASSERT_TRUE(testing::eventually([&] { return log->health().ready && backend() != lost; }));
+  EXPECT_EQ(kinds(), "intent,intent,intent");
+  ASSERT_TRUE(runner_.run(log->append_intent(record(Kind::kIntent, operation), request(""))).ok());
+}
+
+TEST_F(LogFaultTest, fault_what_was_sent_behind_a_refused_entry_is_appended) {
+  auto log = open_log();
+  begin_three(*log);
+  refuse_entries_with("poison");
+  const std::string before = backend();
+  Blocked blocked(database("postgres"));
+  Record poison = record(Kind::kIntent, new_operation());
+  poison.content["request"] = "poison";
+  TwoStatements sent = send_two(*log, poison, new_operation());
+  runner_.run(nothing());
+  blocked.release();
+  EXPECT_EQ(sent.first.get().error().code, ErrorCode::kInternal);
+  for (auto& each : sent.second) EXPECT_TRUE(each.get().ok());
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "5 4");
+  EXPECT_EQ(backend(), before);
+}
+
+// The same where it fails for a reason that is none of its data, and everything begins anew.
+TEST_F(LogFaultTest, fault_what_was_sent_behind_a_cancelled_statement_is_appended) {
+  auto log = open_log();
+  begin_three(*log);
+  Blocked blocked(database("postgres"));
+  const Uuid operation = new_operation();
+  TwoStatements sent = send_two(*log, record(Kind::kIntent, new_operation()), operation);
+  runner_.run(nothing());
+  const std::string before = backend();
+  sql("postgres", "SELECT pg_cancel_backend(" + before + ")");
+  EXPECT_EQ(sent.first.get().error().code, ErrorCode::kUnavailable);
+  blocked.release();
+  for (auto& each : sent.second) EXPECT_TRUE(each.get().ok());
+  ASSERT_TRUE(testing::eventually([&] { return log->health().ready && backend() != before; }));
+  EXPECT_EQ(kinds(), "intent,intent,intent,intent,intent");
+  ASSERT_TRUE(runner_.run(log->append_outcome(record(Kind::kOutcome, operation))).ok());
+  EXPECT_EQ(steps_back_in_time(), "0");
+}
+
+// Who hears neither answer would append the first one again, behind what is later.
+TEST_F(LogFaultTest, fault_no_batch_is_appended_without_the_one_before_it) {
+  SocketWatchdog watchdog;
+  const Writer writer{.id = make_uuid_v4(), .role = WriterRole::kProxy};
+  const auto opened = AppendConnection::open(
+      {.database = database("holdfast_proxy"), .writer = writer, .deadline = 60s}, watchdog);
+  ASSERT_TRUE(opened.ok());
+  AppendConnection& appends = **opened;
+  const auto send = [&] {
+    Result<Entry> entry = make_entry(record(Kind::kDecision, new_operation()),
+                                     make_uuid_v7(system_clock().now()), writer);
+    entry->set_time(system_clock().now());
+    const Entry* batch = &*entry;
+    appends.send({&batch, 1}, Commit::kWritten);
+  };
+  send();
+  EXPECT_TRUE(appends.receive().ok());
+  Blocked blocked(database("postgres"));
+  send();
+  wait_until_blocked();
+  send();
+  sql("postgres", "SELECT pg_cancel_backend(" + backend() + ")");
+  EXPECT_EQ(appends.receive().error().code, ErrorCode::kUnavailable);
+  send();  // Behind one that was not tried.
+  EXPECT_EQ(appends.receive().error().code, ErrorCode::kRefused);
+  EXPECT_EQ(appends.receive().error().code, ErrorCode::kRefused);
+  blocked.release();
+  send();
+  send();
+  EXPECT_TRUE(appends.receive().ok());
+  EXPECT_TRUE(appends.receive().ok());
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "3 2");
+}
+
+// The lease is renewed by a commit like any other.
+TEST_F(LogFaultTest, fault_cancelled_wait_of_a_renewal_puts_no_record_in_doubt) {
+  LogOptions options = log_options();
+  options.append_timeout = 60s;
+  options.lease = 1s;
+  auto log = open_log(options);
+  const std::string before = backend();
+  sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'missing'");
+  sql("postgres", "SELECT pg_reload_conf()");
+  wait_for_standby_wait(before);
+  sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = ''");
+  sql("postgres", "SELECT pg_cancel_backend(" + before + ")");
+  sql("postgres", "SELECT pg_reload_conf()");
+  begin(*log);
+  EXPECT_EQ(backend(), before);
+}
+
+// One of two in a statement behind another, and its neighbour is appended after all, with a later
+// time.
+TEST_F(LogFaultTest, fault_neighbour_of_a_refused_entry_is_appended_after_what_was_sent) {
+  auto log = open_log();
+  begin_three(*log);
+  refuse_entries_with("poison");
+  Blocked blocked(database("postgres"));
+  auto first = start_intents(*log, {new_operation()});
+  wait_until_blocked();
+  Record poison = record(Kind::kIntent, new_operation());
+  poison.content["request"] = "poison";
+  auto refused = runner_.start(log->append_intent(poison, request("")));
+  auto beside = start_intents(*log, {new_operation()});
+  runner_.run(nothing());
+  blocked.release();
+  EXPECT_TRUE(first.front().get().ok());
+  EXPECT_EQ(refused.get().error().code, ErrorCode::kInternal);
+  EXPECT_TRUE(beside.front().get().ok());
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "5 4");
+  EXPECT_EQ(steps_back_in_time(), "0");
 }
 
 TEST_F(LogFaultTest, fault_lease_that_cannot_be_renewed_at_once_keeps_the_log_away) {

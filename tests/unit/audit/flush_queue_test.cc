@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <future>
+#include <optional>
 #include <string>
 
 #include "tests/support/fake_clock.h"
@@ -230,6 +231,18 @@ TEST_F(FlushQueueTest, WhereTheDiskIsQuickerHalfAsManyAreEnough) {
   clock_.advance(6ms);
   EXPECT_EQ(queue_.worth_appending(6ms), 2U) << "this flush already takes as long";
   disk_.end({});
+}
+
+TEST_F(FlushQueueTest, WhatTheLastFlushHasLetGoIsSentTogetherBehindAStatement) {
+  EXPECT_EQ(queue_.worth_sending_behind(1), 1U);
+  EXPECT_EQ(queue_.worth_sending_behind(9), 4U);
+  push({1, 2, 3});
+  disk_.wait_for_flush(1);
+  EXPECT_EQ(queue_.worth_sending_behind(1), std::nullopt);
+  disk_.end({});
+  wait_for_end(1);
+  EXPECT_EQ(queue_.worth_sending_behind(1), 3U) << "all of them are on their way back";
+  EXPECT_EQ(queue_.worth_sending_behind(10), 5U) << "of two statements one is not much smaller";
 }
 
 TEST_F(FlushQueueTest, SeesAConnectionThatIsLostWhileIdle) {

@@ -450,7 +450,8 @@ void LogPostgres::append_batch(Batch batch) {
   }
   if (batch.empty()) return;
   if (connection_ == nullptr) {
-    return decline(std::move(batch), log_unavailable("the database cannot be reached"));
+    return decline(std::move(batch),
+                   Error{ErrorCode::kUnavailable, "the database cannot be reached"});
   }
 
   std::vector<const Entry*> entries;
@@ -460,7 +461,7 @@ void LogPostgres::append_batch(Batch batch) {
   }
   const Commit commit = comes_alone(batch.size()) ? Commit::kFlushed : Commit::kWritten;
   connection_->send(entries, commit);
-  sent_.push_back({.batch = std::move(batch), .commit = commit, .begun = clock_.steady_now()});
+  sent_.push_back({.batch = std::move(batch), .commit = commit, .begun = now});
 }
 
 bool LogPostgres::is_answered() {

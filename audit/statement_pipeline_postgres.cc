@@ -29,6 +29,11 @@ std::string state_of(const PGresult* result) {
 }  // namespace
 
 void StatementPipeline::send(const char* statement, std::span<const StatementValue> values) {
+  ++unanswered_;
+  has_failed_ = has_failed_ || !sends(statement, values);
+}
+
+bool StatementPipeline::sends(const char* statement, std::span<const StatementValue> values) {
   std::vector<const char*> data;
   std::vector<int> lengths;
   std::vector<int> formats;
@@ -37,17 +42,14 @@ void StatementPipeline::send(const char* statement, std::span<const StatementVal
     lengths.push_back(static_cast<int>(value.bytes.size()));
     formats.push_back(value.is_binary ? 1 : 0);
   }
-  ++unanswered_;
-  if (unanswered_ == 1 && PQenterPipelineMode(connection_) == 0) return;
-  if (PQsendQueryPrepared(connection_, statement, static_cast<int>(values.size()), data.data(),
-                          lengths.data(), formats.data(), kTextResults) == 0) {
-    return;
-  }
-  PQpipelineSync(connection_);
+  return (unanswered_ > 1 || PQenterPipelineMode(connection_) != 0) &&
+         PQsendQueryPrepared(connection_, statement, static_cast<int>(values.size()), data.data(),
+                             lengths.data(), formats.data(), kTextResults) != 0 &&
+         PQpipelineSync(connection_) != 0;
 }
 
 bool StatementPipeline::has_answer() {
-  return PQconsumeInput(connection_) == 0 || PQisBusy(connection_) == 0;
+  return has_failed_ || PQconsumeInput(connection_) == 0 || PQisBusy(connection_) == 0;
 }
 
 // The results of a statement, nothing, and then its end, which comes after the commit. A second
@@ -56,7 +58,7 @@ StatementAnswer StatementPipeline::receive() {
   --unanswered_;
   StatementAnswer answer;
   bool was_nothing = false;
-  while (!answer.is_complete && PQstatus(connection_) == CONNECTION_OK) {
+  while (!answer.is_complete && !has_failed_ && PQstatus(connection_) == CONNECTION_OK) {
     const PgResult result(PQgetResult(connection_), &PQclear);
     if (result == nullptr && was_nothing) break;
     was_nothing = result == nullptr;

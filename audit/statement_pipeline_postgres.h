@@ -55,10 +55,11 @@ class StatementPipeline {
   StatementAnswer receive();
 
  private:
-  bool begin();
+  bool sends(const char* statement, std::span<const StatementValue> values);
 
   pg_conn* const connection_;
   std::size_t unanswered_ = 0;
+  bool has_failed_ = false;  // To send: no answer is that of its statement any more.
 };
 
 }  // namespace holdfast::audit

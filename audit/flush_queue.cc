@@ -7,6 +7,9 @@
 namespace holdfast::audit {
 namespace {
 
+// What a statement takes by itself is what so many entries take in it.
+constexpr std::size_t kEntriesOfAStatement = 8;
+
 void move_to_end(std::vector<AppendedEntry>& to, std::vector<AppendedEntry>& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   from.clear();
@@ -58,7 +61,7 @@ std::size_t FlushQueue::worth_appending(SteadyTime::duration statement) const {
 std::optional<std::size_t> FlushQueue::worth_sending_behind(std::size_t running) const {
   MutexLock lock(mutex_);
   if (held() != 0) return std::nullopt;
-  return std::max({last_flushed_, running / 2, std::size_t{1}});
+  return std::max({last_flushed_, running / 2, kEntriesOfAStatement});
 }
 
 std::size_t FlushQueue::held() const {

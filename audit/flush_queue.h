@@ -74,8 +74,9 @@ class FlushQueue {
 
   // How many entries should have come before they are sent behind a statement that appends
   // `running` and is not answered yet; nullopt: however many, not while others are being flushed.
-  // Those that the last flush has let go come back one by one, and should have one statement; and
-  // of two that take turns the smaller one leaves nobody at work after it.
+  // Those that the last flush has let go come back one by one, and should have one statement; of
+  // two that take turns the smaller one leaves nobody at work after it; and a statement of few
+  // costs more than the wait for an answer.
   std::optional<std::size_t> worth_sending_behind(std::size_t running) const;
 
   struct InDoubt {

@@ -59,11 +59,13 @@ def run(bed, rounds: int, seconds: float) -> list[report.Row]:
         rows += bench.follow(report.median(ours, "per_second"), report.median(theirs, "per_second"),
                              max(seconds, SUSTAINED_SECONDS_MIN))
         _write_back(cluster)
-        paced = bench.holdfast(burst, calls_per_second=PACED_CALLS_PER_SECOND)
+        paced = [bench.holdfast(burst, calls_per_second=PACED_CALLS_PER_SECOND)
+                 for _ in range(rounds)]
+        p99_ms = report.median(paced, "p99_ms")
         rows.append(report.Row(
             "append", f"intent commit at {PACED_CALLS_PER_SECOND:,} calls/s, p99", IN_FLIGHT,
-            paced.p99_ms, unit="ms", ours_p99_ms=paced.p99_ms,
-            target=f"< {COMMIT_P99_MS_MAX:g} ms", met=paced.p99_ms < COMMIT_P99_MS_MAX))
+            p99_ms, unit="ms", ours_p99_ms=p99_ms, target=f"< {COMMIT_P99_MS_MAX:g} ms",
+            met=p99_ms < COMMIT_P99_MS_MAX))
     shim = bed.build / "bench" / "libslow_fsync.so"
     with bed.cluster({"LD_PRELOAD": str(shim), "SLOW_FSYNC_US": str(SLOW_FSYNC_US)}) as cluster:
         ours, theirs = _Bench(bed, cluster).compare("fsync 2 ms slower", rounds, burst)

@@ -115,7 +115,8 @@ class LogFaultTest : public LogTest {
   }
   static Task<int> nothing() { co_return 0; }
 
-  // An intent whose statement waits for the log's head, and two whose statement is sent behind it.
+  // An intent whose statement waits for the log's head, and as many whose statement is sent behind
+  // it as are worth one.
   struct TwoStatements {
     std::future<Result<Receipt>> first;
     std::vector<std::future<Result<Receipt>>> second;
@@ -124,10 +125,12 @@ class LogFaultTest : public LogTest {
     TwoStatements sent;
     sent.first = runner_.start(log.append_intent(first, request("")));
     wait_until_blocked();
-    sent.second = start_intents(log, {second, new_operation()});
+    std::vector<Uuid> operations{second};
+    while (operations.size() < 8) operations.push_back(new_operation());
+    sent.second = start_intents(log, operations);
     return sent;
   }
-  // After it, statements of two are sent behind others, and none of them waits for the disk.
+  // After it, statements are sent behind others, and none of them waits for the disk.
   void begin_three(LogPostgres& log) { begin_together(log, 3); }
   // What has it, the database refuses.
   void refuse_entries_with(const std::string& word) {
@@ -450,7 +453,7 @@ TEST_F(LogFaultTest, fault_what_was_sent_behind_a_refused_entry_is_appended) {
   blocked.release();
   EXPECT_EQ(sent.first.get().error().code, ErrorCode::kInternal);
   for (auto& each : sent.second) EXPECT_TRUE(each.get().ok());
-  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "5 4");
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "11 10");
   EXPECT_EQ(backend(), before);
 }
 
@@ -468,7 +471,7 @@ TEST_F(LogFaultTest, fault_what_was_sent_behind_a_cancelled_statement_is_appende
   blocked.release();
   for (auto& each : sent.second) EXPECT_TRUE(each.get().ok());
   ASSERT_TRUE(testing::eventually([&] { return log->health().ready && backend() != before; }));
-  EXPECT_EQ(kinds(), "intent,intent,intent,intent,intent");
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "11 10");
   ASSERT_TRUE(runner_.run(log->append_outcome(record(Kind::kOutcome, operation))).ok());
   EXPECT_EQ(steps_back_in_time(), "0");
 }
@@ -526,7 +529,7 @@ TEST_F(LogFaultTest, fault_cancelled_wait_of_a_renewal_puts_no_record_in_doubt) 
 
 // One of two in a statement behind another, and its neighbour is appended after all, with a later
 // time.
-TEST_F(LogFaultTest, fault_neighbour_of_a_refused_entry_is_appended_after_what_was_sent) {
+TEST_F(LogFaultTest, fault_neighbours_of_a_refused_entry_are_appended_after_what_was_sent) {
   auto log = open_log();
   begin_three(*log);
   refuse_entries_with("poison");
@@ -536,13 +539,15 @@ TEST_F(LogFaultTest, fault_neighbour_of_a_refused_entry_is_appended_after_what_w
   Record poison = record(Kind::kIntent, new_operation());
   poison.content["request"] = "poison";
   auto refused = runner_.start(log->append_intent(poison, request("")));
-  auto beside = start_intents(*log, {new_operation()});
+  std::vector<Uuid> operations;
+  while (operations.size() < 7) operations.push_back(new_operation());
+  auto beside = start_intents(*log, operations);
   runner_.run(nothing());
   blocked.release();
   EXPECT_TRUE(first.front().get().ok());
   EXPECT_EQ(refused.get().error().code, ErrorCode::kInternal);
-  EXPECT_TRUE(beside.front().get().ok());
-  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "5 4");
+  for (auto& each : beside) EXPECT_TRUE(each.get().ok());
+  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "11 10");
   EXPECT_EQ(steps_back_in_time(), "0");
 }
 

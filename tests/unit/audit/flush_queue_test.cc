@@ -234,15 +234,15 @@ TEST_F(FlushQueueTest, WhereTheDiskIsQuickerHalfAsManyAreEnough) {
 }
 
 TEST_F(FlushQueueTest, WhatTheLastFlushHasLetGoIsSentTogetherBehindAStatement) {
-  EXPECT_EQ(queue_.worth_sending_behind(1), 1U);
-  EXPECT_EQ(queue_.worth_sending_behind(9), 4U);
-  push({1, 2, 3});
+  EXPECT_EQ(queue_.worth_sending_behind(1), 8U) << "fewer are not worth a statement";
+  EXPECT_EQ(queue_.worth_sending_behind(30), 15U) << "of two statements one is not much smaller";
+  push({1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
   disk_.wait_for_flush(1);
   EXPECT_EQ(queue_.worth_sending_behind(1), std::nullopt);
   disk_.end({});
   wait_for_end(1);
-  EXPECT_EQ(queue_.worth_sending_behind(1), 3U) << "all of them are on their way back";
-  EXPECT_EQ(queue_.worth_sending_behind(10), 5U) << "of two statements one is not much smaller";
+  EXPECT_EQ(queue_.worth_sending_behind(1), 10U) << "all of them are on their way back";
+  EXPECT_EQ(queue_.worth_sending_behind(30), 15U);
 }
 
 TEST_F(FlushQueueTest, SeesAConnectionThatIsLostWhileIdle) {

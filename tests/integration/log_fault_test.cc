@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <future>
+#include <optional>
 
 #include "audit/wal_flush_postgres.h"
 #include "tests/integration/log_fixture.h"
@@ -114,29 +115,6 @@ class LogFaultTest : public LogTest {
     return operations;
   }
   static Task<int> nothing() { co_return 0; }
-
-  // An intent whose statement waits for the log's head, and as many whose statement is sent behind
-  // it as are worth one.
-  struct TwoStatements {
-    std::future<Result<Receipt>> first;
-    std::vector<std::future<Result<Receipt>>> second;
-  };
-  TwoStatements send_two(LogPostgres& log, const Record& first, const Uuid& second) {
-    TwoStatements sent;
-    sent.first = runner_.start(log.append_intent(first, request("")));
-    wait_until_blocked();
-    std::vector<Uuid> operations{second};
-    while (operations.size() < 8) operations.push_back(new_operation());
-    sent.second = start_intents(log, operations);
-    return sent;
-  }
-  // After it, statements are sent behind others, and none of them waits for the disk.
-  void begin_three(LogPostgres& log) { begin_together(log, 3); }
-  // What has it, the database refuses.
-  void refuse_entries_with(const std::string& word) {
-    sql("postgres", "ALTER TABLE holdfast.log ADD CONSTRAINT word CHECK (position('" + word +
-                        "'::bytea IN entry) = 0)");
-  }
 
   // The proxy alone cannot reach the database; what it has of an outcome is in its spool.
   void spool_outcome(LogPostgres& log, const Uuid& operation) {
@@ -422,58 +400,118 @@ TEST_F(LogFaultTest, fault_batches_fill_while_the_disk_is_waited_for) {
   for (auto* intents : {&first, &second, &third, &fourth}) EXPECT_TRUE(intents->front().get().ok());
 }
 
-TEST_F(LogFaultTest, fault_backend_killed_with_two_statements_leaves_no_trace_of_either) {
-  auto log = open_log();
-  begin_three(*log);
-  Blocked blocked(database("postgres"));
-  const Uuid operation = new_operation();
-  TwoStatements sent = send_two(*log, record(Kind::kIntent, new_operation()), operation);
-  runner_.run(nothing());
-  const std::string lost = backend();
-  sql("postgres", "SELECT pg_terminate_backend(" + lost + ")");
-  EXPECT_EQ(sent.first.get().error().code, ErrorCode::kInDoubt);
+// With two statements under way: that of an intent, which waits for the log's head, and behind it
+// that of as many as are worth one.
+class LogAheadTest : public LogFaultTest {
+ protected:
+  void SetUp() override {
+    LogFaultTest::SetUp();
+    open(log_options());
+  }
+  void open(const LogOptions& options) {
+    log_.reset();
+    log_ = open_log(options);
+    begin_together(*log_, 3);
+    begun_by_ = backend();
+  }
+
+  void send_two(const Record& first, const Record& second) {
+    blocked_.emplace(database("postgres"));
+    first_ = start(first);
+    wait_until_blocked();
+    second_.push_back(start(second));
+    while (second_.size() < 8) second_.push_back(start(intent()));
+    runner_.run(nothing());  // Runs after them: the second statement is sent, or never will be.
+  }
+  std::future<Result<Receipt>> start(const Record& intent) {
+    return runner_.start(log_->append_intent(intent, request("")));
+  }
+  static Record intent() { return record(Kind::kIntent, new_operation()); }
+  // The database refuses it.
+  Record poison() {
+    sql("postgres",
+        "ALTER TABLE holdfast.log ADD CONSTRAINT word CHECK (position('poison'::bytea IN entry) = "
+        "0)");
+    Record poison = intent();
+    poison.content["request"] = "poison";
+    return poison;
+  }
+  void expect_in_log(const std::string& count_and_last_index) {
+    EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"),
+              count_and_last_index);
+    EXPECT_EQ(steps_back_in_time(), "0");
+  }
+  bool begun_anew() {
+    return testing::eventually([&] { return log_->health().ready && backend() != begun_by_; });
+  }
+
+  std::unique_ptr<LogPostgres> log_;
+  std::string begun_by_;
+  std::optional<Blocked> blocked_;
+  std::future<Result<Receipt>> first_;
+  std::vector<std::future<Result<Receipt>>> second_;
+};
+
+TEST_F(LogAheadTest, fault_killed_backend_leaves_no_trace_of_either_statement) {
+  const Record again = intent();
+  send_two(intent(), again);
+  sql("postgres", "SELECT pg_terminate_backend(" + backend() + ")");
+  EXPECT_EQ(first_.get().error().code, ErrorCode::kInDoubt);
   // Sent with the first one: what only waits would be tried again.
-  for (auto& each : sent.second) EXPECT_EQ(each.get().error().code, ErrorCode::kInDoubt);
-  blocked.release();
-  ASSERT_TRUE(testing::eventually([&] { return log->health().ready && backend() != lost; }));
-  EXPECT_EQ(kinds(), "intent,intent,intent");
-  ASSERT_TRUE(runner_.run(log->append_intent(record(Kind::kIntent, operation), request(""))).ok());
+  for (auto& each : second_) EXPECT_EQ(each.get().error().code, ErrorCode::kInDoubt);
+  blocked_->release();
+  ASSERT_TRUE(begun_anew());
+  expect_in_log("3 2");
+  ASSERT_TRUE(start(again).get().ok());
 }
 
-TEST_F(LogFaultTest, fault_what_was_sent_behind_a_refused_entry_is_appended) {
-  auto log = open_log();
-  begin_three(*log);
-  refuse_entries_with("poison");
-  const std::string before = backend();
-  Blocked blocked(database("postgres"));
-  Record poison = record(Kind::kIntent, new_operation());
-  poison.content["request"] = "poison";
-  TwoStatements sent = send_two(*log, poison, new_operation());
-  runner_.run(nothing());
-  blocked.release();
-  EXPECT_EQ(sent.first.get().error().code, ErrorCode::kInternal);
-  for (auto& each : sent.second) EXPECT_TRUE(each.get().ok());
-  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "11 10");
-  EXPECT_EQ(backend(), before);
+// They commit after their client has given up, or do not; nobody sends, and nothing stays open.
+TEST_F(LogAheadTest, fault_two_statements_that_nobody_answers_are_ended_as_not_sent) {
+  LogOptions options = log_options();
+  options.append_timeout = 1500ms;
+  open(options);  // What the first log began is ended as unknown.
+  send_two(intent(), intent());
+  EXPECT_EQ(first_.get().error().code, ErrorCode::kInDoubt);
+  for (auto& each : second_) EXPECT_EQ(each.get().error().code, ErrorCode::kInDoubt);
+  blocked_->release();
+  ASSERT_TRUE(testing::eventually([&] { return log_->health().ready; }));
+  EXPECT_EQ(value("SELECT count(*) FROM holdfast.open_operations"), "3") << "the second log's";
+  EXPECT_EQ(value("SELECT count(*) FILTER (WHERE kind = 'intent') - count(*) FILTER (WHERE kind = "
+                  "'outcome') FROM holdfast.log"),
+            "3");
+  EXPECT_EQ(steps_back_in_time(), "0");
+}
+
+TEST_F(LogAheadTest, fault_what_was_sent_behind_a_refused_entry_is_appended) {
+  send_two(poison(), intent());
+  blocked_->release();
+  EXPECT_EQ(first_.get().error().code, ErrorCode::kInternal);
+  for (auto& each : second_) EXPECT_TRUE(each.get().ok());
+  expect_in_log("11 10");
+  EXPECT_EQ(backend(), begun_by_);
 }
 
 // The same where it fails for a reason that is none of its data, and everything begins anew.
-TEST_F(LogFaultTest, fault_what_was_sent_behind_a_cancelled_statement_is_appended) {
-  auto log = open_log();
-  begin_three(*log);
-  Blocked blocked(database("postgres"));
-  const Uuid operation = new_operation();
-  TwoStatements sent = send_two(*log, record(Kind::kIntent, new_operation()), operation);
-  runner_.run(nothing());
-  const std::string before = backend();
-  sql("postgres", "SELECT pg_cancel_backend(" + before + ")");
-  EXPECT_EQ(sent.first.get().error().code, ErrorCode::kUnavailable);
-  blocked.release();
-  for (auto& each : sent.second) EXPECT_TRUE(each.get().ok());
-  ASSERT_TRUE(testing::eventually([&] { return log->health().ready && backend() != before; }));
-  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "11 10");
-  ASSERT_TRUE(runner_.run(log->append_outcome(record(Kind::kOutcome, operation))).ok());
-  EXPECT_EQ(steps_back_in_time(), "0");
+TEST_F(LogAheadTest, fault_what_was_sent_behind_a_cancelled_statement_is_appended) {
+  const Record second = intent();
+  send_two(intent(), second);
+  sql("postgres", "SELECT pg_cancel_backend(" + backend() + ")");
+  EXPECT_EQ(first_.get().error().code, ErrorCode::kUnavailable);
+  blocked_->release();
+  for (auto& each : second_) EXPECT_TRUE(each.get().ok());
+  ASSERT_TRUE(begun_anew());
+  ASSERT_TRUE(runner_.run(log_->append_outcome(record(Kind::kOutcome, second.operation_id))).ok());
+  expect_in_log("12 11");
+}
+
+TEST_F(LogAheadTest, fault_neighbours_of_a_refused_entry_are_appended_after_what_was_sent) {
+  send_two(intent(), poison());
+  blocked_->release();
+  EXPECT_TRUE(first_.get().ok());
+  EXPECT_EQ(second_.front().get().error().code, ErrorCode::kInternal);
+  for (std::size_t i = 1; i < second_.size(); ++i) EXPECT_TRUE(second_[i].get().ok());
+  expect_in_log("11 10");
+  EXPECT_EQ(backend(), begun_by_);
 }
 
 // Who hears neither answer would append the first one again, behind what is later.
@@ -525,30 +563,6 @@ TEST_F(LogFaultTest, fault_cancelled_wait_of_a_renewal_puts_no_record_in_doubt) 
   sql("postgres", "SELECT pg_reload_conf()");
   begin(*log);
   EXPECT_EQ(backend(), before);
-}
-
-// One of two in a statement behind another, and its neighbour is appended after all, with a later
-// time.
-TEST_F(LogFaultTest, fault_neighbours_of_a_refused_entry_are_appended_after_what_was_sent) {
-  auto log = open_log();
-  begin_three(*log);
-  refuse_entries_with("poison");
-  Blocked blocked(database("postgres"));
-  auto first = start_intents(*log, {new_operation()});
-  wait_until_blocked();
-  Record poison = record(Kind::kIntent, new_operation());
-  poison.content["request"] = "poison";
-  auto refused = runner_.start(log->append_intent(poison, request("")));
-  std::vector<Uuid> operations;
-  while (operations.size() < 7) operations.push_back(new_operation());
-  auto beside = start_intents(*log, operations);
-  runner_.run(nothing());
-  blocked.release();
-  EXPECT_TRUE(first.front().get().ok());
-  EXPECT_EQ(refused.get().error().code, ErrorCode::kInternal);
-  for (auto& each : beside) EXPECT_TRUE(each.get().ok());
-  EXPECT_EQ(value("SELECT count(*) || ' ' || max(index) FROM holdfast.log"), "11 10");
-  EXPECT_EQ(steps_back_in_time(), "0");
 }
 
 TEST_F(LogFaultTest, fault_lease_that_cannot_be_renewed_at_once_keeps_the_log_away) {

@@ -123,10 +123,13 @@ class Attack(unittest.TestCase):
         call = f'"operation_id":"{operation}",' if operation else ""
         entry = (f'{{{approval}"id":"{uuid.uuid4()}","kind":"{kind}",{call}{outcome}'
                  f'"time":"{time}","v":1,"writer":{{"id":"{writer or uuid.uuid4()}",'
-                 '"role":"proxy"}}').encode()
+                 '"role":"proxy"}}')
+        return self.append_entry(kind, entry)
+
+    def append_entry(self, kind, entry):
         return int(self.sql(f"""
             INSERT INTO holdfast.log SELECT next_index, e, {LEAF.format('e')}, '{kind}', 'proxy'
-              FROM holdfast.log_head, (SELECT {literal(entry)}) AS made (e);
+              FROM holdfast.log_head, (SELECT {literal(entry.encode())}) AS made (e);
             UPDATE holdfast.log_head SET next_index = next_index + 1 RETURNING next_index - 1"""))
 
     def first(self, kind):
@@ -705,6 +708,13 @@ class Grammar(Attack):
     def test_attack_an_entry_that_is_no_json_behind_its_kind(self):
         index = self.append("intent", uuid.uuid4(), "nonsense,")
         self.seen_by_verify("the entry is not canonical JSON", index)
+
+    def test_attack_an_entry_of_another_kind_than_beside_it(self):
+        within = '"actor":{"id":"x","kind":"intent","n":1},'
+        entry = (f'{{{within}"id":"{uuid.uuid4()}","kind":"decision",'
+                 f'"operation_id":"{uuid.uuid4()}","time":"2099-01-01T00:00:00.000000Z","v":1,'
+                 f'"writer":{{"id":"{uuid.uuid4()}","role":"proxy"}}}}')
+        self.seen_by_verify("kind and role beside the entry", self.append_entry("intent", entry))
 
     def test_attack_append_a_second_outcome(self):
         _, operation, writer = self.first("outcome")

@@ -65,18 +65,18 @@ class FlushQueue {
   std::size_t size() const;
   bool has_failed() const;
 
-  // How many entries should have come before they are appended while others are being flushed,
-  // where appending takes `statement`. Whoever comes back after a flush comes one by one, and must
-  // not have a statement of his own. As long as the disk takes longer than the statement, waiting
-  // costs nothing: as many as are being flushed. Otherwise nobody would be at work in the end: half
-  // of that.
+  // From any thread: how many entries should have come before they are appended while others are
+  // being flushed, where appending takes `statement`. Whoever comes back after a flush comes one by
+  // one, and must not have a statement of his own. As long as the disk takes longer than the
+  // statement, waiting costs nothing: as many as are being flushed. Otherwise nobody would be at
+  // work in the end: half of that.
   std::size_t worth_appending(SteadyTime::duration statement) const;
 
-  // How many entries should have come before they are sent behind a statement that appends
-  // `running` and is not answered yet; nullopt: however many, not while others are being flushed.
-  // Those that the last flush has let go come back one by one, and should have one statement; of
-  // two that take turns the smaller one leaves nobody at work after it; and a statement of few
-  // costs more than the wait for an answer.
+  // From any thread: how many entries should have come before they are sent behind a statement that
+  // appends `running` and is not answered yet; nullopt: however many, not while others are being
+  // flushed. Those that the last flush has let go come back one by one, and should have one
+  // statement; of two that take turns the smaller one leaves nobody at work after it; and a
+  // statement of few costs more than the wait for an answer.
   std::optional<std::size_t> worth_sending_behind(std::size_t running) const;
 
   struct InDoubt {

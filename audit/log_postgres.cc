@@ -184,7 +184,7 @@ void LogPostgres::enqueue(Result<Entry> entry, Done done) {
       queue_.push_back({.entry = *std::move(entry),
                         .deadline = clock_.steady_now() + options_.append_timeout,
                         .done = std::exchange(done, nullptr)});
-      wakes = is_worth_waking();
+      wakes = take_wakeup();
     }
   }
   if (wakes) wakeup_.notify();
@@ -387,8 +387,8 @@ bool LogPostgres::is_enough() const {
   return queue_.size() >= wanted() || (stopping_ && running_ == 0);
 }
 
-// Whether the thread, where it waits, is to be told: once.
-bool LogPostgres::is_worth_waking() {
+// Whether whoever asks is to wake the thread: where it waits and has work, and once.
+bool LogPostgres::take_wakeup() {
   return waits_ && has_work() && std::exchange(waits_, false);
 }
 
@@ -400,7 +400,7 @@ void LogPostgres::note_flush() {
   bool wakes = false;
   {
     MutexLock lock(mutex_);
-    wakes = is_worth_waking();
+    wakes = take_wakeup();
   }
   if (wakes) wakeup_.notify();
 }

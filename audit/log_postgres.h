@@ -106,7 +106,7 @@ class LogPostgres final : public AuditLog {
   bool is_enough() const HOLDFAST_REQUIRES(mutex_);
   std::size_t wanted() const HOLDFAST_REQUIRES(mutex_);
   bool has_work() const HOLDFAST_REQUIRES(mutex_);
-  bool is_worth_waking() HOLDFAST_REQUIRES(mutex_);
+  bool take_wakeup() HOLDFAST_REQUIRES(mutex_);
   void wait();
   void append_batch(Batch batch);
   bool is_answered();
@@ -150,8 +150,8 @@ class LogPostgres final : public AuditLog {
   std::deque<PendingEntry> queue_ HOLDFAST_GUARDED_BY(mutex_);
   bool waits_ HOLDFAST_GUARDED_BY(mutex_) = false;      // The thread, and it is to be woken.
   bool takes_more_ HOLDFAST_GUARDED_BY(mutex_) = true;  // Another batch may be sent.
-  std::size_t running_ HOLDFAST_GUARDED_BY(mutex_) =
-      0;  // Entries of the oldest batch that is sent.
+  // Entries of the oldest batch that is sent.
+  std::size_t running_ HOLDFAST_GUARDED_BY(mutex_) = 0;
   // By the last answered statement.
   SteadyTime::duration append_took_ HOLDFAST_GUARDED_BY(mutex_){};
   bool stopping_ HOLDFAST_GUARDED_BY(mutex_) = false;
@@ -163,7 +163,7 @@ class LogPostgres final : public AuditLog {
   std::size_t spool_bytes_ HOLDFAST_GUARDED_BY(mutex_) = 0;
 
   Wakeup wakeup_;
-  FlushQueue flush_queue_;  // The appender thread's own, but for its size.
+  FlushQueue flush_queue_;  // The appender thread's own, but for what it tells.
   std::thread thread_;
 };
 
